@@ -47,7 +47,7 @@ func TestOutage_UnreachableDatabaseIs503(t *testing.T) {
 	ask(http.StatusOK)
 	operator("ALTER DATABASE users ALLOW_CONNECTIONS false", "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'ada'")
 	ask(http.StatusServiceUnavailable)
-	const advice = `let the database take connections again: ALTER DATABASE`
+	const advice = `allow connections to the database: ALTER DATABASE`
 	if log := s.textLog.text(); !strings.Contains(log, advice) || !strings.Contains(log, "SQLSTATE 55000") {
 		t.Errorf("the log does not have the advice %q", advice)
 	}

@@ -58,12 +58,12 @@ func TestMaintenance_Postgres(t *testing.T) {
 	if _, err := load(t, "DATABASE_URL="+url, "SECRET="+settings.FirstSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN="); err != nil {
 		t.Fatal(err)
 	}
-	wantCommand(t, "doctor", cli.ExitOK, "the first start makes them")
+	wantCommand(t, "doctor", cli.ExitOK, "the first start creates them")
 	wantCommand(t, "migrate up", cli.ExitOK, "Applied migration 1 (")
 	wantCommand(t, "backup night.db", cli.ExitConflict, "pg_dump --format=custom")
 	wantCommand(t, "restore --yes night.db", cli.ExitConflict, "pg_restore")
 	stop := startServer(t)
-	wantCommand(t, "migrate down --yes", cli.ExitConflict, "stop the server")
+	wantCommand(t, "migrate down --yes", cli.ExitConflict, "stop all servers")
 	wantCommand(t, "doctor", cli.ExitOK, "all encrypted data can be decrypted")
 	settings.WriteFile(t, "keylodge.secret", "not ours", 0o644)
 	wantCommand(t, "doctor", cli.ExitOK, "0 errors, 0 warnings.")
@@ -77,7 +77,7 @@ func TestMaintenance_Postgres(t *testing.T) {
 	}
 	t.Setenv("KEYLODGE_SECRET", settings.FirstSecret)
 	wantCommand(t, "migrate down --yes", cli.ExitOK, "Reverted migration 1 (initial)")
-	wantCommand(t, "doctor", cli.ExitOK, "the first start makes them")
+	wantCommand(t, "doctor", cli.ExitOK, "the first start creates them")
 	if made, _ := os.ReadDir("."); len(made) > 0 {
 		t.Errorf("left behind: %v", made)
 	}

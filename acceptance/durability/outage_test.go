@@ -25,7 +25,7 @@ func TestOutage_IsReportedAndLosesNothing(t *testing.T) {
 		begin  func(*testing.T, *server) (restore func())
 		advice string // in the log
 	}{
-		"the disk is full":               {smallDisk, fillDisk, "make room"},
+		"the disk is full":               {smallDisk, fillDisk, "free space"},
 		"every write fails":              {(*testing.T).TempDir, failWrites, "look into the system's log"},
 		"another process locks the file": {(*testing.T).TempDir, lockDatabase, "end the other process"},
 	} {

@@ -51,7 +51,7 @@ func TestCluster_RollingUpgrade(t *testing.T) {
 			t.Errorf("migrate status: %v, %s", err, output)
 		}
 		output, err = c.command(n, "doctor")
-		if err != nil || !strings.Contains(output, "go on with the upgrade") {
+		if err != nil || !strings.Contains(output, "finish the upgrade") {
 			t.Errorf("doctor: %v, %s", err, output)
 		}
 	})

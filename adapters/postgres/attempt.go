@@ -18,7 +18,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Whoever waits for these waits beyond the end of their own context: half a commit is no answer.
+// COMMIT and ROLLBACK run to their end even if the caller's context has ended, within these timeouts: the result of a COMMIT must be
+// known.
 const (
 	commitTimeout   = 10 * time.Second
 	rollbackTimeout = 2 * time.Second
@@ -26,15 +27,15 @@ const (
 
 var (
 	readOptions  = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	writeOptions = pgx.TxOptions{IsoLevel: pgx.Serializable} // read-only where default_transaction_read_only says so
+	writeOptions = pgx.TxOptions{IsoLevel: pgx.Serializable} // default_transaction_read_only applies
 )
 
-// attempt is one run of a unit of work: a transaction on a connection of its own. Every statement passes through it.
+// attempt is one run of fn of a View or Update: a transaction on a connection of its own. It runs every statement and records the
+// first failure, so that a transaction that PostgreSQL has aborted is never reported as committed, even if fn ignores the error.
 type attempt struct {
 	conn *pgxpool.Conn
 	tx   pgx.Tx
-	// failure is the first error that a statement met. PostgreSQL has given up the transaction then, whatever becomes of
-	// the error on its way through fn.
+	// failure is the first error of a statement. PostgreSQL has then aborted the transaction.
 	failure error
 }
 
@@ -61,9 +62,8 @@ func (s *Store) begin(ctx context.Context, options pgx.TxOptions) (*attempt, err
 	return &attempt{conn: conn, tx: tx}, nil
 }
 
-// isReadOnly reports whether the server has told the connection that its transactions may only read, which an operator or a
-// provider whose disk is nearly full sets. A pooler tells what may long be over: behind one, the first statement that writes
-// finds out.
+// isReadOnly reports whether the server's transactions are read-only by default. An operator sets this, or a provider whose disk is
+// almost full. Behind a pooler the parameter may be outdated, so isReadOnly returns false and the first write fails instead.
 func (s *Store) isReadOnly(conn *pgxpool.Conn) bool {
 	return !s.pooled && conn.Conn().PgConn().ParameterStatus("default_transaction_read_only") == "on"
 }
@@ -93,8 +93,8 @@ func (a *attempt) collections() ports.Tx {
 	return sqlstore.New(queries{postgresdb.New(a)}, wrap)
 }
 
-// commit returns an error that is a conflict or a connection lost before, or one that leaves open whether anything was kept: a connection may be lost
-// between the commit and the word of it. To begin again would then do everything twice.
+// commit returns nil if the changes were committed. A conflict, or a connection lost before COMMIT was sent, can be retried. Any
+// other error is not retried, because the connection may have been lost after the COMMIT: a retry could apply the changes twice.
 func (a *attempt) commit(ctx context.Context) error {
 	if a.tx.Conn().IsClosed() {
 		return wrap("committing", errLost)
@@ -110,27 +110,28 @@ func (a *attempt) commit(ctx context.Context) error {
 	case wasNotSent(err):
 		return wrap("committing", fmt.Errorf("%w: %w", errLost, err))
 	}
-	return fmt.Errorf("committing, and it is not known whether that happened: %w: %w", domain.ErrUnavailable, err)
+	return fmt.Errorf("committing, with an unknown result: %w: %w", domain.ErrUnavailable, err)
 }
 
-// wasNotSent says that not a byte of a statement reached the network. pgconn.SafeToRetry alone does not: it is also true
-// for what pgx says after the answer to a statement could not be read.
+// wasNotSent reports whether no byte of a statement reached the network. pgconn.SafeToRetry is not enough: it also returns true if
+// the response to a statement could not be read.
 func wasNotSent(err error) bool {
 	var network *net.OpError
 	return pgconn.SafeToRetry(err) && errors.As(err, &network) && network.Op == "write"
 }
 
-// end gives the connection back in every case, also if fn panics or ends its goroutine. What was not committed is gone.
+// end rolls back what was not committed and releases the connection. It is deferred, so it also runs if fn panics or exits its
+// goroutine.
 func (a *attempt) end(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 	defer cancel()
-	// A connection that cannot even roll back is closed by this, and the transaction with it.
+	// The pool closes a connection whose rollback fails, which ends the transaction.
 	_ = a.tx.Rollback(ctx)
 	a.conn.Release()
 }
 
-// classify says of an error what only the connection knows: whether it is still there. pgx ends it by itself where a
-// transaction could not begin, for which the server's own word is the reason.
+// classify returns the context's error if the context has ended, adds errLost if the connection was lost, and else returns err. pgx
+// closes a connection that could not begin a transaction; the server's error is then the reason, unless it is FATAL.
 func classify(ctx context.Context, conn *pgx.Conn, err error) error {
 	if err := contextError(ctx, err); err != nil {
 		return err
@@ -172,7 +173,7 @@ func (a *attempt) QueryRow(ctx context.Context, statement string, arguments ...a
 	return observedRow{a.tx.QueryRow(ctx, statement, column.Arguments(arguments, timestamp)...), a, ctx}
 }
 
-// observedRows and observedRow hand on what a query found, and its attempt hears of the error at their end.
+// observedRows and observedRow pass the results of a query on and report its error to the attempt.
 type (
 	observedRows struct {
 		pgx.Rows

@@ -9,32 +9,32 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Buckets are those that all servers of one database share. A call is one statement by itself, by the database's clock, and
-// not a unit of work: a token stays taken whatever becomes of the call that it was taken for.
+// Buckets are rate-limit buckets that all nodes of one database share. Each call is one statement outside any transaction and uses
+// the database's clock. A token stays taken even if the request that took it fails.
 type Buckets struct{ store *Store }
 
 var _ ports.Buckets = Buckets{}
 
-// Buckets takes turns on the connections of the store.
+// Buckets returns the rate-limit buckets of the database. They use the connections of the store.
 func (s *Store) Buckets() ports.Buckets { return Buckets{s} }
 
 // Take implements ports.Buckets.
 func (b Buckets) Take(ctx context.Context, from ...domain.Bucket) ([]domain.BucketState, error) {
 	var query postgresdb.TakeTokensParams
-	levels := make([]domain.BucketState, len(from))
+	states := make([]domain.BucketState, len(from))
 	for i, bucket := range from {
 		query.Subjects = append(query.Subjects, bucket.Subject[:])
 		query.Intervals = append(query.Intervals, bucket.Limit.Interval().Microseconds())
 		query.FillTimes = append(query.FillTimes, bucket.Limit.FillTime().Microseconds())
-		// Of a bucket that somebody else has just made and emptied nothing comes back.
-		levels[i] = bucket.Limit.BucketState(bucket.Limit.FillTime(), false)
+		// The statement returns no row for a bucket that a concurrent call has just created and emptied.
+		states[i] = bucket.Limit.BucketState(bucket.Limit.FillTime(), false)
 	}
-	err := b.autocommit(ctx, "counting a call", func(queries *postgresdb.Queries) error {
+	err := b.autocommit(ctx, "taking a rate-limit token", func(queries *postgresdb.Queries) error {
 		rows, err := queries.TakeTokens(ctx, query)
 		for _, row := range rows {
 			for i, bucket := range from {
 				if string(row.Subject) == string(bucket.Subject[:]) {
-					levels[i] = bucket.Limit.BucketState(time.Duration(row.FullIn)*time.Microsecond, row.Taken)
+					states[i] = bucket.Limit.BucketState(time.Duration(row.FullIn)*time.Microsecond, row.Taken)
 				}
 			}
 		}
@@ -43,17 +43,17 @@ func (b Buckets) Take(ctx context.Context, from ...domain.Bucket) ([]domain.Buck
 	if err != nil {
 		return nil, err
 	}
-	return levels, nil
+	return states, nil
 }
 
-// deleteBatch is small enough that a sweep never keeps a call waiting.
+// deleteBatch is the number of buckets that one statement deletes. A larger batch would make concurrent calls of Take wait.
 const deleteBatch = 1000
 
 // DeleteExpired implements ports.Buckets.
 func (b Buckets) DeleteExpired(ctx context.Context) error {
-	for swept := int64(deleteBatch); swept == deleteBatch; {
-		err := b.autocommit(ctx, "sweeping counts", func(queries *postgresdb.Queries) (err error) {
-			swept, err = queries.DeleteExpiredBuckets(ctx, deleteBatch)
+	for deleted := int64(deleteBatch); deleted == deleteBatch; {
+		err := b.autocommit(ctx, "deleting full rate-limit buckets", func(queries *postgresdb.Queries) (err error) {
+			deleted, err = queries.DeleteExpiredBuckets(ctx, deleteBatch)
 			return err
 		})
 		if err != nil {
@@ -63,9 +63,10 @@ func (b Buckets) DeleteExpired(ctx context.Context) error {
 	return nil
 }
 
-// autocommit runs one statement outside of any unit of work. On a database that is serializable throughout it may meet another.
-func (b Buckets) autocommit(ctx context.Context, doing string, run func(*postgresdb.Queries) error) error {
-	var tries retryState
+// autocommit runs one statement outside a transaction. It retries conflicts, which occur if default_transaction_isolation is
+// serializable.
+func (b Buckets) autocommit(ctx context.Context, operation string, run func(*postgresdb.Queries) error) error {
+	var state retryState
 	for {
 		conn, err := b.store.acquire(ctx)
 		if err != nil {
@@ -78,10 +79,10 @@ func (b Buckets) autocommit(ctx context.Context, doing string, run func(*postgre
 		err = classify(ctx, conn.Conn(), err)
 		conn.Release()
 		b.store.resetOnFailover(err)
-		if !tries.shouldRetry(ctx, err) {
-			return b.store.withAdvice(wrap(doing, err))
+		if !state.shouldRetry(ctx, err) {
+			return b.store.withAdvice(wrap(operation, err))
 		}
-		if err := tries.backOff(ctx); err != nil {
+		if err := state.backOff(ctx); err != nil {
 			return err
 		}
 	}

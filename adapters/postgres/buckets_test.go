@@ -19,7 +19,7 @@ func TestBucketsContract(t *testing.T) {
 	})
 }
 
-// On a database whose every transaction is serializable, as CockroachDB's are, takers meet each other.
+// With default_transaction_isolation=serializable, as on CockroachDB, concurrent calls conflict.
 func TestBucketsContract_Serializable(t *testing.T) {
 	bucketstest.Run(t, func(t *testing.T) bucketstest.Pair {
 		url := postgresserver.MigratedDatabase(t, migrateDatabase) + "&default_transaction_isolation=serializable"
@@ -27,7 +27,7 @@ func TestBucketsContract_Serializable(t *testing.T) {
 	})
 }
 
-// What was counted under a limit of days is soon forgotten where the limit is one of hours now.
+// A bucket that was emptied under a limit of days refills by the new limit of hours.
 func TestBuckets_FollowChangedLimit(t *testing.T) {
 	b := openNew(t).Buckets()
 	day, hour := domain.RateLimit{Quota: 1, Window: 24 * time.Hour}, domain.RateLimit{Quota: 1, Window: time.Hour}
@@ -35,12 +35,12 @@ func TestBuckets_FollowChangedLimit(t *testing.T) {
 		limit domain.RateLimit
 		taken bool
 	}{{day, true}, {day, false}, {hour, true}, {hour, false}} {
-		levels, err := b.Take(t.Context(), domain.Bucket{Subject: domain.RateSubject{1}, Limit: step.limit})
-		if err != nil || levels[0].Allowed != step.taken {
-			t.Fatalf("%+v: %+v, %v", step, levels, err)
+		states, err := b.Take(t.Context(), domain.Bucket{Subject: domain.RateSubject{1}, Limit: step.limit})
+		if err != nil || states[0].Allowed != step.taken {
+			t.Fatalf("%+v: %+v, %v", step, states, err)
 		}
-		if step.limit == hour && step.taken == false && levels[0].NextTokenIn > time.Hour {
-			t.Errorf("the next one is %s away", levels[0].NextTokenIn)
+		if step.limit == hour && step.taken == false && states[0].NextTokenIn > time.Hour {
+			t.Errorf("the next token comes in %s", states[0].NextTokenIn)
 		}
 	}
 }
@@ -59,8 +59,8 @@ func TestBucketsDelete_RemovesFullBuckets(t *testing.T) {
 	if err := b.DeleteExpired(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if left := queryColumn(t, db, "SELECT substr(encode(subject, 'hex'), 1, 2) FROM rate_buckets"); len(left) != 1 || left[0] != "ff" {
-		t.Errorf("left are %v", left)
+	if rows := queryColumn(t, db, "SELECT substr(encode(subject, 'hex'), 1, 2) FROM rate_buckets"); len(rows) != 1 || rows[0] != "ff" {
+		t.Errorf("remaining buckets: %v", rows)
 	}
 }
 
@@ -90,7 +90,7 @@ func BenchmarkTakeTokens(b *testing.B) {
 	})
 }
 
-// A bucket that is taken from while it is swept is not full any more, and stays.
+// A full bucket that a concurrent transaction takes a token from is not deleted.
 func TestBucketsDelete_KeepsConcurrentlyTaken(t *testing.T) {
 	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	b, taker, watcher := openAt(t, url).Buckets(), connect(t, url), connect(t, url)
@@ -102,16 +102,16 @@ func TestBucketsDelete_KeepsConcurrentlyTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	swept := make(chan error, 1)
-	go func() { swept <- b.DeleteExpired(context.Background()) }()
+	deleted := make(chan error, 1)
+	go func() { deleted <- b.DeleteExpired(context.Background()) }()
 	awaitLock(t, watcher)
 	if err := exec(t.Context(), taker, "COMMIT"); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-swept; err != nil {
+	if err := <-deleted; err != nil {
 		t.Fatal(err)
 	}
-	if left := queryColumn(t, watcher, "SELECT full_at::text FROM rate_buckets"); len(left) != 1 {
-		t.Errorf("left are %v", left)
+	if rows := queryColumn(t, watcher, "SELECT full_at::text FROM rate_buckets"); len(rows) != 1 {
+		t.Errorf("remaining buckets: %v", rows)
 	}
 }

@@ -17,29 +17,29 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// outage is what an operator, a provider or bad luck does to a server beside a store that is open.
+// outage is a failure that an operator or provider causes while a store is open.
 type outage struct {
 	name       string
 	cause, end []string // statements of the operator
-	states     []string // SQLSTATEs, one of which the store receives; "" if the store knows without asking
+	states     []string // SQLSTATEs, one of which the store receives; "" if the store detects it before a statement
 	advice     string
-	reads      bool // Views go on
+	reads      bool // Views still work
 }
 
-// Connections that are there are not touched by most of what an operator changes: they are ended, as by a restart.
+// terminateConnections ends the existing connections, which most changes of an operator do not affect.
 const terminateConnections = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'ada'"
 
 var outages = []outage{
 	{
-		name: "the database takes no connections", states: []string{"55000"}, advice: `ALTER DATABASE "lodge" ALLOW_CONNECTIONS true`,
-		cause: []string{"ALTER DATABASE lodge ALLOW_CONNECTIONS false", terminateConnections}, end: []string{"ALTER DATABASE lodge ALLOW_CONNECTIONS true"},
+		name: "the database accepts no connections", states: []string{"55000"}, advice: `ALTER DATABASE "app" ALLOW_CONNECTIONS true`,
+		cause: []string{"ALTER DATABASE app ALLOW_CONNECTIONS false", terminateConnections}, end: []string{"ALTER DATABASE app ALLOW_CONNECTIONS true"},
 	},
 	{
-		name: "the database has no room for a connection", states: []string{"53300"}, advice: "CONNECTION LIMIT",
-		cause: []string{"ALTER DATABASE lodge CONNECTION LIMIT 0", terminateConnections}, end: []string{"ALTER DATABASE lodge CONNECTION LIMIT -1"},
+		name: "the database's connection limit is reached", states: []string{"53300"}, advice: "CONNECTION LIMIT",
+		cause: []string{"ALTER DATABASE app CONNECTION LIMIT 0", terminateConnections}, end: []string{"ALTER DATABASE app CONNECTION LIMIT -1"},
 	},
 	{
-		name: "the role has no room for a connection", states: []string{"53300"}, advice: "CONNECTION LIMIT",
+		name: "the role's connection limit is reached", states: []string{"53300"}, advice: "CONNECTION LIMIT",
 		cause: []string{"ALTER ROLE ada CONNECTION LIMIT 0", terminateConnections}, end: []string{"ALTER ROLE ada CONNECTION LIMIT -1"},
 	},
 	{
@@ -55,34 +55,34 @@ var outages = []outage{
 		cause: []string{"ALTER ROLE ada NOLOGIN", terminateConnections}, end: []string{"ALTER ROLE ada LOGIN"},
 	},
 	{
-		name: "the role may not connect", states: []string{"42501"}, advice: `GRANT CONNECT ON DATABASE "lodge" TO "ada"`,
-		cause: []string{"REVOKE CONNECT ON DATABASE lodge FROM PUBLIC, ada", terminateConnections}, end: []string{"GRANT CONNECT ON DATABASE lodge TO PUBLIC, ada"},
+		name: "the role may not connect", states: []string{"42501"}, advice: `GRANT CONNECT ON DATABASE "app" TO "ada"`,
+		cause: []string{"REVOKE CONNECT ON DATABASE app FROM PUBLIC, ada", terminateConnections}, end: []string{"GRANT CONNECT ON DATABASE app TO PUBLIC, ada"},
 	},
 	{
-		name: "the database was renamed", states: []string{"3D000"}, advice: "make it first: CREATE DATABASE",
-		cause: []string{terminateConnections, "ALTER DATABASE lodge RENAME TO elsewhere"}, end: []string{"ALTER DATABASE elsewhere RENAME TO lodge"},
+		name: "the database was renamed", states: []string{"3D000"}, advice: "create the database: CREATE DATABASE",
+		cause: []string{terminateConnections, "ALTER DATABASE app RENAME TO renamed"}, end: []string{"ALTER DATABASE renamed RENAME TO app"},
 	},
 	{
-		name: "the database is set to read only", states: []string{""}, advice: "turn default_transaction_read_only off", reads: true,
-		cause: []string{"ALTER DATABASE lodge SET default_transaction_read_only = on", terminateConnections}, end: []string{"ALTER DATABASE lodge RESET default_transaction_read_only"},
+		name: "the database is read-only", states: []string{""}, advice: "turn default_transaction_read_only off", reads: true,
+		cause: []string{"ALTER DATABASE app SET default_transaction_read_only = on", terminateConnections}, end: []string{"ALTER DATABASE app RESET default_transaction_read_only"},
 	},
 	{
-		name: "the server is set to read only, and connections go on", states: []string{"25006", ""}, advice: "turn default_transaction_read_only off", reads: true,
+		name: "the server becomes read-only while connections are open", states: []string{"25006", ""}, advice: "turn default_transaction_read_only off", reads: true,
 		cause: []string{"ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"},
 		end:   []string{"ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"},
 	},
 }
 
-// startPasswordServer starts a server with a database lodge that belongs to ada, who needs her password.
+// startPasswordServer starts a server with a database app of the role ada, which needs a password.
 func startPasswordServer(t *testing.T) (server *postgresserver.Server, url string) {
 	t.Helper()
 	server = postgresserver.StartForTest(t)
-	execAsOperator(t, server, []string{"CREATE ROLE ada LOGIN PASSWORD 'correcthorse'", "CREATE DATABASE lodge OWNER ada"})
+	execAsOperator(t, server, []string{"CREATE ROLE ada LOGIN PASSWORD 'correcthorse'", "CREATE DATABASE app OWNER ada"})
 	writeHBA(t, server, "local all keylodge trust\nlocal all all scram-sha-256\n")
-	return server, strings.Replace(server.URL("lodge"), "keylodge@", "ada:correcthorse@", 1)
+	return server, strings.Replace(server.URL("app"), "keylodge@", "ada:correcthorse@", 1)
 }
 
-// writeHBA says who may connect, and waits until the server knows it.
+// writeHBA replaces pg_hba.conf and waits until the server has read it.
 func writeHBA(t *testing.T, server *postgresserver.Server, lines string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(server.Data(), "pg_hba.conf"), []byte(lines), 0o644); err != nil {
@@ -100,7 +100,7 @@ func writeHBA(t *testing.T, server *postgresserver.Server, lines string) {
 	})
 }
 
-// execAsOperator has the operator run statements, each by itself.
+// execAsOperator runs each statement in a transaction of its own as the operator.
 func execAsOperator(t *testing.T, server *postgresserver.Server, statements []string) {
 	t.Helper()
 	for _, statement := range statements {
@@ -110,14 +110,14 @@ func execAsOperator(t *testing.T, server *postgresserver.Server, statements []st
 	}
 }
 
-// eventuallyFails writes until that fails: what an operator changes by a reload takes its time.
+// eventuallyFails writes until a write fails, since a reload of the server's configuration takes time.
 func eventuallyFails(t *testing.T, s *Store, from int) (err error) {
 	t.Helper()
 	n := 1000 * from
 	eventually(t, func() error {
 		n++
 		if err = s.Update(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(t.Context(), numbered(n)) }); err == nil {
-			return errors.New("it still writes")
+			return errors.New("the write succeeded")
 		}
 		return nil
 	})
@@ -144,27 +144,27 @@ func TestStore_outagesOfARealServer(t *testing.T) {
 				return err
 			})
 			if (err == nil) != o.reads || err != nil && !errors.Is(err, domain.ErrUnavailable) {
-				t.Errorf("View: %v; that it reads: want %t", err, o.reads)
+				t.Errorf("View: error %v; want that it reads: %t", err, o.reads)
 			}
 			execAsOperator(t, server, o.end)
-			eventually(t, func() error { // a reload takes its time
+			eventually(t, func() error { // a reload takes time
 				return s.Update(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(t.Context(), numbered(n)) })
 			})
 		})
 	}
 }
 
-// A statement_timeout and a lock_timeout may come with the role, the database or the URL.
+// The role, the database or the URL may set statement_timeout and lock_timeout.
 func TestStore_timeoutsOfTheServer(t *testing.T) {
 	for _, c := range []struct{ parameter, state, advice string }{
-		{"statement_timeout", "57014", "look at statement_timeout"},
+		{"statement_timeout", "57014", "check statement_timeout"},
 		{"lock_timeout", "55P03", "longer than lock_timeout"},
 	} {
 		t.Run(c.parameter, func(t *testing.T) {
 			url := postgresserver.MigratedDatabase(t, migrateDatabase)
 			s, other := openAt(t, url+"&pool_max_conns=1"), connect(t, url)
 			add(t, s, 0)
-			set := func(value string) { // on the one connection, and only while it has to wait
+			set := func(value string) { // on the only connection
 				t.Helper()
 				if _, err := s.pool.Exec(t.Context(), "SET "+c.parameter+" = "+value); err != nil {
 					t.Fatal(err)
@@ -175,7 +175,7 @@ func TestStore_timeoutsOfTheServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := s.Update(t.Context(), func(tx ports.Tx) error {
-				_, err := tx.Challenges.Take(t.Context(), numberedID(0)) // waits for the other's end
+				_, err := tx.Challenges.Take(t.Context(), numberedID(0)) // waits for the other transaction
 				return err
 			})
 			if !errors.Is(err, domain.ErrUnavailable) || stateOf(err) != c.state || !strings.Contains(err.Error(), c.advice) {
@@ -190,7 +190,7 @@ func TestStore_timeoutsOfTheServer(t *testing.T) {
 	}
 }
 
-// The server ends a transaction in which nothing happens for too long. It begins again, and is an outage if that goes on.
+// The server ends a transaction that is idle for too long. Update retries it, and returns an outage after too many times.
 func TestStore_idleInTransactionSessionTimeout(t *testing.T) {
 	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	config, err := parse(url + "&pool_max_conns=1&application_name=idler")
@@ -205,29 +205,29 @@ func TestStore_idleInTransactionSessionTimeout(t *testing.T) {
 	}
 	defer s.Close()
 	operator := connect(t, url)
-	for dawdles := range maxLosses + 2 {
+	for idleRuns := range maxLostConnections + 2 {
 		runs := 0
 		err := s.Update(t.Context(), func(tx ports.Tx) error {
-			if runs++; runs <= dawdles {
+			if runs++; runs <= idleRuns {
 				if err := exec(t.Context(), latest, "SET LOCAL idle_in_transaction_session_timeout = 1"); err != nil {
 					t.Error(err)
 				}
 				awaitNoConnection(t, operator, "idler")
 			}
-			return tx.Challenges.Add(t.Context(), numbered(dawdles))
+			return tx.Challenges.Add(t.Context(), numbered(idleRuns))
 		})
 		switch {
-		case dawdles <= maxLosses && (err != nil || runs != dawdles+1):
-			t.Errorf("idle %d times: %d runs, %v", dawdles, runs, err)
-		case dawdles > maxLosses && (!errors.Is(err, domain.ErrUnavailable) ||
-			// What the server said last may be lost with the connection.
+		case idleRuns <= maxLostConnections && (err != nil || runs != idleRuns+1):
+			t.Errorf("idle %d times: %d runs, %v", idleRuns, runs, err)
+		case idleRuns > maxLostConnections && (!errors.Is(err, domain.ErrUnavailable) ||
+			// The server's last message may be lost with the connection.
 			!strings.Contains(err.Error(), "log says") && !strings.Contains(err.Error(), "raise it for this role")):
-			t.Errorf("idle %d times: %v", dawdles, err)
+			t.Errorf("idle %d times: %v", idleRuns, err)
 		}
 	}
 }
 
-// The server ends idle connections of the pool. No caller sees that, however many come at once afterwards.
+// The server ends idle connections of the pool. No call fails after that, even if several come at once.
 func TestStore_idleSessionTimeout(t *testing.T) {
 	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	s, operator := openAt(t, url+"&application_name=idler"), connect(t, url)
@@ -251,9 +251,9 @@ func TestStore_idleSessionTimeout(t *testing.T) {
 func awaitNoConnection(t *testing.T, operator *pgx.Conn, application string) {
 	t.Helper()
 	eventually(t, func() error {
-		left := queryColumn(t, operator, "SELECT pid::text FROM pg_stat_activity WHERE application_name = '"+application+"'")
-		if len(left) > 0 {
-			return fmt.Errorf("still connected: %v", left)
+		pids := queryColumn(t, operator, "SELECT pid::text FROM pg_stat_activity WHERE application_name = '"+application+"'")
+		if len(pids) > 0 {
+			return fmt.Errorf("still connected: %v", pids)
 		}
 		return nil
 	})
@@ -263,11 +263,11 @@ func TestStore_droppedDatabase(t *testing.T) {
 	server, url := startPasswordServer(t)
 	s := openAt(t, url)
 	add(t, s, 0)
-	execAsOperator(t, server, []string{"DROP DATABASE lodge WITH (FORCE)"})
+	execAsOperator(t, server, []string{"DROP DATABASE app WITH (FORCE)"})
 	wantUnavailable(t, s)
 }
 
-// What a role may do is an outage, and what another program did to the tables is a fault, of which the log says more.
+// A missing privilege is an outage. A change of the tables by another program is an error with advice.
 func TestStore_privilegesAndTables(t *testing.T) {
 	server, url := startPasswordServer(t)
 	s := openAt(t, url)
@@ -277,24 +277,24 @@ func TestStore_privilegesAndTables(t *testing.T) {
 		outage                    bool
 	}{
 		{"REVOKE INSERT ON webauthn_challenges FROM ada", "GRANT INSERT ON webauthn_challenges TO ada", "42501", "SELECT, INSERT, UPDATE and DELETE on its tables", true},
-		{"ALTER TABLE webauthn_challenges RENAME TO elsewhere", "ALTER TABLE elsewhere RENAME TO webauthn_challenges", "42P01", "a table is missing", false},
-		{"ALTER TABLE webauthn_challenges RENAME COLUMN purpose TO elsewhere", "ALTER TABLE webauthn_challenges RENAME COLUMN elsewhere TO purpose", "42703", "the schema was changed by another program", false},
+		{"ALTER TABLE webauthn_challenges RENAME TO renamed", "ALTER TABLE renamed RENAME TO webauthn_challenges", "42P01", "a table is missing", false},
+		{"ALTER TABLE webauthn_challenges RENAME COLUMN purpose TO renamed", "ALTER TABLE webauthn_challenges RENAME COLUMN renamed TO purpose", "42703", "the schema was changed by another program", false},
 	} {
-		if err := server.Exec("lodge", c.cause); err != nil {
+		if err := server.Exec("app", c.cause); err != nil {
 			t.Fatal(err)
 		}
 		err := s.Update(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(t.Context(), numbered(1)) })
 		if stateOf(err) != c.state || errors.Is(err, domain.ErrUnavailable) != c.outage || !strings.Contains(err.Error(), c.advice) {
 			t.Errorf("%s: %v; want SQLSTATE %s, %q, and that it is an outage: %t", c.cause, err, c.state, c.advice, c.outage)
 		}
-		if err := server.Exec("lodge", c.end); err != nil {
+		if err := server.Exec("app", c.end); err != nil {
 			t.Fatal(err)
 		}
 	}
 	add(t, s, 1)
 }
 
-// A column that another program retypes makes what was prepared before it useless, once.
+// After another program has changed a column's type, each prepared statement fails once and is retried.
 func TestStore_retriesAfterTableChange(t *testing.T) {
 	url := postgresserver.EmptyDatabase(t)
 	s, operator := openAt(t, url), connect(t, url)

@@ -16,31 +16,30 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// What holds unless the URL says otherwise.
+// Defaults of the URL's parameters.
 const (
 	maxConnections = 16
 	connectTimeout = 5 * time.Second
 )
 
-// applicationName is what the server's operator sees us as.
+// applicationName is the default name of Keylodge's connections in pg_stat_activity.
 const applicationName = "keylodge"
 
-// pingAfterIdle is how long a connection may have been idle and still be taken without asking whether it is there: a round
-// trip, which a unit of work that is begun again on a new connection makes unnecessary.
+// pingAfterIdle is the idle time after which a connection is pinged before it is used. A ping is a round trip, and a transaction that
+// fails on a lost connection is retried on a new one.
 const pingAfterIdle = time.Minute
 
-// URLError says what is wrong with the URL of a database, and what to write instead. It quotes nothing that may be part of a
-// password.
+// URLError says what is wrong with the URL of a database and how to fix it. It never quotes a part that may belong to a password.
 type URLError struct{ Problem, Fix string }
 
 func (e *URLError) Error() string { return e.Problem + ": " + e.Fix }
 
 const urlFormat = "write postgres://user:password@host:5432/database" //nolint:gosec // the shape of a URL, not one
 
-// errUnparsableURL is the likely cause of a URL that is none: url.Parse would quote parts of a password.
+// errUnparsableURL replaces the error of url.Parse, which would quote parts of a password, and names the likely cause.
 var errUnparsableURL = &URLError{
 	"the URL of the database cannot be read",
-	urlFormat + ", with %-escapes in the user and the password: @ is %40, : is %3A, / is %2F, # is %23, ? is %3F, % is %25, and a blank is %20",
+	urlFormat + ", with %-escapes in the user and the password: @ is %40, : is %3A, / is %2F, # is %23, ? is %3F, % is %25, and a space is %20",
 }
 
 // parse reads the URL (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS, and the parameters of
@@ -70,7 +69,7 @@ func parse(databaseURL string) (*pgxpool.Config, error) {
 	if !query.Has("connect_timeout") {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
-	if config.ConnConfig.StatementCacheCapacity < 1 { // pgx would refuse every statement
+	if config.ConnConfig.StatementCacheCapacity < 1 { // pgx would reject every statement
 		disableNamedStatements(config.ConnConfig)
 	}
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
@@ -81,7 +80,7 @@ func parse(databaseURL string) (*pgxpool.Config, error) {
 	return config, nil
 }
 
-// parameterName is what any parameter of a URL looks like. What does not may be the end of a password that has a "?" in it.
+// parameterName matches the name of any parameter. A name that does not match may be the end of a password with a "?" in it.
 var parameterName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 
 var sslModes = []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
@@ -101,7 +100,7 @@ func checkParameters(query url.Values) error {
 	return nil
 }
 
-// checkConfig finds parameters that would be without effect, or keep every statement from being made.
+// checkConfig rejects parameters that have no effect, or with which no statement can be prepared.
 func checkConfig(config *pgxpool.Config, query url.Values) error {
 	c := config.ConnConfig
 	if network, _ := pgconn.NetworkAddress(c.Host, c.Port); network != "unix" && query.Get("sslrootcert") != "" && !verifiesCertificate(c.TLSConfig) {
@@ -118,8 +117,7 @@ func verifiesCertificate(c *tls.Config) bool {
 	return c != nil && (!c.InsecureSkipVerify || c.VerifyPeerCertificate != nil)
 }
 
-// parseErrorReason is what is wrong with a URL, without the URL: pgx writes it before the reason, and leaves a password in its
-// parameters as it is.
+// parseErrorReason returns the reason of pgx's error without the URL, which pgx writes before the reason with passwords in it.
 func parseErrorReason(err error) string {
 	const end = "`: "
 	text := err.Error()
@@ -129,13 +127,13 @@ func parseErrorReason(err error) string {
 	return "see the documentation of PostgreSQL's connection URIs"
 }
 
-// CheckURL returns what is wrong with a URL, a *URLError, if that can be found without connecting.
+// CheckURL returns a *URLError if the URL is invalid. It does not connect.
 func CheckURL(databaseURL string) error {
 	_, err := parse(databaseURL)
 	return err
 }
 
-// Name is what may be shown of a URL: which database it is, where, and who asks.
+// Name describes the database of a URL for messages: database, host, port and user.
 func Name(databaseURL string) string {
 	config, err := parse(databaseURL)
 	if err != nil {
@@ -144,7 +142,7 @@ func Name(databaseURL string) string {
 	return name(config.ConnConfig)
 }
 
-// name is the database for messages.
+// name is Name for a parsed URL.
 func name(c *pgx.ConnConfig) string {
 	return fmt.Sprintf("%s at %s:%d as user %s", c.Database, c.Host, c.Port, c.User)
 }

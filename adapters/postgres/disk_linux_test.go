@@ -12,18 +12,18 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// The database is on a small disk of its own, whose rest something else fills.
+// The database is on a small disk, and another file fills the disk.
 func TestStore_fullDisk(t *testing.T) {
 	server := postgresserver.StartForTest(t)
 	disk := smallDisk(t, server)
-	execAsOperator(t, server, []string{"CREATE TABLESPACE small LOCATION '" + disk + "/space'", "CREATE DATABASE lodge TABLESPACE small"})
-	s := openAt(t, server.URL("lodge"))
+	execAsOperator(t, server, []string{"CREATE TABLESPACE small LOCATION '" + disk + "/space'", "CREATE DATABASE app TABLESPACE small"})
+	s := openAt(t, server.URL("app"))
 	filler := filepath.Join(disk, "filler")
 	if err := os.WriteFile(filler, make([]byte, 64<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("filling the disk: %v", err)
 	}
 	err := eventuallyFails(t, s, 1)
-	if !errors.Is(err, domain.ErrUnavailable) || stateOf(err) != "53100" || !strings.Contains(err.Error(), "make room on it") {
+	if !errors.Is(err, domain.ErrUnavailable) || stateOf(err) != "53100" || !strings.Contains(err.Error(), "free space on it") {
 		t.Errorf("got %v; want an outage of SQLSTATE 53100", err)
 	}
 	if err := os.Remove(filler); err != nil {
@@ -32,8 +32,8 @@ func TestStore_fullDisk(t *testing.T) {
 	add(t, s, 1)
 }
 
-// smallDisk mounts one of a few megabytes, with a folder for the server. Only root can; if REQUIRE_DISK is set the test is not
-// skipped.
+// smallDisk mounts a disk of a few megabytes with a folder for the server. It needs root. Without root the test is skipped, or fails
+// if REQUIRE_DISK is set.
 func smallDisk(t *testing.T, server *postgresserver.Server) (folder string) {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "pgdisk")
@@ -43,7 +43,7 @@ func smallDisk(t *testing.T, server *postgresserver.Server) (folder string) {
 	t.Cleanup(func() { _ = os.Remove(folder) })
 	if err := syscall.Mount("keylodge-test", folder, "tmpfs", 0, "size=24m,mode=0755"); err != nil {
 		if os.Getenv("REQUIRE_DISK") != "" {
-			t.Fatalf("no small disk can be mounted, and REQUIRE_DISK is set: %v", err)
+			t.Fatalf("mounting a small disk, which REQUIRE_DISK requires: %v", err)
 		}
 		t.Skipf("only root can mount a small disk: %v", err)
 	}

@@ -37,7 +37,7 @@ func TestStore_UnavailableWhileServerStopped(t *testing.T) {
 	wantChallenges(t, s, 2)
 }
 
-// All of the pool's connections are dead then, and nobody has noticed.
+// The pool then contains only dead connections, and the store does not know that yet.
 func TestStore_SurvivesServerRestart(t *testing.T) {
 	server := postgresserver.StartForTest(t)
 	s := openAt(t, server.URL("postgres"))
@@ -68,14 +68,14 @@ func TestUpdate_RetriesLostConnection(t *testing.T) {
 		})
 		return runs, err
 	}
-	for losses := range maxLosses + 1 {
+	for losses := range maxLostConnections + 1 {
 		if runs, err := lose(losses); err != nil || runs != losses+1 {
 			t.Errorf("lost %d times: fn ran %d times, error %v", losses, runs, err)
 		}
 	}
-	wantChallenges(t, s, maxLosses+1)
-	if runs, err := lose(maxLosses + 1); !errors.Is(err, domain.ErrUnavailable) || runs != maxLosses+1 {
-		t.Errorf("lost %d times: fn ran %d times, error %v", maxLosses+1, runs, err)
+	wantChallenges(t, s, maxLostConnections+1)
+	if runs, err := lose(maxLostConnections + 1); !errors.Is(err, domain.ErrUnavailable) || runs != maxLostConnections+1 {
+		t.Errorf("lost %d times: fn ran %d times, error %v", maxLostConnections+1, runs, err)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestView_RetriesLostConnection(t *testing.T) {
 	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	s, operator := openAt(t, url), connect(t, url)
 	add(t, s, 0)
-	for losses := range maxLosses + 2 {
+	for losses := range maxLostConnections + 2 {
 		runs := 0
 		err := s.View(t.Context(), func(tx ports.Tx) error {
 			if runs++; runs <= losses {
@@ -92,26 +92,26 @@ func TestView_RetriesLostConnection(t *testing.T) {
 			_, err := tx.Challenges.ByID(t.Context(), numberedID(0))
 			return err
 		})
-		if losses <= maxLosses && (err != nil || runs != losses+1) {
+		if losses <= maxLostConnections && (err != nil || runs != losses+1) {
 			t.Errorf("lost %d times: fn ran %d times, error %v", losses, runs, err)
 		}
-		if losses > maxLosses && (!errors.Is(err, domain.ErrUnavailable) || runs != maxLosses+1) {
+		if losses > maxLostConnections && (!errors.Is(err, domain.ErrUnavailable) || runs != maxLostConnections+1) {
 			t.Errorf("lost %d times: fn ran %d times, error %v", losses, runs, err)
 		}
 	}
 }
 
-// Whether the commit happened is not known then. It did, and doing it again would do it twice.
+// The server has committed, but the client does not know that. A retry would apply the changes twice.
 func TestUpdate_DoesNotRetryUncertainCommit(t *testing.T) {
 	config, err := parse(postgresserver.MigratedDatabase(t, migrateDatabase))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var deaf atomic.Bool
+	var dropReplies atomic.Bool
 	dial := config.ConnConfig.DialFunc
 	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
-		return &dropCommitReply{Conn: conn, enabled: &deaf}, err
+		return &dropCommitReply{Conn: conn, enabled: &dropReplies}, err
 	}
 	s, err := open(t.Context(), config)
 	if err != nil {
@@ -119,19 +119,19 @@ func TestUpdate_DoesNotRetryUncertainCommit(t *testing.T) {
 	}
 	t.Cleanup(func() { s.Close() })
 	runs := 0
-	deaf.Store(true)
+	dropReplies.Store(true)
 	err = s.Update(t.Context(), func(tx ports.Tx) error {
 		runs++
 		return tx.Challenges.Add(t.Context(), numbered(runs))
 	})
-	deaf.Store(false)
+	dropReplies.Store(false)
 	if !errors.Is(err, domain.ErrUnavailable) || runs != 1 {
 		t.Errorf("fn ran %d times, error %v; want 1 and %v", runs, err, domain.ErrUnavailable)
 	}
 	wantChallenges(t, s, 1)
 }
 
-// dropCommitReply lets a commit go to the server and its answer not come back.
+// dropCommitReply sends a COMMIT to the server and drops the reply.
 type dropCommitReply struct {
 	net.Conn
 	enabled  *atomic.Bool
@@ -174,13 +174,13 @@ func TestStore_UnavailableWithoutFreeConnection(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	eventually(t, func() error { // the server has to notice first
+	eventually(t, func() error { // the server needs time to notice the closed connections
 		return s.View(t.Context(), func(ports.Tx) error { return nil })
 	})
 	add(t, s, 0)
 }
 
-// A primary that has become a replica reads and does not write.
+// A primary that has become a replica serves Views but no Updates.
 func TestUpdate_UnavailableOnReplica(t *testing.T) {
 	server := postgresserver.StartForTest(t)
 	s := openAt(t, server.URL("postgres"))
@@ -222,7 +222,7 @@ func TestStore_ContextErrorIsNotUnavailable(t *testing.T) {
 	result := make(chan error, 1)
 	go func() {
 		result <- s.Update(ctx, func(tx ports.Tx) error {
-			_, err := tx.Challenges.Take(ctx, numberedID(0)) // waits for the other's end
+			_, err := tx.Challenges.Take(ctx, numberedID(0)) // waits for the other transaction
 			return err
 		})
 	}()
@@ -255,7 +255,7 @@ func TestConditions_whichErrorsAreOutages(t *testing.T) {
 			t.Errorf("%s: an outage is %t, want %t", code, !outage, outage)
 		}
 		if err := wrap("trying", fmt.Errorf("%w: %w", errLost, cause)); !errors.Is(err, domain.ErrUnavailable) {
-			t.Errorf("%s, and the connection is lost: that is no outage", code)
+			t.Errorf("%s with a lost connection is not an outage", code)
 		}
 	}
 }
@@ -279,7 +279,7 @@ func TestConditions_areDocumented(t *testing.T) {
 	}
 }
 
-// eventually tries until it works. What it waits for happens by itself, and soon; the bound is for a failure.
+// eventually calls try until it returns nil. The timeout is only reached if the test fails.
 func eventually(t *testing.T, try func() error) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
@@ -293,7 +293,7 @@ func eventually(t *testing.T, try func() error) {
 	}
 }
 
-// awaitLock returns once a connection to the watcher's database waits for what another one has locked.
+// awaitLock returns when a connection to the watcher's database waits for a lock.
 func awaitLock(t *testing.T, watcher *pgx.Conn) {
 	t.Helper()
 	eventually(t, func() error {
@@ -321,7 +321,7 @@ func restart(t *testing.T, server *postgresserver.Server) {
 	}
 }
 
-// occupyConnections leaves the pool with so many idle connections.
+// occupyConnections leaves the pool with n idle connections.
 func occupyConnections(t *testing.T, s *Store, n int) {
 	t.Helper()
 	if n == 0 {
@@ -332,7 +332,7 @@ func occupyConnections(t *testing.T, s *Store, n int) {
 	}
 }
 
-// occupyAll takes all of the pool's connections until the returned function is called.
+// occupyAll acquires all connections of the pool. The returned function releases them.
 func occupyAll(t *testing.T, s *Store) (release func()) {
 	t.Helper()
 	var held []interface{ Release() }

@@ -17,7 +17,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/postgresserver"
 )
 
-// Whether the schema of a newer release may be served on is what that one says, in schema_floor.
+// A newer release states in schema_floor which releases can run on its schema.
 const (
 	setNewerVersion        = "UPDATE schema_migrations SET version = 9999"
 	setIncompatibleVersion = setNewerVersion + "; UPDATE schema_floor SET version = 9999"
@@ -26,31 +26,31 @@ const (
 func TestUpgrade_SchemaFloor(t *testing.T) {
 	known := []string{"CREATE TABLE a (n bigint)", "CREATE TABLE schema_floor (version bigint); INSERT INTO schema_floor VALUES (2)"}
 	for name, c := range map[string]struct {
-		brought []string // by the newer release
-		after   string
+		added   []string // migrations of the newer release
+		after   string   // statements after them
 		newer   int
-		refused bool
+		wantErr bool
 	}{
-		"that only adds":         {[]string{"ALTER TABLE a ADD COLUMN m bigint", "CREATE TABLE b (n bigint)"}, "", 4, false},
-		"that locks nobody out":  {[]string{"UPDATE schema_floor SET version = 2"}, "", 3, false},
-		"that locks this out":    {[]string{"ALTER TABLE a ADD COLUMN m bigint", "ALTER TABLE a DROP COLUMN n; UPDATE schema_floor SET version = 3"}, "", 0, true},
-		"that forgets the floor": {[]string{"DELETE FROM schema_floor"}, "", 0, true},
-		"that does not know it":  {[]string{"DROP TABLE schema_floor"}, "", 0, true},
-		"that was left half way": {[]string{"ALTER TABLE a ADD COLUMN m bigint"}, "UPDATE schema_migrations SET dirty = true", 0, true},
+		"only additions":                   {[]string{"ALTER TABLE a ADD COLUMN m bigint", "CREATE TABLE b (n bigint)"}, "", 4, false},
+		"the floor stays":                  {[]string{"UPDATE schema_floor SET version = 2"}, "", 3, false},
+		"the floor excludes this release":  {[]string{"ALTER TABLE a ADD COLUMN m bigint", "ALTER TABLE a DROP COLUMN n; UPDATE schema_floor SET version = 3"}, "", 0, true},
+		"no row in the table of the floor": {[]string{"DELETE FROM schema_floor"}, "", 0, true},
+		"no table of the floor":            {[]string{"DROP TABLE schema_floor"}, "", 0, true},
+		"an incomplete upgrade":            {[]string{"ALTER TABLE a ADD COLUMN m bigint"}, "UPDATE schema_migrations SET dirty = true", 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := newDatabase(t)
-			wantUpgrade(t, db, migrationFiles(append(known, c.brought...)...), "")
+			wantUpgrade(t, db, migrationFiles(append(known, c.added...)...), "")
 			if err := exec(t.Context(), db, c.after); err != nil {
 				t.Fatal(err)
 			}
 			before := contentsOf(t, db)
 			newer, err := upgrade(t.Context(), db.Config(), migrationFiles(known...))
-			if newer != c.newer || (err != nil) != c.refused || err != nil && !strings.Contains(err.Error(), "a newer release made it; start that one") {
-				t.Errorf("it is served on as %d, %v", newer, err)
+			if newer != c.newer || (err != nil) != c.wantErr || err != nil && !strings.Contains(err.Error(), "start the newer release") {
+				t.Errorf("upgrade: newer version %d, error %v", newer, err)
 			}
 			if after := contentsOf(t, db); after != before {
-				t.Errorf("it was changed to:\n%s\nfrom:\n%s", after, before)
+				t.Errorf("the database is now:\n%s\nand was:\n%s", after, before)
 			}
 		})
 	}
@@ -59,14 +59,14 @@ func TestUpgrade_SchemaFloor(t *testing.T) {
 func TestStore_NewerCompatibleSchema(t *testing.T) {
 	url := postgresserver.EmptyDatabase(t)
 	if s := openAt(t, url); s.NewerSchema() != 0 {
-		t.Errorf("a schema of this release is taken for %d", s.NewerSchema())
+		t.Errorf("newer version on a schema of this release: %d", s.NewerSchema())
 	}
 	if err := exec(t.Context(), connect(t, url), setNewerVersion); err != nil {
 		t.Fatal(err)
 	}
 	s := openAt(t, url)
 	if s.NewerSchema() != 9999 {
-		t.Errorf("a schema of the next release is taken for %d", s.NewerSchema())
+		t.Errorf("newer version on a schema of the next release: %d", s.NewerSchema())
 	}
 	add(t, s, 1)
 	wantChallenges(t, s, 1)
@@ -78,21 +78,21 @@ func TestStore_NewerCompatibleSchema(t *testing.T) {
 	if applied, err := d.Up(t.Context()); err != nil || len(applied) != 0 {
 		t.Errorf("Up: %+v, %v", applied, err)
 	}
-	_, rehearsedErr := d.DryRunDown(t.Context())
+	_, dryRunErr := d.DryRunDown(t.Context())
 	_, downErr := d.Down(t.Context())
-	for _, err := range []error{rehearsedErr, downErr} {
-		wantDomainError(t, err, "newer_release", "with that one's")
+	for _, err := range []error{dryRunErr, downErr} {
+		wantDomainError(t, err, "newer_release", "with the newer release's")
 	}
 }
 
-// The rule of migrations.go: whoever takes something away says so, and never locks out the release before.
+// The rule of migrations.go: a migration that removes something raises the floor, and never excludes the previous release.
 func TestMigrations_RaiseSchemaFloor(t *testing.T) {
 	db := newDatabase(t)
-	if faults := floorViolations(t, db, schemaFiles); len(faults) > 0 {
-		t.Error(faults)
+	if violations := floorViolations(t, db, schemaFiles); len(violations) > 0 {
+		t.Error(violations)
 	}
 	known := []string{"CREATE TABLE a (n bigint, m bigint)", "CREATE TABLE schema_floor (version bigint); INSERT INTO schema_floor VALUES (2)", "CREATE TABLE b (n bigint)"}
-	for step, sound := range map[string]bool{
+	for step, valid := range map[string]bool{
 		"CREATE TABLE c (n bigint NOT NULL)":                                true,
 		"ALTER TABLE a ADD COLUMN k bigint":                                 true,
 		"ALTER TABLE a ADD COLUMN k bigint NOT NULL DEFAULT 0":              true,
@@ -110,14 +110,14 @@ func TestMigrations_RaiseSchemaFloor(t *testing.T) {
 		"ALTER TABLE a DROP COLUMN m; UPDATE schema_floor SET version = 99": false,
 	} {
 		db := newDatabase(t)
-		if faults := floorViolations(t, db, migrationFiles(append(known, step)...)); (len(faults) == 0) != sound {
-			t.Errorf("%s: %v", step, faults)
+		if violations := floorViolations(t, db, migrationFiles(append(known, step)...)); (len(violations) == 0) != valid {
+			t.Errorf("%s: %v", step, violations)
 		}
 	}
 }
 
-// floorViolations goes through the migrations one by one, in an empty database.
-func floorViolations(t *testing.T, db *pgx.Conn, files fs.FS) (faults []string) {
+// floorViolations applies the migrations one by one to an empty database and returns what violates the rule of the floor.
+func floorViolations(t *testing.T, db *pgx.Conn, files fs.FS) (violations []string) {
 	t.Helper()
 	steps, err := iofs.New(files, ".")
 	if err != nil {
@@ -135,7 +135,7 @@ func floorViolations(t *testing.T, db *pgx.Conn, files fs.FS) (faults []string) 
 	for {
 		before, floor := readSchemaShape(t, db), floorOf(t, db)
 		if err := m.Steps(1); errors.Is(err, fs.ErrNotExist) {
-			return faults
+			return violations
 		} else if err != nil {
 			t.Fatal(err)
 		}
@@ -145,16 +145,16 @@ func floorViolations(t *testing.T, db *pgx.Conn, files fs.FS) (faults []string) 
 		}
 		broken, raised := before.incompatibilities(readSchemaShape(t, db)), floorOf(t, db)
 		switch {
-		case floor == 0 && raised <= version: // nobody had looked at it before
+		case floor == 0 && raised <= version: // the first migration with a floor
 		case len(broken) > 0 && raised <= floor:
-			faults = append(faults, fmt.Sprintf("migration %d takes from older releases what they live by (%s) and leaves schema_floor at %d", version, broken, floor))
+			violations = append(violations, fmt.Sprintf("migration %d removes what older releases need (%s) and leaves schema_floor at %d", version, broken, floor))
 		case raised >= version:
-			faults = append(faults, fmt.Sprintf("migration %d locks the release before out: schema_floor is %d", version, raised))
+			violations = append(violations, fmt.Sprintf("migration %d excludes the previous release: schema_floor is %d", version, raised))
 		}
 	}
 }
 
-// floorOf is 0 before there is one.
+// floorOf returns the schema's floor, or 0 without one.
 func floorOf(t *testing.T, db *pgx.Conn) int {
 	t.Helper()
 	var found bool
@@ -168,13 +168,13 @@ func floorOf(t *testing.T, db *pgx.Conn) int {
 	return floor
 }
 
-// schemaShape is what programs live by, in lines: the columns with their types, and what rows have to be like.
+// schemaShape is what programs depend on, by a line that describes it: columns with their types, and constraints.
 type schemaShape map[string]shapePart
 
 type shapePart struct {
 	columns           []string // as table.column
-	mustRemain        bool     // somebody may need it to stay
-	constrainsWriters bool     // somebody has to heed it
+	mustRemain        bool     // a program may need it
+	constrainsWriters bool     // a program that writes must know it
 }
 
 func readSchemaShape(t *testing.T, db *pgx.Conn) schemaShape {
@@ -207,8 +207,8 @@ func readSchemaShape(t *testing.T, db *pgx.Conn) schemaShape {
 	return found
 }
 
-// incompatibilities lists what is gone, and what is demanded of those who do not know of it. What a new table or column demands
-// of itself is no matter of theirs, unless a row cannot be without it.
+// incompatibilities lists what was removed, and what older programs that write would violate. A constraint on a new table or column
+// does not affect them, except a new required column of an old table.
 func (before schemaShape) incompatibilities(after schemaShape) (broken []string) {
 	tables, columns := map[string]bool{}, map[string]bool{}
 	for line, p := range before {

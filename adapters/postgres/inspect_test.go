@@ -15,36 +15,36 @@ import (
 func TestInspect_ReportsProblems(t *testing.T) {
 	useTestMigrations(t)
 	for name, c := range map[string]struct {
-		ruin  string // statements
-		apart time.Duration
-		as    func(url string) string
-		check string
-		state dbadmin.CheckStatus
-		says  string // of what was found, or of what to do
+		setup     string        // statements
+		offset    time.Duration // of the caller's clock
+		changeURL func(url string) string
+		check     string
+		status    dbadmin.CheckStatus
+		contains  string // in the message or the advice
 	}{
-		"nothing is wrong":       {},
-		"clocks nearly agree":    {apart: 1500 * time.Millisecond},
-		"our clock is late":      {apart: -5 * time.Second, check: "clock", state: dbadmin.CheckWarning, says: "NTP"},
-		"our clock is early":     {apart: 5 * time.Second, check: "clock", state: dbadmin.CheckWarning, says: "NTP"},
-		"our clock is wrong":     {apart: 90 * time.Second, check: "clock", state: dbadmin.CheckError, says: "1m"},
-		"of a newer release":     {ruin: setIncompatibleVersion, check: "database.schema", state: dbadmin.CheckError, says: "start that one"},
-		"of the next release":    {ruin: setNewerVersion, check: "database.schema", state: dbadmin.CheckWarning, says: "go on with the upgrade"},
-		"of somebody else":       {ruin: "DROP TABLE passkeys CASCADE", check: "database.schema", state: dbadmin.CheckError, says: "not a database of Keylodge"},
-		"of an earlier release":  {ruin: "UPDATE schema_migrations SET version = 2", check: "database.schema", state: dbadmin.CheckWarning, says: "keylodge migrate up"},
-		"it may only be read":    {as: withParameter("default_transaction_read_only=on"), check: "database.writable", state: dbadmin.CheckError, says: "name the primary"},
-		"the user may do little": {ruin: createClerk + "GRANT SELECT ON ALL TABLES IN SCHEMA public TO clerk", as: asClerk, check: "database.writable", state: dbadmin.CheckError, says: `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "clerk"`},
-		"the user may do enough": {ruin: createClerk + "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO clerk", as: asClerk},
-		"no tables, no right":    {ruin: createClerk + "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO clerk", as: asClerk, check: "database.writable", state: dbadmin.CheckError, says: "GRANT USAGE, CREATE"},
-		"no tables yet":          {ruin: "DROP SCHEMA public CASCADE; CREATE SCHEMA public"},
-		"few connections":        {as: withParameter("pool_max_conns=1000"), check: "database.connections", state: dbadmin.CheckWarning, says: "pool_max_conns"},
-		"few for the role":       {ruin: createClerk + "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO clerk; ALTER ROLE clerk CONNECTION LIMIT 5", as: asClerk, check: "database.connections", state: dbadmin.CheckWarning, says: "5 free"},
-		"an event of tomorrow":   {ruin: insertEvent("now() + interval '1 day'"), check: "events", state: dbadmin.CheckWarning, says: "NTP"},
-		"an event of just now":   {ruin: insertEvent("now() + interval '20 seconds'")},
-		"nobody sweeps":          {ruin: insertChallenge("now() - interval '61 minutes'"), check: "jobs", state: dbadmin.CheckWarning, says: "1 ceremonies"},
-		"swept before long":      {ruin: insertChallenge("now() - interval '55 minutes'")},
-		"nobody there":           {as: func(string) string { return "postgres://ada:hunter2@127.0.0.1:1/lodge" }, check: "database.server", state: dbadmin.CheckError, says: "start the server"},
-		"no such database":       {as: func(url string) string { return strings.Replace(url, "/test", "/other", 1) }, check: "database.server", state: dbadmin.CheckError, says: "CREATE DATABASE"},
-		"no URL":                 {as: func(string) string { return "postgres://ada:hunter2@%zz" }, check: "database.server", state: dbadmin.CheckError, says: "%-escapes"},
+		"no problem":                    {},
+		"a small difference of clocks":  {offset: 1500 * time.Millisecond},
+		"the local clock is 5 s late":   {offset: -5 * time.Second, check: "clock", status: dbadmin.CheckWarning, contains: "NTP"},
+		"the local clock is 5 s early":  {offset: 5 * time.Second, check: "clock", status: dbadmin.CheckWarning, contains: "NTP"},
+		"the local clock is 90 s early": {offset: 90 * time.Second, check: "clock", status: dbadmin.CheckError, contains: "1m"},
+		"an incompatible schema":        {setup: setIncompatibleVersion, check: "database.schema", status: dbadmin.CheckError, contains: "start the newer release"},
+		"a compatible newer schema":     {setup: setNewerVersion, check: "database.schema", status: dbadmin.CheckWarning, contains: "finish the upgrade"},
+		"another program's tables":      {setup: "DROP TABLE passkeys CASCADE", check: "database.schema", status: dbadmin.CheckError, contains: "not a Keylodge database"},
+		"an older schema":               {setup: "UPDATE schema_migrations SET version = 2", check: "database.schema", status: dbadmin.CheckWarning, contains: "keylodge migrate up"},
+		"read-only":                     {changeURL: withParameter("default_transaction_read_only=on"), check: "database.writable", status: dbadmin.CheckError, contains: "name the primary"},
+		"missing privileges":            {setup: createClerk + "GRANT SELECT ON ALL TABLES IN SCHEMA public TO clerk", changeURL: asClerk, check: "database.writable", status: dbadmin.CheckError, contains: `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "clerk"`},
+		"sufficient privileges":         {setup: createClerk + "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO clerk", changeURL: asClerk},
+		"no tables, no privilege":       {setup: createClerk + "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO clerk", changeURL: asClerk, check: "database.writable", status: dbadmin.CheckError, contains: "GRANT USAGE, CREATE"},
+		"no tables yet":                 {setup: "DROP SCHEMA public CASCADE; CREATE SCHEMA public"},
+		"too few connections":           {changeURL: withParameter("pool_max_conns=1000"), check: "database.connections", status: dbadmin.CheckWarning, contains: "pool_max_conns"},
+		"too few for the role":          {setup: createClerk + "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO clerk; ALTER ROLE clerk CONNECTION LIMIT 5", changeURL: asClerk, check: "database.connections", status: dbadmin.CheckWarning, contains: "5 free"},
+		"an event in the future":        {setup: insertEvent("now() + interval '1 day'"), check: "events", status: dbadmin.CheckWarning, contains: "NTP"},
+		"a recent event":                {setup: insertEvent("now() + interval '20 seconds'")},
+		"overdue challenge":             {setup: insertChallenge("now() - interval '61 minutes'"), check: "jobs", status: dbadmin.CheckWarning, contains: "1 expired challenges"},
+		"expired challenge":             {setup: insertChallenge("now() - interval '55 minutes'")},
+		"no server":                     {changeURL: func(string) string { return "postgres://ada:hunter2@127.0.0.1:1/app" }, check: "database.server", status: dbadmin.CheckError, contains: "start the server"},
+		"no such database":              {changeURL: func(url string) string { return strings.Replace(url, "/test", "/other", 1) }, check: "database.server", status: dbadmin.CheckError, contains: "CREATE DATABASE"},
+		"invalid URL":                   {changeURL: func(string) string { return "postgres://ada:hunter2@%zz" }, check: "database.server", status: dbadmin.CheckError, contains: "%-escapes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := postgresserver.EmptyDatabase(t)
@@ -52,13 +52,13 @@ func TestInspect_ReportsProblems(t *testing.T) {
 				t.Fatal(err)
 			}
 			db := connect(t, url)
-			if err := exec(t.Context(), db, c.ruin); err != nil {
+			if err := exec(t.Context(), db, c.setup); err != nil {
 				t.Fatal(err)
 			}
-			if c.as != nil {
-				url = c.as(url)
+			if c.changeURL != nil {
+				url = c.changeURL(url)
 			}
-			wantCheckResult(t, NewDatabase(url).Inspect(t.Context(), time.Now().Add(c.apart), dbadmin.CheckOptions{}), c.check, c.state, c.says)
+			wantCheckResult(t, NewDatabase(url).Inspect(t.Context(), time.Now().Add(c.offset), dbadmin.CheckOptions{}), c.check, c.status, c.contains)
 		})
 	}
 }
@@ -67,8 +67,8 @@ func insertEvent(at string) string {
 	return "INSERT INTO events (id, kind, at, actor) VALUES (gen_random_uuid(), 'signed_in', " + at + ", 'user')"
 }
 
-func insertChallenge(ended string) string {
-	return `INSERT INTO webauthn_challenges (id, purpose, ceremony_state, created_at, expires_at) VALUES (gen_random_uuid(), 'login', '\x01', now(), ` + ended + ")"
+func insertChallenge(expiresAt string) string {
+	return `INSERT INTO webauthn_challenges (id, purpose, ceremony_state, created_at, expires_at) VALUES (gen_random_uuid(), 'login', '\x01', now(), ` + expiresAt + ")"
 }
 
 const createClerk = `DO $$ BEGIN CREATE ROLE clerk LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$; ALTER ROLE clerk CONNECTION LIMIT -1; `
@@ -105,44 +105,44 @@ func TestInspect_Encoding(t *testing.T) {
 }
 
 func TestReportTransport(t *testing.T) {
-	here, there := &net.TCPAddr{IP: net.IPv6loopback}, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7)}
+	local, remote := &net.TCPAddr{IP: net.IPv6loopback}, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7)}
 	for _, c := range []struct {
 		server             net.Addr
 		encrypted, checked bool
-		says               string
+		contains           string
 	}{
 		{&net.UnixAddr{}, false, false, ""},
-		{here, false, false, ""},
-		{there, true, true, ""},
-		{there, false, true, "the password too"},
-		{there, false, false, "the password too"},
-		{there, true, false, "is not checked"},
+		{local, false, false, ""},
+		{remote, true, true, ""},
+		{remote, false, true, "the password"},
+		{remote, false, false, "the password"},
+		{remote, true, false, "is not checked"},
 	} {
-		var i checks
-		i.reportTransport(c.server, c.encrypted, c.checked)
+		var results checks
+		results.reportTransport(c.server, c.encrypted, c.checked)
 		check := "database.tls"
-		if c.says == "" {
+		if c.contains == "" {
 			check = ""
 		}
-		wantCheckResult(t, i.CheckResults, check, dbadmin.CheckWarning, c.says)
+		wantCheckResult(t, results.CheckResults, check, dbadmin.CheckWarning, c.contains)
 	}
 }
 
-// wantCheckResult fails the test unless that is the only one that is not well; none if check is "".
-func wantCheckResult(t *testing.T, found dbadmin.CheckResults, check string, state dbadmin.CheckStatus, says string) {
+// wantCheckResult fails the test unless the check of this name is the only one with a problem; "" means no problem at all.
+func wantCheckResult(t *testing.T, results dbadmin.CheckResults, check string, status dbadmin.CheckStatus, text string) {
 	t.Helper()
-	told := false
-	for _, f := range found {
+	found := false
+	for _, f := range results {
 		switch {
 		case f.Message == "" || (f.Status == dbadmin.CheckOK) != (f.Advice == "") || strings.Contains(f.Message+f.Advice, "hunter2"):
 			t.Errorf("%+v", f)
-		case f.Name == check && f.Status == state && strings.Contains(f.Message+"\n"+f.Advice, says):
-			told = true
+		case f.Name == check && f.Status == status && strings.Contains(f.Message+"\n"+f.Advice, text):
+			found = true
 		case f.Status != dbadmin.CheckOK:
-			t.Errorf("it also finds %+v", f)
+			t.Errorf("unexpected result: %+v", f)
 		}
 	}
-	if len(found) == 0 || told != (check != "") {
-		t.Errorf("it finds %+v", found)
+	if len(results) == 0 || found != (check != "") {
+		t.Errorf("results: %+v", results)
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func TestBackups_ReferToPgDump(t *testing.T) {
-	d := NewDatabase("postgres://ada:hunter2@db/lodge")
+	d := NewDatabase("postgres://ada:hunter2@db/app")
 	_, err := d.Save(t.Context(), "night.db", true, dbadmin.CheckOptions{Full: true})
 	wantDomainError(t, err, "use_pg_dump", "pg_dump --format=custom")
 	_, err = d.PrepareRestore(t.Context(), "night.db")
@@ -27,7 +27,7 @@ func TestSchema_StatusUpDown(t *testing.T) {
 	d := NewDatabase(url)
 	wantApplied(t, d, 0)
 	if _, err := d.DryRunDown(t.Context()); err == nil {
-		t.Error("without tables something was rehearsed")
+		t.Error("DryRunDown of an empty database succeeded")
 	}
 	_, err := d.Down(t.Context())
 	wantDomainError(t, err, "nothing_to_undo", "no migration")
@@ -52,66 +52,66 @@ func TestSchema_StatusUpDown(t *testing.T) {
 	lost := map[string]bool{}
 	for version := all; version > 0; version-- {
 		before := contentsOf(t, db)
-		rehearsed, err := d.DryRunDown(t.Context())
-		if err != nil || rehearsed.Migration.Version != status[version-1].Version {
-			t.Fatalf("Rehearse at %d: %+v, %v", version, rehearsed, err)
+		dryRun, err := d.DryRunDown(t.Context())
+		if err != nil || dryRun.Migration.Version != status[version-1].Version {
+			t.Fatalf("DryRunDown at version %d: %+v, %v", version, dryRun, err)
 		}
 		if after := contentsOf(t, db); after != before {
-			t.Fatalf("a rehearsal at %d left:\n%s\nof:\n%s", version, after, before)
+			t.Fatalf("a dry run at version %d left:\n%s\nof:\n%s", version, after, before)
 		}
 		wantApplied(t, d, version)
-		taken, err := d.Down(t.Context())
+		loss, err := d.Down(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		wantApplied(t, d, version-1)
-		if got, want := lossText(taken), lossText(rehearsed); got != want {
-			t.Errorf("at %d: lost %s, and in rehearsal %s", version, got, want)
+		if got, want := lossText(loss), lossText(dryRun); got != want {
+			t.Errorf("at version %d: lost %s, in the dry run %s", version, got, want)
 		}
-		for _, table := range taken.Tables {
+		for _, table := range loss.Tables {
 			lost[table] = true
 		}
-		for _, column := range taken.Columns {
+		for _, column := range loss.Columns {
 			lost[column] = true
 		}
-		if version == 2 && lossText(taken) != "rows 1 of webauthn_challenges, 2 of labels; tables labels, old_labels; columns webauthn_challenges.label_id" {
-			t.Errorf("of version 2: %s", lossText(taken))
+		if version == 2 && lossText(loss) != "rows 1 of webauthn_challenges, 2 of labels; tables labels, old_labels; columns webauthn_challenges.label_id" {
+			t.Errorf("of version 2: %s", lossText(loss))
 		}
 	}
-	for _, what := range []string{"passkeys", "events", "totps", "outbox_emails", "labels", "users.title"} {
-		if !lost[what] {
-			t.Errorf("the loss of %s was not reported", what)
+	for _, name := range []string{"passkeys", "events", "totps", "outbox_emails", "labels", "users.title"} {
+		if !lost[name] {
+			t.Errorf("the loss of %s was not reported", name)
 		}
 	}
 }
 
 func TestDown_RejectedWhileServerConnected(t *testing.T) {
 	useTestMigrations(t)
-	for name, parameters := range map[string]string{"": "", "renamed": "&application_name=lodge"} {
+	for name, parameters := range map[string]string{"": "", "renamed": "&application_name=app"} {
 		url := postgresserver.EmptyDatabase(t) + parameters
 		d := NewDatabase(url)
 		s, err := Open(t.Context(), url)
 		if err != nil {
 			t.Fatal(err)
 		}
-		add(t, s, 0) // so that it holds a connection
+		add(t, s, 0) // so that the pool has a connection
 		for _, down := range []func(context.Context) (dbadmin.DataLoss, error){d.DryRunDown, d.Down} {
 			_, err := down(t.Context())
-			wantDomainError(t, err, "database_in_use", "stop the server")
+			wantDomainError(t, err, "database_in_use", "stop all servers")
 		}
 		wantApplied(t, d, len(rowsByVersion))
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := d.Down(t.Context()); err != nil {
-			t.Errorf("%s: after the server is gone: %v", name, err)
+			t.Errorf("%s: after Close: %v", name, err)
 		}
 	}
 }
 
-// The step back looks twice in one transaction: before it changes anything, for servers that are just leaving, and at its end, for
-// one that has come meanwhile.
-func TestNobodyElse_seesWhoComesAndLeaves(t *testing.T) {
+// Down checks for other connections twice: before it changes anything, with time for servers that are stopping, and at the end of the
+// transaction.
+func TestRequireNoOtherConnections(t *testing.T) {
 	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	config, err := parse(url)
 	if err != nil {
@@ -126,29 +126,29 @@ func TestNobodyElse_seesWhoComesAndLeaves(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := driver.requireNoOtherConnections(0); err != nil {
-		t.Errorf("alone: %v", err)
+		t.Errorf("without other connections: %v", err)
 	}
 	server, watcher := connect(t, url+"&application_name="+applicationName), connect(t, url)
-	wantDomainError(t, driver.requireNoOtherConnections(0), "database_in_use", "stop the server")
+	wantDomainError(t, driver.requireNoOtherConnections(0), "database_in_use", "stop all servers")
 	pid := server.PgConn().PID()
 	if err := server.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, func() error {
-		if left := queryColumn(t, watcher, fmt.Sprintf("SELECT pid::text FROM pg_stat_activity WHERE pid = %d", pid)); len(left) > 0 {
-			return fmt.Errorf("the server's process %d is still there", pid)
+		if pids := queryColumn(t, watcher, fmt.Sprintf("SELECT pid::text FROM pg_stat_activity WHERE pid = %d", pid)); len(pids) > 0 {
+			return fmt.Errorf("the server's process %d still runs", pid)
 		}
 		return nil
 	})
 	if err := driver.requireNoOtherConnections(0); err != nil {
-		t.Errorf("after the server has gone: %v", err)
+		t.Errorf("after the server's connection is closed: %v", err)
 	}
 	if err := driver.Unlock(); err != nil {
 		t.Error(err)
 	}
 }
 
-// One that comes in the middle of it waits for the end of it, and then brings the schema up again.
+// A server that starts during Down waits for its end, then upgrades the schema again.
 func TestOpen_WaitsForDown(t *testing.T) {
 	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	config, err := parse(url)
@@ -169,7 +169,7 @@ func TestOpen_WaitsForDown(t *testing.T) {
 	awaitLock(t, connect(t, url))
 	select {
 	case err := <-opened:
-		t.Fatalf("it did not wait: %v", err)
+		t.Fatalf("Open did not wait: %v", err)
 	default:
 	}
 	driver.failed = true
@@ -181,7 +181,7 @@ func TestOpen_WaitsForDown(t *testing.T) {
 	}
 }
 
-// pg_dump does so for as long as it takes.
+// pg_dump locks every table in this mode while it runs.
 func TestDown_RejectedDuringBackup(t *testing.T) {
 	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	if err := exec(t.Context(), connect(t, url), "BEGIN; LOCK TABLE schema_migrations IN ACCESS SHARE MODE"); err != nil {
@@ -192,11 +192,11 @@ func TestDown_RejectedDuringBackup(t *testing.T) {
 }
 
 func TestSchema_RejectsUnknownSchemas(t *testing.T) {
-	for statements, want := range map[string]struct{ code, says string }{
-		setIncompatibleVersion:                      {"newer_release", "start that one"},
-		"UPDATE schema_migrations SET dirty = true": {"not_a_keylodge_database", "half done"},
-		"DROP TABLE passkeys CASCADE":               {"not_a_keylodge_database", "no users and passkeys"},
-		"DROP TABLE schema_migrations; CREATE TABLE schema_migrations (version text); INSERT INTO schema_migrations VALUES ('1')": {"not_a_keylodge_database", "as Keylodge writes it"},
+	for statements, want := range map[string]struct{ code, text string }{
+		setIncompatibleVersion:                      {"newer_release", "start the newer release"},
+		"UPDATE schema_migrations SET dirty = true": {"not_a_keylodge_database", "incomplete"},
+		"DROP TABLE passkeys CASCADE":               {"not_a_keylodge_database", "no tables users and passkeys"},
+		"DROP TABLE schema_migrations; CREATE TABLE schema_migrations (version text); INSERT INTO schema_migrations VALUES ('1')": {"not_a_keylodge_database", "other columns"},
 	} {
 		url := postgresserver.EmptyDatabase(t)
 		if err := migrateDatabase(url); err != nil {
@@ -211,7 +211,7 @@ func TestSchema_RejectsUnknownSchemas(t *testing.T) {
 		_, upErr := d.Up(t.Context())
 		_, downErr := d.Down(t.Context())
 		for _, err := range []error{statusErr, upErr, downErr} {
-			wantDomainError(t, err, want.code, want.says)
+			wantDomainError(t, err, want.code, want.text)
 		}
 	}
 }
@@ -236,7 +236,7 @@ func wantApplied(t *testing.T, d *Database, want int) {
 	}
 	for i, m := range status {
 		if m.Version <= i || m.Applied != (i < want) || m.Name == "" || m.Newer {
-			t.Fatalf("%+v, of which %d should be applied", status, want)
+			t.Fatalf("migrations %+v, want %d applied", status, want)
 		}
 	}
 	if len(status) != len(rowsByVersion) {
@@ -244,11 +244,11 @@ func wantApplied(t *testing.T, d *Database, want int) {
 	}
 }
 
-func wantDomainError(t *testing.T, err error, code, says string) {
+func wantDomainError(t *testing.T, err error, code, text string) {
 	t.Helper()
-	var refusal *domain.Error
-	if !errors.As(err, &refusal) || refusal.Code != code || !strings.Contains(refusal.Message, says) || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("got %v, want %s, %q", err, code, says)
+	var domainErr *domain.Error
+	if !errors.As(err, &domainErr) || domainErr.Code != code || !strings.Contains(domainErr.Message, text) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v, want %s, %q", err, code, text)
 	}
 }
 

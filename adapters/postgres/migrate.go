@@ -17,8 +17,8 @@ import (
 	"github.com/keylodge/keylodge/migrations"
 )
 
-// How long an upgrade waits: for somebody else's; for a table that others use, with all who come for it after it; and how
-// often, and how long in all, it lets those go first and tries again.
+// The timeouts of an upgrade: for another server's upgrade, for the lock on a table, and for all attempts together, with the time
+// between two attempts. While an upgrade waits for a lock, every later statement on that table waits, too.
 const (
 	lockTimeout           = time.Hour
 	setUpgradeLockTimeout = "SET LOCAL lock_timeout = '500ms';"
@@ -29,12 +29,12 @@ const (
 // schemaFiles are the migrations of this program. Tests replace them.
 var schemaFiles = migrations.Postgres()
 
-// upgrade brings the schema to the newest of the given migrations. One that is there already is not touched, which takes
-// no right to change it, nor is one of a newer release: that one's version is returned if it may be served on, and 0 otherwise.
+// upgrade applies the given migrations that are missing. A current schema is not changed, which needs no privilege to do so. If a
+// newer release has upgraded the schema and this program can run on it, upgrade returns its version, else 0.
 //
-// Others may be at work meanwhile. Whoever waits for a table that one transaction has holds up everybody who comes for it
-// later, and a backup may have it for an hour; and whoever wants several may want them in another order than a transaction
-// that is under way. So an upgrade gives up soon, with all that it has done, and comes again.
+// Servers may be running. An upgrade that waits for a table that one transaction has locked blocks every later statement on that
+// table, and a backup may hold its lock for an hour; a migration of several tables may also deadlock with a transaction. So an
+// upgrade has a short lock timeout. When it fails, it rolls everything back and is tried again.
 func upgrade(ctx context.Context, config *pgx.ConnConfig, files fs.FS) (newer int, err error) {
 	for deadline := time.Now().Add(upgradeTimeout); ; {
 		newer, err = upgradeOnce(ctx, config, files)
@@ -62,16 +62,16 @@ func upgradeOnce(ctx context.Context, config *pgx.ConnConfig, files fs.FS) (newe
 	if err == nil && (version != newest || dirty) {
 		err = wrap("upgrading the schema; nothing was changed", withMigrations(driver, files, (*migrate.Migrate).Up))
 	} else {
-		err = errors.Join(wrap("looking for the schema", err), driver.Close())
+		err = errors.Join(wrap("reading the schema's version", err), driver.Close())
 	}
-	if ahead := (newerSchemaError{}); errors.As(err, &ahead) {
-		return ahead.version, nil
+	if newerSchema := (newerSchemaError{}); errors.As(err, &newerSchema) {
+		return newerSchema.version, nil
 	}
 	return 0, err
 }
 
-// withMigrations steps through the given migrations on the driver's connections, and closes those. No change is no error:
-// somebody else was first.
+// withMigrations runs step on the given migrations with the driver's connections, and closes them. It returns nil if there is
+// nothing to do, because another server was faster.
 func withMigrations(driver *migrationDriver, files fs.FS, step func(*migrate.Migrate) error) error {
 	steps, err := iofs.New(files, ".")
 	if err != nil {
@@ -89,7 +89,7 @@ func withMigrations(driver *migrationDriver, files fs.FS, step func(*migrate.Mig
 	return errors.Join(err, closeErr)
 }
 
-// IsEmpty says whether the database that the URL names is still without a schema of ours. It changes nothing.
+// IsEmpty returns whether the database of the URL has no schema of Keylodge. It changes nothing.
 func IsEmpty(ctx context.Context, databaseURL string) (bool, error) {
 	config, err := parse(databaseURL)
 	if err != nil {
@@ -118,38 +118,37 @@ func newestOf(files fs.FS) (int, error) {
 	return int(version), nil
 }
 
-// migrationDriver is golang-migrate's door to the database. All that happens between Lock and Unlock is one transaction: an
-// upgrade of many steps happens whole or not at all, and no crash leaves it half done ("dirty").
+// migrationDriver is golang-migrate's driver. Everything between Lock and Unlock is one transaction: an upgrade of several
+// migrations is applied completely or not at all, and a crash never leaves it half done ("dirty").
 //
-// Servers that start at once go one after the other: each holds a row of schema_lock meanwhile. A row, and not an advisory
-// lock, since CockroachDB has none, YugabyteDB has had them for a short time, and a pooler such as PgBouncer would lose
-// them. And on a connection of its own, since a database that does not roll back changes of a schema ends the transaction,
-// and with it the lock, at the first of them.
+// Servers that start at the same time upgrade one after the other, because each locks a row of schema_lock. It is not an advisory
+// lock, since CockroachDB has none, old YugabyteDB has none, and a pooler such as PgBouncer would lose it. The row is locked on a
+// connection of its own, because a database that commits each schema change ends the transaction, and its locks, at the first one.
 type migrationDriver struct {
 	ctx         context.Context
-	lockConn    *pgx.Conn
-	conn        *pgx.Conn
+	lockConn    *pgx.Conn // holds the lock on the row of schema_lock
+	conn        *pgx.Conn // runs the migrations
 	newest      int
 	failed      bool
-	beforeSteps func() error // if set, runs before everything; its error leaves all as it is
-	afterSteps  func() error // if set, runs last of all; its error takes everything back
+	beforeSteps func() error // if set, runs before the first migration; its error prevents them
+	afterSteps  func() error // if set, runs after the last migration; its error rolls them back
 }
 
 var _ database.Driver = (*migrationDriver)(nil)
 
 func connectDriver(ctx context.Context, config *pgx.ConnConfig, newest int) (*migrationDriver, error) {
-	gate, err := pgx.ConnectConfig(ctx, withoutNamedStatements(config))
+	lockConn, err := pgx.ConnectConfig(ctx, withoutNamedStatements(config))
 	if err != nil {
 		return nil, err
 	}
 	conn, err := pgx.ConnectConfig(ctx, withoutNamedStatements(config))
 	if err != nil {
-		return nil, errors.Join(err, gate.Close(ctx))
+		return nil, errors.Join(err, lockConn.Close(ctx))
 	}
-	return &migrationDriver{ctx: ctx, lockConn: gate, conn: conn, newest: newest}, nil
+	return &migrationDriver{ctx: ctx, lockConn: lockConn, conn: conn, newest: newest}, nil
 }
 
-// Lock waits for whoever else upgrades, for as long as that takes, then keeps them out.
+// Lock waits without a limit until no other server upgrades, then begins the transaction.
 func (d *migrationDriver) Lock() error {
 	d.failed = false
 	if err := d.createTables(); err != nil {
@@ -169,7 +168,7 @@ func (d *migrationDriver) Lock() error {
 	return nil
 }
 
-// createTables makes what Lock needs. Those who do so at once may get in each other's way, whatever IF NOT EXISTS promises.
+// createTables creates the tables that Lock needs. Concurrent calls may fail in spite of IF NOT EXISTS, so it retries.
 func (d *migrationDriver) createTables() error {
 	var err error
 	for range 20 {
@@ -236,14 +235,14 @@ func versionOf(ctx context.Context, conn *pgx.Conn) (version int, dirty bool, er
 	return version, dirty, err
 }
 
-// newerSchemaError is a schema that a newer release has made, and that this one may serve on but has nothing to do to.
+// newerSchemaError is returned if a newer release has upgraded the schema and this program can run on it.
 type newerSchemaError struct{ version int }
 
 func (e newerSchemaError) Error() string {
-	return fmt.Sprintf("a newer release has brought the schema to version %d", e.version)
+	return fmt.Sprintf("a newer release has upgraded the schema to version %d", e.version)
 }
 
-// requireCompatible returns nil if the schema, of a version that is newer than this program, may be served on by it all the same.
+// requireCompatible returns an error if this program cannot run on the schema of a newer release.
 func requireCompatible(ctx context.Context, conn *pgx.Conn, version, newest int) error {
 	var floor int
 	err := conn.QueryRow(ctx, "SELECT version FROM schema_floor").Scan(&floor)
@@ -261,18 +260,18 @@ func (d *migrationDriver) Close() error {
 }
 
 func (d *migrationDriver) Open(string) (database.Driver, error) {
-	return nil, errors.New("this driver is made from open connections, not from a URL")
+	return nil, errors.New("this driver uses open connections, not a URL")
 }
 
 func (d *migrationDriver) Drop() error { return errors.New("dropping everything is not supported") }
 
-// recordFailure notes that a step failed, so that Unlock takes everything back.
+// recordFailure records that a step failed, so that Unlock rolls everything back.
 func (d *migrationDriver) recordFailure(err error) error {
 	d.failed = d.failed || err != nil
 	return err
 }
 
-// exec runs statements that take and return nothing.
+// exec runs statements without parameters and results.
 func exec(ctx context.Context, conn *pgx.Conn, statements string) error {
 	_, err := conn.Exec(ctx, statements, pgx.QueryExecModeSimpleProtocol)
 	return err

@@ -36,9 +36,9 @@ func TestUpgrade_FailureRollsBack(t *testing.T) {
 	const parent = "CREATE TABLE parent (id bigint PRIMARY KEY)"
 	const child = "CREATE TABLE child (parent bigint REFERENCES parent (id)); INSERT INTO child VALUES (1)"
 	for name, broken := range map[string]struct{ step, reason string }{
-		"in its syntax":      {"CREATE TABLE c (n bigint); CREATE TABEL d (n bigint)", "syntax error"},
-		"in its data":        {"CREATE TABLE c (n bigint NOT NULL); INSERT INTO c VALUES (NULL)", "not-null"},
-		"in its foreign key": {parent + ";" + child, "violates foreign key constraint"},
+		"invalid syntax":       {"CREATE TABLE c (n bigint); CREATE TABEL d (n bigint)", "syntax error"},
+		"invalid data":         {"CREATE TABLE c (n bigint NOT NULL); INSERT INTO c VALUES (NULL)", "not-null"},
+		"violated foreign key": {parent + ";" + child, "violates foreign key constraint"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := newDatabase(t)
@@ -54,7 +54,7 @@ func TestUpgrade_FailureRollsBack(t *testing.T) {
 func TestUpgrade_RejectsNewerSchema(t *testing.T) {
 	db := newDatabase(t)
 	wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n bigint)", "CREATE TABLE b (n bigint)"), "")
-	wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n bigint)"), "its schema is version 2 and this program knows up to 1: a newer release made it; start that one")
+	wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n bigint)"), "its schema is version 2, of a newer release, and this program knows up to 1: start the newer release")
 	wantState(t, db, "version 2, tables a b")
 }
 
@@ -77,7 +77,7 @@ func TestOpen_Concurrent(t *testing.T) {
 	openAt(t, url)
 }
 
-// Steps that would collide, and that take their time.
+// The migrations take time, and would fail if two servers applied them.
 func TestUpgrade_Concurrent(t *testing.T) {
 	db := newDatabase(t)
 	files := migrationFiles("CREATE TABLE a (n bigint); SELECT pg_sleep(0.1)", "INSERT INTO a VALUES (1); SELECT pg_sleep(0.1)")
@@ -92,11 +92,11 @@ func TestUpgrade_Concurrent(t *testing.T) {
 	upgrades.Wait()
 	wantState(t, db, "version 2, tables a")
 	if rows := queryColumn(t, db, "SELECT n::text FROM a"); len(rows) != 1 {
-		t.Errorf("the last step was done %d times", len(rows))
+		t.Errorf("the last migration was applied %d times", len(rows))
 	}
 }
 
-// Whoever may not change the schema may still use one that is up to date.
+// A role that may not change the schema can use a current one.
 func TestOpen_CurrentSchemaNeedsNoDDLPrivilege(t *testing.T) {
 	url := postgresserver.EmptyDatabase(t)
 	openAt(t, url)
@@ -129,14 +129,14 @@ func TestMigrations_DownAndUp(t *testing.T) {
 		contents = append(contents, contentsOf(t, db))
 	}
 	if err := m.Steps(1); !errors.Is(err, fs.ErrNotExist) {
-		t.Fatalf("one more step: got error %v; want none to be left; add the rows of a new migration to rowsByVersion", err)
+		t.Fatalf("after the last migration of rowsByVersion: got error %v, want %v; add the rows of a new migration to rowsByVersion", err, fs.ErrNotExist)
 	}
 	for version := len(rowsByVersion) - 1; version >= 0; version-- {
 		if err := m.Steps(-1); err != nil {
 			t.Fatal(err)
 		}
 		if got := contentsOf(t, db); got != contents[version] {
-			t.Fatalf("back at version %d:\n%s\nwant it as it was:\n%s", version, got, contents[version])
+			t.Fatalf("reverted to version %d:\n%s\nwant:\n%s", version, got, contents[version])
 		}
 	}
 	wantState(t, db, "version -1, tables ")
@@ -146,7 +146,7 @@ func TestMigrations_DownAndUp(t *testing.T) {
 		}
 		fill(rows)
 		if got := contentsOf(t, db); got != contents[i+1] {
-			t.Fatalf("again at version %d:\n%s\nwant it as it was:\n%s", i+1, got, contents[i+1])
+			t.Fatalf("upgraded to version %d again:\n%s\nwant:\n%s", i+1, got, contents[i+1])
 		}
 	}
 }
@@ -187,8 +187,8 @@ func TestOpen_KeepsFirstReleaseData(t *testing.T) {
 	}
 }
 
-// rowsByVersion are the rows that each version of the test migrations adds: the first entry fills version 1, which is the schema
-// of this release.
+// rowsByVersion are the rows that each version of the test migrations adds. The first entry fills version 1, the schema of this
+// release.
 var rowsByVersion = []string{
 	`INSERT INTO users (id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures,
 		pending_email_expires_at, display_name, disabled_at, created_at)
@@ -228,7 +228,7 @@ var rowsByVersion = []string{
 	VALUES ('019a0000-0000-7000-0000-00000000000d', '019a0000-0000-7000-0000-000000000001', 'countess@example.org', 'email_code', '2026-03-01', NULL, NULL, NULL, NULL, '\x01', 0, '2026-03-01', '2026-03-02'),
 		('019a0000-0000-7000-0000-00000000000e', '019a0000-0000-7000-0000-000000000001', 'ada@example.org', 'passkey_removed', '2026-03-01', 'operator', 'Phone', 'Firefox', '192.0.2.1', NULL, 1, '2026-03-01', '2026-03-02'),
 		('019a0000-0000-7000-0000-00000000000f', NULL, 'cem@example.org', 'account_deleted', '2026-03-01', 'user', NULL, NULL, NULL, NULL, 0, '2026-03-01', '2026-03-02');
-	INSERT INTO job_leases (name, due_at) VALUES ('sweep', '2026-03-01');
+	INSERT INTO job_leases (name, due_at) VALUES ('delete_expired', '2026-03-01');
 	INSERT INTO rate_buckets (subject, interval_us, fill_time_us, full_at) VALUES (decode(repeat('00', 16), 'hex'), 1, 1, '2026-05-01')`,
 
 	`INSERT INTO labels (id, user_id, text) VALUES (1, '019a0000-0000-7000-0000-000000000001', 'first'), (2, '019a0000-0000-7000-0000-000000000001', 'second');
@@ -283,13 +283,13 @@ func migrator(t *testing.T, db *pgx.Conn) *migrate.Migrate {
 	return m
 }
 
-// contentsOf is the whole database as text: its schema, and every row of every table.
+// contentsOf returns the whole database as text: its schema, and every row of every table.
 func contentsOf(t *testing.T, db *pgx.Conn) string {
 	t.Helper()
-	const ours = "FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE 'schema%'"
+	const ownTables = "FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE 'schema%'"
 	var contents strings.Builder
 	for _, query := range []string{
-		"SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, column_default) " + ours + " ORDER BY 1",
+		"SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, column_default) " + ownTables + " ORDER BY 1",
 		"SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename NOT LIKE 'schema%' ORDER BY 1",
 		"SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text NOT LIKE 'schema%' ORDER BY 1",
 	} {
@@ -297,8 +297,8 @@ func contentsOf(t *testing.T, db *pgx.Conn) string {
 			fmt.Fprintln(&contents, line)
 		}
 	}
-	for _, table := range queryColumn(t, db, "SELECT DISTINCT table_name::text "+ours+" ORDER BY 1") {
-		fields := queryColumn(t, db, "SELECT column_name::text "+ours+" AND table_name = '"+table+"' ORDER BY 1")
+	for _, table := range queryColumn(t, db, "SELECT DISTINCT table_name::text "+ownTables+" ORDER BY 1") {
+		fields := queryColumn(t, db, "SELECT column_name::text "+ownTables+" AND table_name = '"+table+"' ORDER BY 1")
 		for _, row := range queryColumn(t, db, fmt.Sprintf("SELECT concat_ws(' ', %s) FROM %s ORDER BY 1", strings.Join(fields, ", "), table)) {
 			fmt.Fprintln(&contents, table, row)
 		}
@@ -319,7 +319,7 @@ func queryColumn(t *testing.T, db *pgx.Conn, query string) []string {
 	return values
 }
 
-// migrationFiles are migrations of those statements, numbered from 1.
+// migrationFiles returns migrations with these statements, numbered from 1.
 func migrationFiles(statements ...string) fs.FS {
 	files := fstest.MapFS{}
 	for i, statement := range statements {
@@ -347,7 +347,7 @@ func connect(t *testing.T, url string) *pgx.Conn {
 	return db
 }
 
-// wantUpgrade fails the test unless the upgrade's error says the reason; "" is no error.
+// wantUpgrade fails the test unless the upgrade's error contains the reason; "" means no error.
 func wantUpgrade(t *testing.T, db *pgx.Conn, files fs.FS, reason string) {
 	t.Helper()
 	_, err := upgrade(t.Context(), db.Config(), files)

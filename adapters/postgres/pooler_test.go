@@ -34,7 +34,7 @@ func TestStore_contractBehindPgBouncer(t *testing.T) {
 	}
 }
 
-// The URL may choose how statements are sent. Those that take names get over a pooler that does not follow them, too.
+// The URL may choose the query mode. Modes with named statements work behind a pooler that does not support them, too.
 func TestStore_queryModesBehindPgBouncer(t *testing.T) {
 	pooler := postgresserver.StartPooler(t, postgresserver.MigratedDatabase(t, migrateDatabase), "transaction")
 	for _, parameters := range []string{
@@ -58,9 +58,9 @@ func TestStore_queryModesBehindPgBouncer(t *testing.T) {
 						t.Errorf("ByID %d: %v", i, err)
 					}
 					limit := domain.RateLimit{Quota: 1, Window: time.Hour}
-					levels, err := s.Buckets().Take(t.Context(), domain.Bucket{Subject: domain.RateSubject{byte(i)}, Limit: limit})
-					if err != nil || !levels[0].Allowed {
-						t.Errorf("Buckets.Take %d: %+v, %v", i, levels, err)
+					states, err := s.Buckets().Take(t.Context(), domain.Bucket{Subject: domain.RateSubject{byte(i)}, Limit: limit})
+					if err != nil || !states[0].Allowed {
+						t.Errorf("Buckets.Take %d: %+v, %v", i, states, err)
 					}
 				})
 			}
@@ -70,7 +70,7 @@ func TestStore_queryModesBehindPgBouncer(t *testing.T) {
 	}
 }
 
-// Both modes send arguments as text, which every statement has to take.
+// Both modes send arguments as text, which every statement must accept.
 func TestStore_contractInTextModes(t *testing.T) {
 	for _, mode := range []string{"exec", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestStore_preparesStatementsOnADirectConnectionOnly(t *testing.T) {
 	}{
 		{"direct", direct, true},
 		{"behind a pooler", pooler.URL(direct), false},
-		{"behind a pooler, by the URL", pooler.URL(direct) + "&default_query_exec_mode=cache_statement", true},
+		{"behind a pooler, requested by the URL", pooler.URL(direct) + "&default_query_exec_mode=cache_statement", true},
 		{"direct, without a cache", direct + "&statement_cache_capacity=0", false},
 	} {
 		s := openAt(t, c.url)
@@ -114,11 +114,11 @@ func TestStore_preparesStatementsOnADirectConnectionOnly(t *testing.T) {
 }
 
 func TestOpen_behindPgBouncerInStatementMode(t *testing.T) {
-	for name, url := range map[string]string{"made": postgresserver.MigratedDatabase(t, migrateDatabase), "empty": postgresserver.EmptyDatabase(t)} {
+	for name, url := range map[string]string{"migrated": postgresserver.MigratedDatabase(t, migrateDatabase), "empty": postgresserver.EmptyDatabase(t)} {
 		pooler := postgresserver.StartPooler(t, url, "statement")
 		s, err := Open(t.Context(), pooler.URL(url))
 		if err == nil {
-			t.Errorf("%s: it opened: closing it gives %v", name, s.Close())
+			t.Errorf("%s: Open succeeded; Close: %v", name, s.Close())
 			continue
 		}
 		if !strings.Contains(err.Error(), "set PgBouncer's pool_mode to transaction or session") {
@@ -127,7 +127,7 @@ func TestOpen_behindPgBouncerInStatementMode(t *testing.T) {
 	}
 }
 
-// Four servers start at once, and find nothing. Each waits in a transaction, and one of them has two.
+// Four servers start at the same time on an empty database. Each has one transaction, and the one that upgrades has two.
 func TestOpen_upgradesBehindPgBouncer(t *testing.T) {
 	url := postgresserver.EmptyDatabase(t)
 	pooler := postgresserver.StartPooler(t, url, "transaction", "default_pool_size = 5", "query_wait_timeout = 20")
@@ -153,15 +153,15 @@ func TestOpen_upgradesBehindPgBouncer(t *testing.T) {
 	if err != nil || !status[len(status)-1].Applied {
 		t.Errorf("Status: %+v, %v", status, err)
 	}
-	var refused *domain.Error
-	if _, err := database.Down(t.Context()); !errors.As(err, &refused) || refused.Code != "behind_pooler" {
+	var rejected *domain.Error
+	if _, err := database.Down(t.Context()); !errors.As(err, &rejected) || rejected.Code != "behind_pooler" {
 		t.Errorf("Down: %v", err)
 	}
-	if findings := database.Inspect(t.Context(), time.Now(), dbadmin.CheckOptions{}); !strings.Contains(fmt.Sprint(findings), "a pooler such as PgBouncer is in front of it") || findings.HasErrors() {
-		t.Errorf("Inspect: %+v", findings)
+	if results := database.Inspect(t.Context(), time.Now(), dbadmin.CheckOptions{}); !strings.Contains(fmt.Sprint(results), "a pooler such as PgBouncer is in front of it") || results.HasErrors() {
+		t.Errorf("Inspect: %+v", results)
 	}
-	if findings := NewDatabase(url).Inspect(t.Context(), time.Now(), dbadmin.CheckOptions{}); !strings.Contains(fmt.Sprint(findings), "no pooler is in front of it") {
-		t.Errorf("Inspect without: %+v", findings)
+	if results := NewDatabase(url).Inspect(t.Context(), time.Now(), dbadmin.CheckOptions{}); !strings.Contains(fmt.Sprint(results), "no pooler is in front of it") {
+		t.Errorf("Inspect without a pooler: %+v", results)
 	}
 }
 
@@ -169,21 +169,21 @@ func TestOpen_adviceOnPgBouncerErrors(t *testing.T) {
 	direct := postgresserver.MigratedDatabase(t, migrateDatabase)
 	pooler := postgresserver.StartPooler(t, direct, "transaction", "max_client_conn = 1", "query_wait_timeout = 1")
 	url := pooler.URL(direct)
-	wantAdvice := func(what, url, want string) {
+	wantAdvice := func(name, url, want string) {
 		t.Helper()
 		s, err := Open(t.Context(), url)
 		if err == nil {
-			t.Errorf("%s: it opened: closing it gives %v", what, s.Close())
+			t.Errorf("%s: Open succeeded; Close: %v", name, s.Close())
 			return
 		}
 		if !strings.Contains(err.Error(), want) || !errors.Is(err, domain.ErrUnavailable) {
-			t.Errorf("%s: %v; want it to say %q", what, err, want)
+			t.Errorf("%s: %v; want it to contain %q", name, err, want)
 		}
 	}
-	wantAdvice("a parameter", url+"&search_path=public", "PgBouncer takes no parameter search_path: take it out of the URL")
-	wantAdvice("a foreign parameter", url+"&pgbouncer=true", "PgBouncer takes no parameter pgbouncer: take it out of the URL")
+	wantAdvice("a parameter", url+"&search_path=public", "PgBouncer rejects the parameter search_path: take it out of the URL")
+	wantAdvice("an unknown parameter", url+"&pgbouncer=true", "PgBouncer rejects the parameter pgbouncer: take it out of the URL")
 	wantAdvice("a user", strings.Replace(url, "keylodge@", "ben@", 1), "correct the user or the password in the URL")
-	wantAdvice("a database", strings.Replace(url, "/test", "/none", 1), "make the database none")
+	wantAdvice("a database", strings.Replace(url, "/test", "/none", 1), "create the database none")
 	other := connect(t, url)
 	wantAdvice("connections", url, "raise PgBouncer's max_client_conn")
 	if err := other.Close(t.Context()); err != nil {

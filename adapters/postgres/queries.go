@@ -11,8 +11,8 @@ import (
 	"github.com/keylodge/keylodge/db/sqlitedb"
 )
 
-// queries are the queries of package sqlstore in PostgreSQL. The methods without parameters and rows that sqlc generates for each
-// database are those of postgresdb.Queries; the others convert. A conversion does not compile if a column differs.
+// queries implements the queries of package sqlstore on PostgreSQL. Methods whose parameters and rows are plain Go types are those of
+// postgresdb.Queries; the others convert. A conversion does not compile if a column differs.
 type queries struct{ *postgresdb.Queries }
 
 var _ sqlitedb.Querier = queries{}
@@ -194,7 +194,7 @@ func (q queries) TakeRecoveryGrant(ctx context.Context, tokenDigest []byte) (sql
 	return sqlitedb.RecoveryGrant(row), err
 }
 
-// UserByEmail finds no user for a text that PostgreSQL rejects: the error would end the transaction.
+// UserByEmail returns no user for a text that PostgreSQL rejects, because that error would abort the transaction.
 func (q queries) UserByEmail(ctx context.Context, email string) (sqlitedb.User, error) {
 	if strings.ContainsRune(email, 0) {
 		return sqlitedb.User{}, sql.ErrNoRows

@@ -7,25 +7,25 @@ import (
 	"time"
 )
 
-// How often a unit of work is begun again, by what had happened to it. Of those who meet, one gets through each time, so
-// conflicts are as many as there are others who want the same; the others are signs of trouble.
+// How often a View or Update is retried, by the kind of its failure. Of several transactions that conflict, one commits each time,
+// so the number of conflicts grows with the number of concurrent callers; the other failures do not.
 const (
 	maxConflicts         = 50
-	maxDeadlocks         = 5 // PostgreSQL waits for a second before it looks for one
+	maxDeadlocks         = 5 // PostgreSQL detects a deadlock after a second
 	maxDuplicates        = 4
-	maxLosses            = 2
+	maxLostConnections   = 2
 	maxInvalidStatements = 4
 )
 
-// How many write at once, and after how many conflicts somebody does so alone. PostgreSQL notes what a transaction has read by
-// the page of an index, which on small tables everybody shares: the more write at once, the more begin again, and with
-// nobody who goes first some would never end. Other servers are still in the way of one who is alone here.
+// maxWriters limits how many Updates run at the same time, and exclusiveAfter is the number of conflicts after which an Update takes
+// all write slots. PostgreSQL tracks what a serializable transaction reads by index page. On small tables all transactions share a
+// page, so conflicts grow with the number of writers, and an Update could conflict for ever. Other nodes still conflict with it.
 const (
 	maxWriters     = 8
 	exclusiveAfter = 3
 )
 
-// slots is how many of the writers' turns the next try takes.
+// slots returns how many write slots the next try takes.
 func (t *retryState) slots() int64 {
 	if t.conflicts+t.deadlocks < exclusiveAfter {
 		return 1
@@ -33,11 +33,11 @@ func (t *retryState) slots() int64 {
 	return maxWriters
 }
 
-// retryState counts what a unit of work has met so far.
-type retryState struct{ conflicts, deadlocks, duplicates, losses, invalidStatements int }
+// retryState counts the failures of one View or Update.
+type retryState struct{ conflicts, deadlocks, duplicates, lostConnections, invalidStatements int }
 
-// shouldRetry counts the cause and says whether to begin again. A connection lost before the commit was sent is no reason for
-// doubt: the server rolls back what was begun on it.
+// shouldRetry counts the failure and returns whether to retry. A connection lost before COMMIT was sent is safe to retry, because
+// the server rolls the transaction back.
 func (t *retryState) shouldRetry(ctx context.Context, cause error) bool {
 	if ctx.Err() != nil {
 		return false
@@ -53,8 +53,8 @@ func (t *retryState) shouldRetry(ctx context.Context, cause error) bool {
 		t.duplicates++
 		return t.duplicates <= maxDuplicates
 	case errors.Is(cause, errLost):
-		t.losses++
-		return t.losses <= maxLosses
+		t.lostConnections++
+		return t.lostConnections <= maxLostConnections
 	case isInvalidStatement(cause):
 		t.invalidStatements++
 		return t.invalidStatements <= maxInvalidStatements
@@ -62,10 +62,11 @@ func (t *retryState) shouldRetry(ctx context.Context, cause error) bool {
 	return false
 }
 
-// backOff waits for a moment that differs from that of whoever else begins again, longer each time.
+// backOff waits for a random time, so that conflicting transactions do not meet again. The longest wait doubles with each failure, up
+// to 32 ms.
 func (t *retryState) backOff(ctx context.Context) error {
-	longest := time.Millisecond << min(t.conflicts+t.deadlocks+t.duplicates+t.losses+t.invalidStatements, 5)
-	timer := time.NewTimer(rand.N(longest)) //nolint:gosec // nothing hangs on whether somebody can guess it
+	maxWait := time.Millisecond << min(t.conflicts+t.deadlocks+t.duplicates+t.lostConnections+t.invalidStatements, 5)
+	timer := time.NewTimer(rand.N(maxWait)) //nolint:gosec // no security depends on it
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -75,9 +76,9 @@ func (t *retryState) backOff(ctx context.Context) error {
 	}
 }
 
-// resetOnFailover lets all connections go where one of them shows that the server has stopped, has become a replica or read-only,
-// or that its prepared statements are not what they were: the others would only fail one by one. From then on those that
-// replace them prepare nothing under a name if that is what went wrong.
+// resetOnFailover closes all connections of the pool if the cause shows that the server has stopped, has become a replica or
+// read-only, or that prepared statements are invalid: each of the others would fail, too. After an error about a statement's name,
+// new connections use no named statements.
 func (s *Store) resetOnFailover(cause error) {
 	if isStatementNameError(cause) {
 		s.noNamedStatements.Store(true)

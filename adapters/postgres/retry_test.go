@@ -17,7 +17,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Each reads what another one writes: alone each would be right, so all but one have to begin again.
+// Each transaction reads what the others write, so all but one must be retried.
 func TestUpdate_RetriesSerializationFailure(t *testing.T) {
 	s := openNew(t)
 	const callers = 16
@@ -42,11 +42,11 @@ func TestUpdate_RetriesSerializationFailure(t *testing.T) {
 	all.Wait()
 	wantChallenges(t, s, callers)
 	if n := runs.Load(); n == callers {
-		t.Errorf("nobody met anybody in %d runs: this test shows nothing", n)
+		t.Errorf("no transaction conflicted in %d runs, so the test proves nothing", n)
 	}
 }
 
-// What fn makes of the error of a statement is its own affair: the conflict stays one.
+// A conflict is retried even if fn ignores the statement's error.
 func TestUpdate_RetriesHiddenConflict(t *testing.T) {
 	s := openNew(t)
 	add(t, s, 0)
@@ -60,7 +60,7 @@ func TestUpdate_RetriesHiddenConflict(t *testing.T) {
 		}
 		take(t, s, 0)
 		if _, err := tx.Challenges.Take(t.Context(), numberedID(0)); err == nil {
-			t.Error("it was taken twice")
+			t.Error("the challenge was taken twice")
 		}
 		return nil
 	})
@@ -74,16 +74,16 @@ func TestUpdate_HiddenStatementErrorFails(t *testing.T) {
 	add(t, s, 0)
 	err := s.Update(t.Context(), func(tx ports.Tx) error {
 		if err := tx.Challenges.Add(t.Context(), numbered(0)); err == nil {
-			t.Error("it was added twice")
+			t.Error("the challenge was added twice")
 		}
 		return nil
 	})
 	if err == nil || errors.Is(err, domain.ErrUnavailable) {
-		t.Errorf("got %v, want a fault", err)
+		t.Errorf("got %v, want an error that is not an outage", err)
 	}
 }
 
-// Whoever is alone meets nobody: on one server it takes few runs, however many want the same.
+// An Update that runs exclusively has no conflicts on one node, so the number of runs is bounded.
 func TestUpdate_RunsExclusivelyAfterThreeConflicts(t *testing.T) {
 	s := openNew(t)
 	const callers, rounds = 64, 4
@@ -111,7 +111,7 @@ func TestUpdate_RunsExclusivelyAfterThreeConflicts(t *testing.T) {
 	all.Wait()
 	wantChallenges(t, s, callers*rounds)
 	if n := slices.Max(most[:]); n == 1 || n > exclusiveAfter+1 {
-		t.Errorf("somebody needed %d runs, want 2 to %d", n, exclusiveAfter+1)
+		t.Errorf("an Update needed %d runs, want 2 to %d", n, exclusiveAfter+1)
 	}
 }
 
@@ -125,7 +125,7 @@ func TestUpdate_BoundsRetries(t *testing.T) {
 		if _, err := tx.Challenges.ByID(t.Context(), numberedID(0)); err != nil {
 			return err
 		}
-		take(t, other, 0) // by another server, which is always faster
+		take(t, other, 0) // by another node, which always commits first
 		add(t, other, 0)
 		_, err := tx.Challenges.Take(t.Context(), numberedID(0))
 		return err
@@ -148,11 +148,11 @@ func TestUpdate_BoundsRetries(t *testing.T) {
 		return err
 	})
 	if err == nil || runs != 3 {
-		t.Errorf("whose context ended in the third run: fn ran %d times, error %v", runs, err)
+		t.Errorf("with a context that ended in the third run: fn ran %d times, error %v", runs, err)
 	}
 }
 
-// A constraint may speak of what was there for a moment only.
+// The row that violates a constraint may exist for a moment only.
 func TestUpdate_RetriesConstraintViolation(t *testing.T) {
 	s := openNew(t)
 	runs := 0
@@ -175,13 +175,13 @@ func TestUpdate_RetriesConstraintViolation(t *testing.T) {
 
 func TestDeleteExpired_Concurrent(t *testing.T) {
 	s := openNew(t)
-	const challenges, sweepers = 60, 4
+	const challenges, jobs = 60, 4
 	for i := range challenges {
 		add(t, s, i)
 	}
-	var swept atomic.Int64
+	var deleted atomic.Int64
 	var all sync.WaitGroup
-	for range sweepers {
+	for range jobs {
 		all.Go(func() {
 			for {
 				var n int
@@ -192,7 +192,7 @@ func TestDeleteExpired_Concurrent(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if swept.Add(int64(n)); n == 0 {
+				if deleted.Add(int64(n)); n == 0 {
 					return
 				}
 			}
@@ -200,14 +200,14 @@ func TestDeleteExpired_Concurrent(t *testing.T) {
 	}
 	all.Wait()
 	wantChallenges(t, s, 0)
-	if n := swept.Load(); n != challenges {
-		t.Errorf("%d were counted, want %d", n, challenges)
+	if n := deleted.Load(); n != challenges {
+		t.Errorf("%d deletions were reported, want %d", n, challenges)
 	}
 }
 
 func TestUpdate_GoexitRollsBack(t *testing.T) {
 	s := openNew(t)
-	for range maxConnections + 1 { // one of which would be missing each time
+	for range maxConnections + 1 { // each would lose a connection
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
@@ -254,7 +254,7 @@ func TestClose_DrainsThenRejects(t *testing.T) {
 	wantChallenges(t, openAt(t, url), 1)
 }
 
-// BenchmarkUpdate is the twin of SQLite's, on a server that writes each commit through to the disk.
+// BenchmarkUpdate matches the benchmark of package sqlite. The server writes each commit to the disk.
 func BenchmarkUpdate(b *testing.B) {
 	server := postgresserver.StartForTest(b, "fsync=on", "full_page_writes=on", "synchronous_commit=on")
 	for _, callers := range []int{1, 64} {
@@ -326,6 +326,6 @@ func wantChallenges(t *testing.T, s *Store, want int) {
 		t.Fatal(err)
 	}
 	if n != want {
-		t.Errorf("%d challenges are kept, want %d", n, want)
+		t.Errorf("%d challenges are stored, want %d", n, want)
 	}
 }

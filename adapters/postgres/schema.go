@@ -16,7 +16,7 @@ import (
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// Status implements dbadmin.Schema. Of a database without tables, no migration is applied.
+// Status implements dbadmin.Schema. No migration is applied to a database without tables.
 func (d *Database) Status(ctx context.Context) ([]dbadmin.Migration, error) {
 	all, err := allMigrations()
 	if err != nil {
@@ -42,7 +42,7 @@ func (d *Database) Status(ctx context.Context) ([]dbadmin.Migration, error) {
 	return all, nil
 }
 
-// Up implements dbadmin.Schema, as Open does it.
+// Up implements dbadmin.Schema. It upgrades as Open does.
 func (d *Database) Up(ctx context.Context) ([]dbadmin.Migration, error) {
 	before, err := d.Status(ctx)
 	if err != nil {
@@ -58,10 +58,10 @@ func (d *Database) Up(ctx context.Context) ([]dbadmin.Migration, error) {
 	return slices.DeleteFunc(before, func(m dbadmin.Migration) bool { return m.Applied }), nil
 }
 
-// errDryRun takes a step back that was only tried.
-var errDryRun = errors.New("this was a rehearsal")
+// errDryRun rolls a dry run back.
+var errDryRun = errors.New("this was a dry run")
 
-// DryRunDown implements dbadmin.Schema. It takes the step, looks at what is missing, and takes the step back.
+// DryRunDown implements dbadmin.Schema. It reverts the migration, compares the tables, and rolls back.
 func (d *Database) DryRunDown(ctx context.Context) (dbadmin.DataLoss, error) {
 	loss, err := d.down(ctx, errDryRun)
 	if errors.Is(err, errDryRun) {
@@ -73,14 +73,14 @@ func (d *Database) DryRunDown(ctx context.Context) (dbadmin.DataLoss, error) {
 // Down implements dbadmin.Schema.
 func (d *Database) Down(ctx context.Context) (dbadmin.DataLoss, error) { return d.down(ctx, nil) }
 
-func (d *Database) down(ctx context.Context, verdict error) (loss dbadmin.DataLoss, err error) {
+func (d *Database) down(ctx context.Context, result error) (loss dbadmin.DataLoss, err error) {
 	status, err := d.Status(ctx)
 	if err != nil {
 		return loss, err
 	}
 	newest := lastApplied(status)
 	if newest == nil {
-		return loss, &domain.Error{Kind: domain.KindConflict, Code: "nothing_to_undo", Message: "no migration is applied, so there is none to take back"}
+		return loss, &domain.Error{Kind: domain.KindConflict, Code: "nothing_to_undo", Message: "no migration is applied, so there is none to revert"}
 	}
 	if newest.Newer {
 		return loss, errNewerRelease(newest.Version, newestVersion(status[:len(status)-1]))
@@ -111,22 +111,22 @@ func (d *Database) down(ctx context.Context, verdict error) (loss dbadmin.DataLo
 		if err := driver.requireNoOtherConnections(0); err != nil {
 			return err
 		}
-		return verdict
+		return result
 	}
 	if err := withMigrations(driver, schemaFiles, func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
-		return loss, wrap(fmt.Sprintf("taking migration %d back; nothing was changed", newest.Version), err)
+		return loss, wrap(fmt.Sprintf("reverting migration %d; nothing was changed", newest.Version), err)
 	}
 	return loss, nil
 }
 
-// How long the step back waits for those who are just leaving, and for the tables.
+// How long Down waits for servers that are stopping, and for locks on tables.
 const (
 	disconnectTimeout  = 5 * time.Second
 	setDownLockTimeout = "SET LOCAL lock_timeout = '2s'"
 )
 
-// lockExclusively keeps out whoever asks for the version of the schema, as every server does first, until the transaction ends. Of
-// those who have asked already it sees the connections.
+// lockExclusively prevents every server from starting, which reads the schema's version first, until the transaction ends. It
+// returns an error if a server is connected.
 func (d *migrationDriver) lockExclusively() error {
 	var version string
 	if err := d.conn.QueryRow(d.ctx, "SELECT version()").Scan(&version); err != nil {
@@ -145,21 +145,20 @@ func (d *migrationDriver) lockExclusively() error {
 	}
 	err := exec(d.ctx, d.conn, setDownLockTimeout+"; LOCK TABLE schema_migrations IN ACCESS EXCLUSIVE MODE")
 	if stateOf(err) == lockNotAvailable {
-		return errInUse("a backup, or a transaction that was left open")
+		return errInUse("a backup, or an open transaction")
 	}
 	return err
 }
 
-// countOtherConnections counts the connections of Keylodge's, under the name that it gives itself and the one that the URL may give it,
-// without the driver's own.
+// countOtherConnections counts the connections of Keylodge without the driver's own. Their names are the default and that of the URL.
 const countOtherConnections = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 	AND application_name IN ('` + applicationName + `', current_setting('application_name')) AND pid <> ALL ($1::bigint[])`
 
-// requireNoOtherConnections fails if others are still there after the time that they are given. A transaction sees pg_stat_activity as it was
-// when it first read it, so each look begins with a new snapshot.
-func (d *migrationDriver) requireNoOtherConnections(grace time.Duration) error {
+// requireNoOtherConnections returns an error if other connections still exist after the timeout. A transaction caches
+// pg_stat_activity when it first reads it, so each check clears that snapshot.
+func (d *migrationDriver) requireNoOtherConnections(timeout time.Duration) error {
 	own := []int64{int64(d.lockConn.PgConn().PID()), int64(d.conn.PgConn().PID())}
-	for deadline := time.Now().Add(grace); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(timeout); ; time.Sleep(50 * time.Millisecond) {
 		if err := exec(d.ctx, d.lockConn, "SELECT pg_stat_clear_snapshot()"); err != nil {
 			return err
 		}
@@ -171,12 +170,12 @@ func (d *migrationDriver) requireNoOtherConnections(grace time.Duration) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return errInUse(fmt.Sprintf("connections of Keylodge's: %d", connections))
+			return errInUse(fmt.Sprintf("connections of Keylodge: %d", connections))
 		}
 	}
 }
 
-// allMigrations are those of this program, the first one first.
+// allMigrations returns the migrations of this program, oldest first.
 func allMigrations() ([]dbadmin.Migration, error) {
 	files, err := fs.Glob(schemaFiles, "*.up.sql")
 	if err != nil {
@@ -204,7 +203,7 @@ func lastApplied(status []dbadmin.Migration) *dbadmin.Migration {
 	return nil
 }
 
-// tableStats is how many rows each table has, and its columns.
+// tableStats holds the number of rows and the columns of each table.
 type tableStats struct {
 	rows    map[string]int64
 	columns map[string][]string
@@ -235,20 +234,20 @@ func readTableStats(ctx context.Context, conn *pgx.Conn) (tableStats, error) {
 	return s, nil
 }
 
-// recordLoss enters what is there before and not after.
+// recordLoss adds to loss the rows, columns and tables of before that after lacks.
 func (before tableStats) recordLoss(after tableStats, loss *dbadmin.DataLoss) {
 	loss.Rows = map[string]int64{}
 	for table, columns := range before.columns {
 		if lost := before.rows[table] - after.rows[table]; lost > 0 {
 			loss.Rows[table] = lost
 		}
-		left, found := after.columns[table]
+		remaining, found := after.columns[table]
 		if !found {
 			loss.Tables = append(loss.Tables, table)
 			continue
 		}
 		for _, column := range columns {
-			if !slices.Contains(left, column) {
+			if !slices.Contains(remaining, column) {
 				loss.Columns = append(loss.Columns, table+"."+column)
 			}
 		}

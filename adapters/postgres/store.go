@@ -1,8 +1,8 @@
-// Package postgres keeps Keylodge's state in a PostgreSQL database.
+// Package postgres stores Keylodge's state in a PostgreSQL database.
 //
-// Every unit of work is a transaction on a connection of its own from a pool: serializable where it writes, one snapshot
-// where it reads. A transaction that met another's is begun again; see retry.go. The SQL stays inside what CockroachDB and
-// YugabyteDB take.
+// Each View is one REPEATABLE READ, read-only transaction, and each Update one SERIALIZABLE transaction. Both run on a connection of
+// their own from a pool. A transaction that conflicts with another one is rolled back and retried; retry.go has the rules. The SQL
+// uses only features that CockroachDB and YugabyteDB have, too.
 package postgres
 
 import (
@@ -21,22 +21,27 @@ import (
 
 var errClosed = fmt.Errorf("the database is closed: %w", domain.ErrUnavailable)
 
-// Store is a ports.Store in a PostgreSQL database.
+// Store is a ports.Store in a PostgreSQL database. Its invariants:
+//   - What fn of an Update has read is still true when its changes are committed, because Update is serializable and retries
+//     conflicts.
+//   - fn is not retried if its changes may have been committed: a connection lost during COMMIT is an error.
+//   - At most maxWriters Updates of this node run at the same time.
+//   - After a sign of a failover, all connections of the pool are replaced.
 type Store struct {
-	newerSchema       int // see NewerSchema
+	newerSchema       int // returned by NewerSchema
 	config            *pgx.ConnConfig
 	pool              *pgxpool.Pool
 	pooled            bool                // a pooler is in front of the server
-	noNamedStatements atomic.Bool         // connections prepare no statements under a name: see pooler.go
-	writers           *semaphore.Weighted // see retry.go
+	noNamedStatements atomic.Bool         // new connections use no named statements, see pooler.go
+	writers           *semaphore.Weighted // write slots, see retry.go
 	closing           chan struct{}
 	close             func() error
 }
 
 var _ ports.Store = (*Store)(nil)
 
-// Open connects to the database that the URL names and brings its schema up to date. Any number of servers may do so at
-// once. Its errors say what to do, and never the password.
+// Open connects to the database that the URL names and upgrades its schema. Several servers may call it at the same time. Its errors
+// name the fix and never contain the password.
 func Open(ctx context.Context, databaseURL string) (*Store, error) {
 	config, err := parse(databaseURL)
 	if err != nil {
@@ -67,16 +72,16 @@ func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
 	return s, nil
 }
 
-// NewerSchema is the version of the schema if a newer release has made it, and 0 otherwise.
+// NewerSchema returns the version of the schema if a newer release has upgraded it, else 0.
 func (s *Store) NewerSchema() int { return s.newerSchema }
 
-// View implements ports.Store. fn runs anew where it met a deadlock, as with a migration that changes what it reads, or
-// lost its connection or a prepared statement.
+// View implements ports.Store. It retries fn after a deadlock (for example with a migration that changes a table that fn reads), a
+// lost connection, and an invalid prepared statement.
 func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
 	return s.retry(ctx, func(*retryState) (cause, err error) { return s.tryView(ctx, fn) })
 }
 
-// tryView is try for a View, of which nothing is kept.
+// tryView runs fn once in a read-only transaction. Its results are those of try.
 func (s *Store) tryView(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
 	a, err := s.begin(ctx, readOptions)
 	if err != nil {
@@ -89,43 +94,44 @@ func (s *Store) tryView(ctx context.Context, fn func(tx ports.Tx) error) (cause,
 	return nil, ctx.Err()
 }
 
-// Update implements ports.Store. fn runs on its caller's goroutine, and anew each time that another's transaction came in
-// between.
+// Update implements ports.Store. fn runs on the caller's goroutine, and again after each conflict with another transaction.
 func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 	return s.retry(ctx, func(t *retryState) (cause, err error) { return s.tryWithSlots(ctx, t.slots(), fn) })
 }
 
-// retry does something until the database is no cause to do it again.
+// retry calls do until it returns no cause, or until the cause is not retried. A cause is an error of the database; err is what the
+// caller of retry gets.
 func (s *Store) retry(ctx context.Context, do func(*retryState) (cause, err error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var tries retryState
+	var state retryState
 	for {
-		cause, err := do(&tries)
+		cause, err := do(&state)
 		if cause == nil {
 			return err
 		}
 		s.resetOnFailover(cause)
-		if !tries.shouldRetry(ctx, cause) {
+		if !state.shouldRetry(ctx, cause) {
 			return s.withAdvice(err)
 		}
-		if err := tries.backOff(ctx); err != nil {
+		if err := state.backOff(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// tryWithSlots is try with so many of the writers' turns.
-func (s *Store) tryWithSlots(ctx context.Context, turns int64, fn func(tx ports.Tx) error) (cause, err error) {
-	if err := s.writers.Acquire(ctx, turns); err != nil {
+// tryWithSlots takes this number of write slots, then runs try.
+func (s *Store) tryWithSlots(ctx context.Context, slots int64, fn func(tx ports.Tx) error) (cause, err error) {
+	if err := s.writers.Acquire(ctx, slots); err != nil {
 		return nil, err
 	}
-	defer s.writers.Release(turns)
+	defer s.writers.Release(slots)
 	return s.try(ctx, fn)
 }
 
-// try runs fn once. The cause is what the database did to it, and nil if it was fn that did not want to be kept.
+// try runs fn once in a write transaction. The cause is the error of the database that ended the transaction. It is nil if the
+// transaction was committed, or if fn decided to roll back.
 func (s *Store) try(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
 	a, err := s.begin(ctx, writeOptions)
 	if err != nil {
@@ -137,7 +143,7 @@ func (s *Store) try(ctx context.Context, fn func(tx ports.Tx) error) (cause, err
 		return a.failure, result
 	}
 	if a.failure != nil {
-		return a.failure, wrap("a statement had failed before the commit", a.failure)
+		return a.failure, wrap("committing after a failed statement", a.failure)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -148,7 +154,7 @@ func (s *Store) try(ctx context.Context, fn func(tx ports.Tx) error) (cause, err
 	return nil, result
 }
 
-// Close waits for whatever runs and closes all connections. Views and Updates that come later get domain.ErrUnavailable.
+// Close waits for the running transactions, then closes all connections. Every later View and Update returns domain.ErrUnavailable.
 func (s *Store) Close() error { return s.close() }
 
 func (s *Store) shutDown() error {

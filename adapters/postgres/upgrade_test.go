@@ -8,8 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A backup reads a table for as long as it takes. An upgrade that wants the table waits for it, and nobody else for the
-// upgrade.
+// A backup may lock a table for a long time. An upgrade that needs the table waits for the backup without blocking other sessions.
 func TestUpgrade_DoesNotBlockOtherSessions(t *testing.T) {
 	db := newDatabase(t)
 	wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n bigint)"), "")
@@ -21,7 +20,7 @@ func TestUpgrade_DoesNotBlockOtherSessions(t *testing.T) {
 		upgraded <- err
 	}()
 	waitForBlockedSession(t, other, "a")
-	mustExec(t, other, "SET statement_timeout = '60s'; INSERT INTO a VALUES (1)") // in vain if the upgrade waits on
+	mustExec(t, other, "SET statement_timeout = '60s'; INSERT INTO a VALUES (1)") // fails if the upgrade keeps waiting for the lock
 	select {
 	case err := <-upgraded:
 		t.Fatalf("the upgrade did not wait for the backup: %v", err)
@@ -34,20 +33,20 @@ func TestUpgrade_DoesNotBlockOtherSessions(t *testing.T) {
 	wantState(t, db, "version 2, tables a")
 }
 
-// Whoever has one table and wants another one, which the upgrade has, gets it.
+// A transaction that needs a table which the upgrade has locked gets it, because the upgrade gives up and retries.
 func TestUpgrade_YieldsToOtherTransactions(t *testing.T) {
 	db := newDatabase(t)
 	known := []string{"CREATE TABLE a (n bigint)", "CREATE TABLE b (n bigint)"}
 	wantUpgrade(t, db, migrationFiles(known...), "")
-	somebody, other := connect(t, urlOf(db)), connect(t, urlOf(db))
-	mustExec(t, somebody, "SET deadlock_timeout = '60s'; BEGIN; INSERT INTO b VALUES (1)")
+	writer, watcher := connect(t, urlOf(db)), connect(t, urlOf(db))
+	mustExec(t, writer, "SET deadlock_timeout = '60s'; BEGIN; INSERT INTO b VALUES (1)")
 	upgraded := make(chan error, 1)
 	go func() {
 		_, err := upgrade(context.Background(), db.Config(), migrationFiles(append(known, "ALTER TABLE a ADD COLUMN m bigint; ALTER TABLE b ADD COLUMN m bigint")...))
 		upgraded <- err
 	}()
-	waitForBlockedSession(t, other, "b")
-	mustExec(t, somebody, "INSERT INTO a VALUES (1); COMMIT")
+	waitForBlockedSession(t, watcher, "b")
+	mustExec(t, writer, "INSERT INTO a VALUES (1); COMMIT")
 	if err := <-upgraded; err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +62,7 @@ func mustExec(t *testing.T, db *pgx.Conn, statements string) {
 	}
 }
 
-// waitForBlockedSession returns once somebody waits for the table.
+// waitForBlockedSession returns when a session waits for a lock on the table.
 func waitForBlockedSession(t *testing.T, db *pgx.Conn, table string) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
@@ -75,7 +74,7 @@ func waitForBlockedSession(t *testing.T, db *pgx.Conn, table string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("nobody waits for %s", table)
+			t.Fatalf("no session waits for a lock on %s", table)
 		}
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// Save implements dbadmin.Backups by SQLite's online backup (https://sqlite.org/backup.html), under one snapshot: without
-// it, the copy would begin again after every write of another process, and on a busy server never end.
+// Save implements dbadmin.Backups with SQLite's online backup (https://sqlite.org/backup.html) in one snapshot. Without the snapshot the
+// backup would restart after each write of another process, and never end on a busy server.
 func (f *File) Save(ctx context.Context, file string, replace bool, check dbadmin.CheckOptions) (saved dbadmin.Inventory, err error) {
 	source, err := f.open(ctx)
 	if err != nil {
@@ -44,21 +44,21 @@ func (f *File) Save(ctx context.Context, file string, replace bool, check dbadmi
 	return saved, d.publish(file, replace)
 }
 
-// requireValidTarget makes sure that nothing is lost if file is written.
+// requireValidTarget returns an error if writing file would overwrite something that must be kept.
 func (f *File) requireValidTarget(file string, replace bool) error {
-	there, err := os.Lstat(file)
+	info, err := os.Lstat(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
 		return err
-	case !there.Mode().IsRegular():
-		return &domain.Error{Kind: domain.KindInvalid, Code: "invalid_file", Message: file + " is no ordinary file; name another one"}
+	case !info.Mode().IsRegular():
+		return &domain.Error{Kind: domain.KindInvalid, Code: "invalid_file", Message: file + " is not a regular file; name another one"}
 	case !replace:
 		return errFileExists(file)
 	}
 	for _, suffix := range append([]string{""}, sidecars...) {
-		if own, err := os.Stat(f.path + suffix); err == nil && os.SameFile(own, there) {
+		if ownInfo, err := os.Stat(f.path + suffix); err == nil && os.SameFile(ownInfo, info) {
 			return &domain.Error{Kind: domain.KindInvalid, Code: "invalid_file", Message: file + " is the database itself; name another file"}
 		}
 	}
@@ -66,18 +66,17 @@ func (f *File) requireValidTarget(file string, replace bool) error {
 }
 
 func errFileExists(file string) error {
-	return &domain.Error{Kind: domain.KindConflict, Code: "file_exists", Message: file + " is there already; name another file, or add --force to replace it"}
+	return &domain.Error{Kind: domain.KindConflict, Code: "file_exists", Message: file + " already exists; name another file, or add --force to replace it"}
 }
 
-// copyTo copies the state of one moment into an empty file. Writers go on: they only cannot begin the write-ahead log anew
-// meanwhile.
+// copyTo copies the state of one moment into an empty file. Writers are not blocked, but cannot restart the write-ahead log meanwhile.
 func (c *maintenanceDB) copyTo(ctx context.Context, file string, progress func(dbadmin.Progress)) error {
 	absolute, err := filepath.Abs(file)
 	if err != nil {
 		return err
 	}
 	return c.raw(ctx, func(conn *sqlite3.Conn) (err error) {
-		if err := conn.Exec("BEGIN; SELECT count(*) FROM sqlite_schema"); err != nil { // the read is what takes the snapshot
+		if err := conn.Exec("BEGIN; SELECT count(*) FROM sqlite_schema"); err != nil { // the query takes the snapshot
 			return err
 		}
 		defer func() { err = errors.Join(err, conn.Exec("ROLLBACK")) }()
@@ -86,12 +85,12 @@ func (c *maintenanceDB) copyTo(ctx context.Context, file string, progress func(d
 			return err
 		}
 		defer func() { err = errors.Join(err, backup.Close()) }()
-		copied, err := os.OpenFile(absolute, os.O_RDWR, 0)
+		target, err := os.OpenFile(absolute, os.O_RDWR, 0)
 		if err != nil {
 			return err
 		}
-		defer copied.Close()
-		const pages = 1000 // a few megabytes, between looks at whether it is still wanted
+		defer target.Close()
+		const pages = 1000 // a few megabytes between two checks of the context
 		for {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -104,63 +103,63 @@ func (c *maintenanceDB) copyTo(ctx context.Context, file string, progress func(d
 			if done || err != nil {
 				return err
 			}
-			// Gigabytes that reach the disk all at once, at the end, would make each commit of the server wait for seconds.
-			if err := copied.Sync(); err != nil {
+			// Without this, gigabytes would reach the disk at the end, and each commit of the server would wait for seconds.
+			if err := target.Sync(); err != nil {
 				return err
 			}
 		}
 	})
 }
 
-// tempFile is a file under another name, until it is whole.
+// tempFile is a file under a temporary name until it is complete.
 type tempFile struct{ path string }
 
-// newTempFile makes an empty one beside the file that it is to become, for this user alone.
+// newTempFile creates an empty file in the directory of file, for this user only.
 func newTempFile(file string) (tempFile, error) {
-	made, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".unfinished-*") // CreateTemp makes it 0600
+	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".unfinished-*") // CreateTemp makes it 0600
 	if err != nil {
-		return tempFile{}, fmt.Errorf("making a file in %s: %w", filepath.Dir(file), err)
+		return tempFile{}, fmt.Errorf("creating a file in %s: %w", filepath.Dir(file), err)
 	}
-	return tempFile{made.Name()}, made.Close()
+	return tempFile{f.Name()}, f.Close()
 }
 
-// verify holds the draft to all that a database of ours is: recognised, whole, every reference kept. It makes one file of
-// it, without a write-ahead log, that can be looked at wherever it is put.
-func (d tempFile) verify(ctx context.Context, check dbadmin.CheckOptions) (found dbadmin.Inventory, err error) {
+// verify checks that the file is a Keylodge database without damage and with valid references. It sets the journal mode so that the
+// database is one file without a write-ahead log.
+func (d tempFile) verify(ctx context.Context, check dbadmin.CheckOptions) (inventory dbadmin.Inventory, err error) {
 	db, err := connectTo(ctx, d.path)
 	if err != nil {
-		return found, err
+		return inventory, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if err := db.exec(ctx, "PRAGMA journal_mode = DELETE"); err != nil {
-		return found, err
+		return inventory, err
 	}
 	if err := db.requireKeylodge(ctx); err != nil {
-		return found, err
+		return inventory, err
 	}
 	version, err := db.verifySchema(ctx)
 	if err != nil {
-		return found, err
+		return inventory, err
 	}
 	complete, err := db.checkIntegrity(ctx, check, quickCheckTimeout)
 	if err != nil {
-		return found, err
+		return inventory, err
 	}
-	found, err = db.inventory(ctx, version)
-	found.Unchecked = !complete
-	return found, err
+	inventory, err = db.inventory(ctx, version)
+	inventory.Unchecked = !complete
+	return inventory, err
 }
 
-// quickCheckTimeout bounds a check that is not full: quick_check reads every page, which takes minutes for gigabytes.
+// quickCheckTimeout limits a check that is not full. quick_check reads every page, which takes minutes for gigabytes.
 const quickCheckTimeout = 10 * time.Second
 
-// checkIntegrity runs SQLite's integrity_check, or, unless the check is full, its quick_check within a limit, and looks for references to rows
-// that are missing. It returns false if the time was up before everything was read; nothing was wrong until then.
-func (c *maintenanceDB) checkIntegrity(ctx context.Context, check dbadmin.CheckOptions, limit time.Duration) (complete bool, err error) {
+// checkIntegrity runs SQLite's integrity_check and checks references. Unless the check is full, it runs quick_check instead, until the
+// timeout. It returns false if the timeout ended the check; until then it has found no problem.
+func (c *maintenanceDB) checkIntegrity(ctx context.Context, check dbadmin.CheckOptions, timeout time.Duration) (complete bool, err error) {
 	pragma, bounded, cancel := "integrity_check", ctx, func() {}
 	if !check.Full {
 		pragma = "quick_check"
-		bounded, cancel = context.WithTimeout(ctx, limit)
+		bounded, cancel = context.WithTimeout(ctx, timeout)
 	}
 	defer cancel()
 	defer reportProgress(check, dbadmin.StageChecking)()
@@ -170,14 +169,14 @@ func (c *maintenanceDB) checkIntegrity(ctx context.Context, check dbadmin.CheckO
 	return err == nil, err
 }
 
-// reportProgress reports once a second that a stage goes on, until the function that it returns is called.
-func reportProgress(check dbadmin.CheckOptions, stage dbadmin.Stage) (end func()) {
+// reportProgress reports once a second that a stage runs, until the returned function is called.
+func reportProgress(check dbadmin.CheckOptions, stage dbadmin.Stage) (stop func()) {
 	if check.Progress == nil {
 		return func() {}
 	}
-	done, ended := make(chan struct{}), make(chan struct{})
+	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(stopped)
 		ticker := time.NewTicker(time.Second)
 		defer ticker.Stop()
 		for {
@@ -190,18 +189,18 @@ func reportProgress(check dbadmin.CheckOptions, stage dbadmin.Stage) (end func()
 			}
 		}
 	}()
-	return func() { close(done); <-ended }
+	return func() { close(done); <-stopped }
 }
 
 func (c *maintenanceDB) findDamage(ctx context.Context, pragma string) error {
-	said, err := queryStrings(ctx, c.DB, "PRAGMA "+pragma+"(1)")
+	messages, err := queryStrings(ctx, c.DB, "PRAGMA "+pragma+"(1)")
 	if err != nil {
 		return err
 	}
-	if len(said) != 1 || said[0] != "ok" {
-		return errDamaged(fmt.Sprint(said))
+	if len(messages) != 1 || messages[0] != "ok" {
+		return errDamaged(fmt.Sprint(messages))
 	}
-	broken, err := queryStrings(ctx, c.DB, `SELECT "table" || ' refers to a row of ' || parent || ' that is not there' FROM pragma_foreign_key_check LIMIT 1`)
+	broken, err := queryStrings(ctx, c.DB, `SELECT "table" || ' refers to a missing row of ' || parent FROM pragma_foreign_key_check LIMIT 1`)
 	if err != nil {
 		return err
 	}
@@ -211,14 +210,14 @@ func (c *maintenanceDB) findDamage(ctx context.Context, pragma string) error {
 	return nil
 }
 
-// errUnreadable is what SQLite itself cannot read.
-var errUnreadable = &domain.Error{Kind: domain.KindInvalid, Code: "database_damaged", Message: "this is a damaged SQLite database, or none"}
+// errUnreadable is returned for a file that SQLite cannot read.
+var errUnreadable = &domain.Error{Kind: domain.KindInvalid, Code: "database_damaged", Message: "this file is a damaged SQLite database, or not a database"}
 
-func errDamaged(how string) error {
-	return &domain.Error{Kind: domain.KindInvalid, Code: "database_damaged", Message: "this database is damaged: " + how}
+func errDamaged(problem string) error {
+	return &domain.Error{Kind: domain.KindInvalid, Code: "database_damaged", Message: "this database is damaged: " + problem}
 }
 
-// publish gives the draft its name, on the disk before it returns. Nobody else's file is replaced that came in between.
+// publish renames the file and syncs its directory. Without replace it does not overwrite a file that another process has created.
 func (d tempFile) publish(file string, replace bool) error {
 	if err := syncPath(d.path); err != nil {
 		return err
@@ -232,7 +231,7 @@ func (d tempFile) publish(file string, replace bool) error {
 	switch err := os.Link(d.path, file); {
 	case errors.Is(err, fs.ErrExist):
 		return errFileExists(file)
-	case err != nil: // a file system without links
+	case err != nil: // the file system has no hard links
 		if err := os.Rename(d.path, file); err != nil {
 			return err
 		}
@@ -244,14 +243,14 @@ func (d tempFile) publish(file string, replace bool) error {
 	return syncPath(filepath.Dir(file))
 }
 
-// discard takes away what is left of the draft, if anything.
+// discard removes the file, if it still exists, and its sidecars.
 func (d tempFile) discard() {
 	for _, suffix := range append([]string{""}, sidecars...) {
-		_ = os.Remove(d.path + suffix) // in vain where all went well
+		_ = os.Remove(d.path + suffix) // most of them do not exist
 	}
 }
 
-// syncPath makes sure that a file, or what a directory lists, is on the disk.
+// syncPath writes a file, or the entries of a directory, to the disk.
 func syncPath(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -260,7 +259,7 @@ func syncPath(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// wrapFile turns what SQLite says of files that are none of its own, or damaged, into a fault of that file.
+// wrapFile adds the path, and errUnreadable if SQLite cannot read the file.
 func wrapFile(path string, err error) error {
 	if errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT) {
 		err = fmt.Errorf("%w: %w", errUnreadable, err)

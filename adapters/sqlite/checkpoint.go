@@ -9,28 +9,28 @@ import (
 )
 
 const (
-	// checkpointEvery is the number of pages added to the write-ahead log after which a checkpoint is due.
+	// checkpointEvery is the number of pages in the write-ahead log after which a checkpoint runs.
 	checkpointEvery = 1000
-	// leftToWriter is how many pages of a checkpoint the writer may copy itself, between two transactions.
+	// leftToWriter is how many remaining pages of a checkpoint the writer copies itself, between two transactions.
 	leftToWriter = 100
 )
 
-// checkpointer copies the write-ahead log into the database beside the writer, on a connection of its own. A checkpoint writes a
-// thousand pages to scattered places and waits for the disk: done by the writer, as SQLite does by default, each thousandth page
-// made all units of work wait for that. The writer copies only the pages that it has added during the checkpoint, since the log
-// begins anew only when all of it has been copied.
+// checkpointer copies the write-ahead log into the database on a connection and goroutine of its own. A checkpoint writes a thousand
+// pages to scattered places and waits for the disk. By default SQLite runs it within a commit, and all Updates would wait. SQLite
+// restarts the log only after all of it has been copied, so the writer copies the pages that were added during the checkpoint. Its
+// invariant: it never blocks the writer, and it never waits for a reader.
 type checkpointer struct {
 	*connection
-	pages     atomic.Int64  // in the log, after the last commit
-	requested int64         // pages at the last request; of the writer's goroutine alone
-	due       chan struct{} // capacity 1
-	copied    chan struct{} // capacity 1: the writer may copy what is left
+	pages     atomic.Int64  // pages in the log after the last commit
+	requested int64         // pages in the log when the last checkpoint was requested; used by the writer's goroutine only
+	due       chan struct{} // capacity 1: a checkpoint is due
+	copied    chan struct{} // capacity 1: the writer can copy the remaining pages
 	closed    chan struct{}
 }
 
 func startCheckpointer(c *connection, writer *connection) (*checkpointer, error) {
 	p := &checkpointer{connection: c, due: make(chan struct{}, 1), copied: make(chan struct{}, 1), closed: make(chan struct{})}
-	// A hook takes the place of SQLite's automatic checkpoints.
+	// The hook replaces SQLite's automatic checkpoints.
 	err := writer.conn.Raw(func(raw any) error {
 		raw.(driver.Conn).Raw().WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
 			p.committed(int64(pages))
@@ -48,7 +48,7 @@ func startCheckpointer(c *connection, writer *connection) (*checkpointer, error)
 // committed is called after each commit with the number of pages in the log.
 func (p *checkpointer) committed(pages int64) {
 	p.pages.Store(pages)
-	if pages < p.requested { // the log has begun anew
+	if pages < p.requested { // SQLite has restarted the log
 		p.requested = 0
 	}
 	if pages-p.requested < checkpointEvery {
@@ -67,29 +67,29 @@ func (p *checkpointer) run() {
 	}
 }
 
-// checkpoint copies the log and what is added to it meanwhile, until little is left or no less than half of the time before. It returns
-// false if a reader, such as a backup, or another process's checkpoint is in the way.
+// checkpoint copies the log, and again what was added meanwhile, until at most leftToWriter pages remain or the remainder shrinks by
+// less than half. It returns false if a reader, such as a backup, or a checkpoint of another process prevents it.
 func (p *checkpointer) checkpoint() bool {
 	for before := int64(math.MaxInt64); ; {
 		log, done, err := checkpoint(p.connection)
 		if err != nil || done < log {
 			return false
 		}
-		left := p.pages.Load() - done
-		if left <= leftToWriter || left > before/2 {
+		remaining := p.pages.Load() - done
+		if remaining <= leftToWriter || remaining > before/2 {
 			return true
 		}
-		before = left
+		before = remaining
 	}
 }
 
-// stop returns when no checkpoint runs. The writer has been stopped before.
+// stop waits for the checkpoint that runs. The writer must have stopped.
 func (p *checkpointer) stop() {
 	close(p.due)
 	<-p.closed
 }
 
-// checkpoint copies as much of the log as it can without waiting for anyone. It returns how many pages there are, and how many of them
+// checkpoint copies as much of the log as is possible without waiting. It returns the number of pages in the log, and how many of them
 // have been copied.
 func checkpoint(c *connection) (log, done int64, err error) {
 	err = c.conn.Raw(func(raw any) error {
@@ -100,7 +100,7 @@ func checkpoint(c *connection) (log, done int64, err error) {
 	return log, done, err
 }
 
-// notify sends unless a message is waiting to be received already.
+// notify sends unless the channel is full.
 func notify(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:

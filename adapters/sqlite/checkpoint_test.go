@@ -8,15 +8,15 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Units of work are committed while a checkpoint waits for the disk.
-func TestCheckpointer_letsTheWriterGoOn(t *testing.T) {
+// Updates are committed while a checkpoint waits for the disk.
+func TestCheckpointer_DoesNotBlockTheWriter(t *testing.T) {
 	s, disk := openOnDisk(t, filepath.Join(t.TempDir(), "keylodge.db"))
-	slow := make(chan struct{})
-	reached := disk.delay(slow)
+	resume := make(chan struct{})
+	reached := disk.delay(resume)
 	written := make(chan error)
 	go func() {
 		defer close(written)
-		for i := range 3000 { // a page each, at least
+		for i := range 3000 { // at least a page each
 			select {
 			case <-reached:
 				for j := range 10 {
@@ -31,41 +31,41 @@ func TestCheckpointer_letsTheWriterGoOn(t *testing.T) {
 			}
 		}
 	}()
-	units := 0
-	for deadline := time.After(time.Minute); units < 10; units++ {
+	updates := 0
+	for deadline := time.After(time.Minute); updates < 10; updates++ {
 		select {
 		case err, more := <-written:
 			if err != nil || !more {
-				t.Fatalf("after %d units of work beside the checkpoint: %v", units, err)
+				t.Fatalf("after %d Updates during the checkpoint: %v", updates, err)
 			}
 		case <-deadline:
-			close(slow)
-			for range written { // the writer is to end before the store is closed
+			close(resume)
+			for range written { // wait for the goroutine before the store is closed
 			}
-			t.Fatalf("%d units of work were committed beside the checkpoint, want 10", units)
+			t.Fatalf("%d Updates were committed during the checkpoint, want 10", updates)
 		}
 	}
-	close(slow)
+	close(resume)
 }
 
-// The log begins anew though units of work are committed all the time.
-func TestCheckpointer_keepsTheLogShort(t *testing.T) {
+// SQLite restarts the log while Updates are committed all the time.
+func TestCheckpointer_KeepsTheLogShort(t *testing.T) {
 	s := openNew(t)
-	anew := 0
-	for i, before := 0, int64(0); anew < 3; i++ {
+	restarts := 0
+	for i, before := 0, int64(0); restarts < 3; i++ {
 		if err := s.Update(t.Context(), func(tx ports.Tx) error { return addNumbered(i, tx) }); err != nil {
 			t.Fatal(err)
 		}
 		if pages := s.checkpointer.pages.Load(); pages < before {
-			anew, before = anew+1, pages
+			restarts, before = restarts+1, pages
 		} else if before = pages; pages > 100*checkpointEvery {
-			t.Fatalf("the log has %d pages, and has begun anew %d times", pages, anew)
+			t.Fatalf("the log has %d pages after %d restarts", pages, restarts)
 		}
 	}
 }
 
-// While a reader keeps the log from beginning anew, the checkpoint leaves nothing to the writer; the next one after it does.
-func TestCheckpointer_waitsForReaders(t *testing.T) {
+// While a reader uses the log, SQLite cannot restart it and the writer gets no pages to copy; the next checkpoint after it succeeds.
+func TestCheckpointer_FailsDuringRead(t *testing.T) {
 	s := openNew(t)
 	add(t, s, 0)
 	err := s.View(t.Context(), func(tx ports.Tx) error {
@@ -74,7 +74,7 @@ func TestCheckpointer_waitsForReaders(t *testing.T) {
 		}
 		add(t, s, 1)
 		if s.checkpointer.checkpoint() {
-			t.Error("the log is called copied beside a reader of its beginning")
+			t.Error("the checkpoint succeeded while a reader used the log")
 		}
 		return nil
 	})
@@ -82,6 +82,6 @@ func TestCheckpointer_waitsForReaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !s.checkpointer.checkpoint() {
-		t.Error("the log is not copied after the reader")
+		t.Error("the checkpoint failed after the reader had ended")
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// connection is one connection to the file, for as long as the store is open.
+// connection is a connection to the file that stays open until the store is closed.
 type connection struct {
 	conn            *sql.Conn
 	statements      *statements
 	tx              ports.Tx
-	truncatePending bool // see queries
+	truncatePending bool // set by queries; the writer truncates the write-ahead log
 }
 
 func connect(db *sql.DB) (*connection, error) {
@@ -36,14 +36,14 @@ func (c *connection) exec(statement string) error {
 	return err
 }
 
-// view runs fn on the state of its first read.
+// view runs fn in a read transaction, whose snapshot is that of its first query.
 func (c *connection) view(ctx context.Context, fn func(tx ports.Tx) error) (err error) {
 	if err := c.exec("BEGIN DEFERRED"); err != nil {
-		return wrap("beginning to read", err)
+		return wrap("beginning a read transaction", err)
 	}
 	defer func() {
 		if endErr := c.exec("ROLLBACK"); endErr != nil && err == nil {
-			err = wrap("ending to read", endErr)
+			err = wrap("ending a read transaction", endErr)
 		}
 	}()
 	if err := fn(c.tx); err != nil {

@@ -15,36 +15,36 @@ import (
 	"github.com/ncruces/go-sqlite3/vfs"
 )
 
-// fakeDisk is the machine's own file system, of which a test knows what would be left after a power cut, and which fails when
-// it is told to. Memory that connections share is not on it.
+// fakeDisk is the machine's file system with errors on demand. It records what would remain after a power cut. Shared memory is not
+// part of it.
 type fakeDisk struct {
 	vfs.VFS
 
 	mu    sync.Mutex
 	files map[string]*diskImage
 
-	writes, syncs, reads atomic.Pointer[error] // what these fail with
-	writeCount           atomic.Int64          // how often something was
+	writes, syncs, reads atomic.Pointer[error] // the errors of these operations
+	writeCount           atomic.Int64          // the number of writes
 	slow                 atomic.Pointer[slowFile]
 }
 
-// slowFile is what a write to the database's own file, rather than to its log, waits for.
+// slowFile makes the next write to the database file, but not to its log, wait.
 type slowFile struct{ reached, until chan struct{} }
 
-// delay makes writes to the database's own file wait until a channel is closed. The returned channel is closed when one does.
+// delay makes the next write to the database file wait until a channel is closed. The returned channel is closed when that write begins.
 func (d *fakeDisk) delay(until chan struct{}) (reached <-chan struct{}) {
 	s := &slowFile{make(chan struct{}), until}
 	d.slow.Store(s)
 	return s.reached
 }
 
-// diskImage is what has reached the disk of one file, and what was changed since.
+// diskImage is the synced contents of one file, and its changes since then.
 type diskImage struct {
 	synced  []byte
 	changes []change
 }
 
-// change is one write, or a new length.
+// change is a write, or a new length of the file.
 type change struct {
 	at   int64
 	data []byte
@@ -65,7 +65,7 @@ func (p *diskImage) apply(c change) {
 	copy(p.synced[c.at:], c.data)
 }
 
-// openOnDisk opens a store at path on a disk of its own.
+// openOnDisk opens a store at path on a fakeDisk.
 func openOnDisk(t testing.TB, path string) (*Store, *fakeDisk) {
 	t.Helper()
 	d := &fakeDisk{VFS: vfs.Find("os"), files: map[string]*diskImage{}}
@@ -94,23 +94,23 @@ func openOnDisk(t testing.TB, path string) (*Store, *fakeDisk) {
 	return s, d
 }
 
-// afterPowerCut copies into folder what a power cut at this moment would leave: what was synced, and of what was not, each
-// sector by chance.
+// afterPowerCut copies into folder what would remain after a power cut at this moment: the synced contents, and a random half of the
+// sectors written since then.
 func (d *fakeDisk) afterPowerCut(t testing.TB, folder string, random *rand.Rand) {
 	t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for name, p := range d.files {
-		left := diskImage{synced: slices.Clone(p.synced)}
+		image := diskImage{synced: slices.Clone(p.synced)}
 		for _, c := range p.changes {
 			for from := 0; from < max(len(c.data), 1); from += sector {
 				if random.IntN(2) == 0 {
 					piece := c.data[from:min(from+sector, len(c.data))]
-					left.apply(change{c.at + int64(from), piece, c.cut})
+					image.apply(change{c.at + int64(from), piece, c.cut})
 				}
 			}
 		}
-		if err := os.WriteFile(filepath.Join(folder, filepath.Base(name)), left.synced, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, filepath.Base(name)), image.synced, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -174,7 +174,7 @@ func (f *diskFile) Truncate(size int64) error {
 	return f.File.Truncate(size)
 }
 
-// Sync spares the real disk: nobody cuts its power.
+// Sync does not sync the real disk, which the tests do not need.
 func (f *diskFile) Sync(vfs.SyncFlag) error {
 	if err := f.disk.syncs.Load(); err != nil {
 		return *err

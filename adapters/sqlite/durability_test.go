@@ -27,26 +27,26 @@ func TestOpen_WriterDurabilityPragmas(t *testing.T) {
 	}
 }
 
-// Killing the process leaves what it had written with the operating system; a power cut leaves what had reached the disk.
+// After a crash of the process everything written remains; after a power cut only what has reached the disk.
 func TestUpdate_SurvivesPowerCut(t *testing.T) {
-	t.Run("as it is", func(t *testing.T) {
-		lost, revived, halved := simulatePowerCuts(t, "FULL")
-		if lost+revived+halved > 0 {
-			t.Errorf("lost %d, alive again %d, half there %d", lost, revived, halved)
+	t.Run("with the store's settings", func(t *testing.T) {
+		lost, revived, partial := simulatePowerCuts(t, "FULL")
+		if lost+revived+partial > 0 {
+			t.Errorf("lost %d, restored %d that were removed, %d Updates are partial", lost, revived, partial)
 		}
 	})
-	t.Run("without waiting for the disk", func(t *testing.T) { // else this test would not see anything
+	t.Run("without sync on commit", func(t *testing.T) { // shows that the test detects a loss
 		lost, revived, _ := simulatePowerCuts(t, "NORMAL")
 		if lost == 0 {
-			t.Error("nothing is lost")
+			t.Error("no Update was lost")
 		}
-		t.Logf("lost %d, alive again %d", lost, revived) // the latter takes a checkpoint between the two, which is left to chance
+		t.Logf("lost %d, restored %d that were removed", lost, revived) // the latter needs a checkpoint at the right moment
 	})
 }
 
-// simulatePowerCuts has callers add challenges, two in each unit of work, and take them again, and counts what is wrong after
-// power cuts at random moments.
-func simulatePowerCuts(t *testing.T, synchronous string) (lost, revived, halved int) {
+// simulatePowerCuts has callers add challenges, two in each Update, and take them again. It counts the wrong states after power cuts at
+// random moments: acknowledged challenges that are lost, taken ones that exist again, and Updates of which one half remains.
+func simulatePowerCuts(t *testing.T, synchronous string) (lost, revived, partial int) {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -56,38 +56,38 @@ func simulatePowerCuts(t *testing.T, synchronous string) (lost, revived, halved 
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
-	added, taken := map[int]bool{}, map[int]bool{} // acknowledged; by the first of the two
-	note := func(ledger map[int]bool, i int, there bool) {
+	added, taken := map[int]bool{}, map[int]bool{} // acknowledged Updates, by the first number of the two
+	set := func(state map[int]bool, i int, present bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		if there {
-			ledger[i] = true
+		if present {
+			state[i] = true
 		} else {
-			delete(ledger, i)
+			delete(state, i)
 		}
 	}
 	addAndTake := func(i int) error {
 		if err := s.Update(t.Context(), func(tx ports.Tx) error { return errors.Join(addNumbered(i, tx), addNumbered(i+1, tx)) }); err != nil {
 			return err
 		}
-		note(added, i, true)
+		set(added, i, true)
 		if i%4 != 0 {
 			return nil
 		}
-		note(added, i, false) // in doubt
+		set(added, i, false) // until the result is known
 		err := s.Update(t.Context(), func(tx ports.Tx) error {
 			_, first := tx.Challenges.Take(t.Context(), numberedID(i))
 			_, second := tx.Challenges.Take(t.Context(), numberedID(i+1))
 			return errors.Join(first, second)
 		})
-		note(taken, i, err == nil)
+		set(taken, i, err == nil)
 		return err
 	}
 	stop := make(chan struct{})
 	var callers sync.WaitGroup
-	var resting sync.RWMutex // held while a cut is looked at, so that there is not ever more to look at
-	const many, cuts = 8, 15
-	for c := range many {
+	var pause sync.RWMutex // pauses the callers while the state after a cut is checked
+	const writers, cuts = 8, 15
+	for c := range writers {
 		callers.Go(func() {
 			for i := c * 1_000_000; ; i += 2 {
 				select {
@@ -95,9 +95,9 @@ func simulatePowerCuts(t *testing.T, synchronous string) (lost, revived, halved 
 					return
 				default:
 				}
-				resting.RLock()
+				pause.RLock()
 				err := addAndTake(i)
-				resting.RUnlock()
+				pause.RUnlock()
 				if err != nil {
 					t.Error(err)
 					return
@@ -105,54 +105,54 @@ func simulatePowerCuts(t *testing.T, synchronous string) (lost, revived, halved 
 			}
 		})
 	}
-	sofar := func() int {
+	acknowledged := func() int {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(added) + len(taken)
 	}
 	for range cuts {
-		for before := sofar(); sofar() < before+many && !t.Failed(); { // however slow the machine is, there is something to lose
+		for before := acknowledged(); acknowledged() < before+writers && !t.Failed(); { // also on a slow machine
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(time.Duration(random.IntN(int(20 * time.Millisecond))))
 		mu.Lock()
-		wantThere, wantGone := maps.Clone(added), maps.Clone(taken)
+		wantPresent, wantAbsent := maps.Clone(added), maps.Clone(taken)
 		mu.Unlock()
 		folder := t.TempDir()
 		disk.afterPowerCut(t, folder, random)
-		resting.Lock()
+		pause.Lock()
 		after := openAt(t, filepath.Join(folder, "keylodge.db"))
-		there := numbersIn(t, after)
-		for i := range wantThere {
-			if !there[i] {
+		present := numbersIn(t, after)
+		for i := range wantPresent {
+			if !present[i] {
 				lost++
 			}
 		}
-		for i := range wantGone {
-			if there[i] {
+		for i := range wantAbsent {
+			if present[i] {
 				revived++
 			}
 		}
-		for i := range there {
-			if !there[i^1] { // its fellow
-				halved++
+		for i := range present {
+			if !present[i^1] { // the other challenge of the same Update
+				partial++
 			}
 		}
-		var sound string
-		if err := after.db.QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&sound); err != nil || sound != "ok" {
-			t.Errorf("the file is not sound: %q %v", sound, err)
+		var result string
+		if err := after.db.QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&result); err != nil || result != "ok" {
+			t.Errorf("integrity_check: %q, %v", result, err)
 		}
 		if err := after.Close(); err != nil {
 			t.Error(err)
 		}
-		resting.Unlock()
+		pause.Unlock()
 	}
 	close(stop)
 	callers.Wait()
 	if len(added) < cuts || len(taken) < cuts {
-		t.Errorf("%d were added and %d taken: too few to tell", len(added), len(taken))
+		t.Errorf("only %d challenges were added and %d taken", len(added), len(taken))
 	}
-	return lost, revived, halved
+	return lost, revived, partial
 }
 
 func numbersIn(t *testing.T, s *Store) map[int]bool {
@@ -180,45 +180,45 @@ func numbersIn(t *testing.T, s *Store) map[int]bool {
 	return numbers
 }
 
-// Whatever fails, whoever waited is told so, nothing of theirs is kept, and the next one succeeds once it works again.
+// While the disk fails, every waiting caller gets an error and none of the writes remains. The first write after that succeeds.
 func TestUpdate_UnavailableWhileDiskFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		begin func(d *fakeDisk, err error)
 		end   func(d *fakeDisk)
-		fault error
+		cause error
 	}{
-		"full":             {failWrites, restoreWrites, sqlite3.FULL},
-		"not written":      {failWrites, restoreWrites, sqlite3.IOERR_WRITE},
-		"not synchronised": {func(d *fakeDisk, err error) { d.syncs.Store(&err) }, func(d *fakeDisk) { d.syncs.Store(nil) }, sqlite3.IOERR_FSYNC},
+		"disk full":    {failWrites, restoreWrites, sqlite3.FULL},
+		"failed write": {failWrites, restoreWrites, sqlite3.IOERR_WRITE},
+		"failed sync":  {func(d *fakeDisk, err error) { d.syncs.Store(&err) }, func(d *fakeDisk) { d.syncs.Store(nil) }, sqlite3.IOERR_FSYNC},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "keylodge.db")
 			s, disk := openOnDisk(t, path)
-			nothingAtAll := func() error { return s.Update(t.Context(), noop) }
+			emptyUpdate := func() error { return s.Update(t.Context(), noop) }
 			add(t, s, 50)
-			c.begin(disk, c.fault)
-			if err := nothingAtAll(); err != nil {
-				t.Errorf("nobody has noticed yet, and got %v", err)
+			c.begin(disk, c.cause)
+			if err := emptyUpdate(); err != nil {
+				t.Errorf("before the failure is detected, an empty Update got %v", err)
 			}
 			for i, err := range updateTogether(t, s, 3, addNumbered, noop) {
 				if !errors.Is(err, domain.ErrUnavailable) {
 					t.Errorf("caller %d got %v", i, err)
 				}
 			}
-			if err := nothingAtAll(); !errors.Is(err, domain.ErrUnavailable) {
-				t.Errorf("while it fails, a unit of work that writes nothing got %v", err)
+			if err := emptyUpdate(); !errors.Is(err, domain.ErrUnavailable) {
+				t.Errorf("during the failure, an empty Update got %v", err)
 			}
 			if _, err := find(t, s, 50); err != nil {
-				t.Errorf("reading meanwhile: %v", err)
+				t.Errorf("reading during the failure: %v", err)
 			}
 			wantChallenges(t, s, 1)
 			c.end(disk)
-			if err := nothingAtAll(); err != nil {
-				t.Errorf("afterwards: %v", err)
+			if err := emptyUpdate(); err != nil {
+				t.Errorf("after the failure: %v", err)
 			}
 			written := disk.writeCount.Load()
-			if err := nothingAtAll(); err != nil || disk.writeCount.Load() != written {
-				t.Errorf("it goes on trying: %d writes, %v", disk.writeCount.Load()-written, err)
+			if err := emptyUpdate(); err != nil || disk.writeCount.Load() != written {
+				t.Errorf("an empty Update after the recovery wrote %d times, %v", disk.writeCount.Load()-written, err)
 			}
 			add(t, s, 100)
 			wantChallenges(t, s, 2)
@@ -229,7 +229,7 @@ func TestUpdate_UnavailableWhileDiskFails(t *testing.T) {
 func failWrites(d *fakeDisk, err error) { d.writes.Store(&err) }
 func restoreWrites(d *fakeDisk)         { d.writes.Store(nil) }
 
-// A disk that cannot be read is no news about anybody: not that they are unknown, and not that they are signed out.
+// A read error is an outage. It must not look like an unknown user or an ended session.
 func TestView_ReadErrorIsUnavailable(t *testing.T) {
 	s, disk := openOnDisk(t, filepath.Join(t.TempDir(), "keylodge.db"))
 	add(t, s, 0)
@@ -240,6 +240,6 @@ func TestView_ReadErrorIsUnavailable(t *testing.T) {
 	}
 	disk.reads.Store(nil)
 	if _, err := find(t, s, 0); err != nil {
-		t.Errorf("afterwards: %v", err)
+		t.Errorf("after the failure: %v", err)
 	}
 }

@@ -13,49 +13,49 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Whoever wants to be forgotten is not to be read in the files any more, also while the server runs.
+// The data of a removed user are not in the files any more, even while the server runs.
 func TestUsersRemove_ErasesFromFiles(t *testing.T) {
 	store, path := openStore(t)
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	ada := domain.NewPendingUser("lovelace@example.org", "Ada Lovelace", now, rand.Reader)
 	mustUpdate(t, store, func(tx ports.Tx) error { return tx.Users.Add(t.Context(), ada.ToUser(now)) })
 	if len(filesContaining(t, path, "lovelace@example.org", "Ada Lovelace")) == 0 {
-		t.Fatal("she is not there at all")
+		t.Fatal("the user is in no file before the test")
 	}
 	mustUpdate(t, store, func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), ada.UserID) })
 	waitForTruncate(t, store)
 	if in := filesContaining(t, path, "lovelace@example.org", "Ada Lovelace"); len(in) != 0 {
-		t.Errorf("she can be read in %v", in)
+		t.Errorf("the user's data are in %v", in)
 	}
 }
 
-// The last that tells of somebody may be the message that they are gone.
+// The e-mail about the deletion of an account may be the last that contains the user's data.
 func TestOutboxEmails_OrphanErasedFromFiles(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	for how, end := range map[string]func(tx ports.Tx, m *domain.OutboxEmail) error{
+	for name, end := range map[string]func(tx ports.Tx, m *domain.OutboxEmail) error{
 		"removed": func(tx ports.Tx, m *domain.OutboxEmail) error { return tx.OutboxEmails.Remove(t.Context(), m.ID()) },
-		"swept": func(tx ports.Tx, m *domain.OutboxEmail) error {
+		"expired": func(tx ports.Tx, m *domain.OutboxEmail) error {
 			_, err := tx.OutboxEmails.DeleteExpired(t.Context(), m.State().ExpiresAt, 9)
 			return err
 		},
 	} {
-		t.Run(how, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			store, path := openStore(t)
 			m := domain.NewNotificationEmail("lovelace@example.org", domain.UserID{}, domain.EmailKindAccountDeleted, domain.EventState{At: now}, now, rand.Reader)
 			mustUpdate(t, store, func(tx ports.Tx) error { return tx.OutboxEmails.Add(t.Context(), m) })
 			if len(filesContaining(t, path, "lovelace@example.org")) == 0 {
-				t.Fatal("it is not there at all")
+				t.Fatal("the e-mail is in no file before the test")
 			}
 			mustUpdate(t, store, func(tx ports.Tx) error { return end(tx, m) })
 			waitForTruncate(t, store)
 			if in := filesContaining(t, path, "lovelace@example.org"); len(in) != 0 {
-				t.Errorf("whom it was for can be read in %v", in)
+				t.Errorf("the recipient is in %v", in)
 			}
 		})
 	}
 }
 
-// A backup reads for a while, Litestream always. Neither may stop everybody who writes after somebody was removed.
+// A backup reads for a long time, and Litestream always. The removal of a user must not make later writes wait for them.
 func TestUsersRemove_DoesNotWaitForReaders(t *testing.T) {
 	store, path := openStore(t)
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -65,7 +65,7 @@ func TestUsersRemove_DoesNotWaitForReaders(t *testing.T) {
 		if _, err := tx.Users.ByID(t.Context(), ada.UserID); err != nil {
 			return err
 		}
-		// Emptying the log would wait for the reader for an hour, and the next write for that.
+		// With this timeout a truncation that waits for the reader would block the next write for an hour.
 		if err := store.writer.exec("PRAGMA busy_timeout = 3600000"); err != nil {
 			return err
 		}
@@ -79,19 +79,19 @@ func TestUsersRemove_DoesNotWaitForReaders(t *testing.T) {
 		case err := <-written:
 			return err
 		case <-time.After(5 * time.Minute):
-			return errors.New("a write waits for a reader")
+			return errors.New("a write waited for a reader")
 		}
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(filesContaining(t, path, "lovelace@example.org")) == 0 {
-		t.Fatal("the reader was not in the way, so this shows nothing")
+		t.Fatal("the log was truncated in spite of the reader, so the test proves nothing")
 	}
 	deadline := time.Now().Add(5 * time.Minute)
 	for len(filesContaining(t, path, "lovelace@example.org")) > 0 {
 		if time.Now().After(deadline) {
-			t.Fatal("she is never forgotten")
+			t.Fatal("the user's data were not erased after the reader had ended")
 		}
 		time.Sleep(100 * time.Millisecond)
 		mustUpdate(t, store, func(ports.Tx) error { return nil })
@@ -120,14 +120,14 @@ func mustUpdate(t *testing.T, store *Store, fn func(tx ports.Tx) error) {
 	}
 }
 
-// waitForTruncate returns when the log has been emptied, which is after the answer; whoever comes next has waited for that.
+// waitForTruncate returns after the log has been truncated, which follows the commit; the next Update waits for it.
 func waitForTruncate(t *testing.T, store *Store) {
 	t.Helper()
 	mustUpdate(t, store, func(ports.Tx) error { return nil })
 }
 
-// filesContaining names the files of the database that any of the texts can be read in.
-func filesContaining(t *testing.T, path string, texts ...string) (in []string) {
+// filesContaining returns the database files that contain any of the texts.
+func filesContaining(t *testing.T, path string, texts ...string) (files []string) {
 	t.Helper()
 	for _, suffix := range []string{"", "-wal"} {
 		content, err := os.ReadFile(path + suffix)
@@ -136,9 +136,9 @@ func filesContaining(t *testing.T, path string, texts ...string) (in []string) {
 		}
 		for _, text := range texts {
 			if bytes.Contains(content, []byte(text)) {
-				in = append(in, path+suffix)
+				files = append(files, path+suffix)
 			}
 		}
 	}
-	return in
+	return files
 }

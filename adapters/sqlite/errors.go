@@ -9,16 +9,16 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// condition is what a result code of SQLite (https://www.sqlite.org/rescode.html) means while the server runs. A code stands
-// for its extended codes, too.
+// condition is the meaning of a result code of SQLite (https://www.sqlite.org/rescode.html) while the server runs. It includes the
+// code's extended codes.
 type condition struct {
 	code   sqlite3.ErrorCode
 	name   string
-	outage bool   // the cause is outside and the same call may succeed later: domain.ErrUnavailable, and 503 instead of 500
-	advice string // to the operator, in the log
+	outage bool   // the same call may succeed later: domain.ErrUnavailable, and 503 instead of 500
+	advice string // for the operator, in the log
 }
 
-// conditions holds every result code that has a meaning here. Of any other, a client gets 500 internal and the log SQLite's
+// conditions lists the result codes with a meaning of their own. For any other, a client gets 500 internal and the log has SQLite's
 // message. docs/storage.md has the same table.
 var conditions = []condition{
 	{sqlite3.BUSY, "BUSY", true, otherProcess},
@@ -31,28 +31,28 @@ var conditions = []condition{
 	{sqlite3.PERM, "PERM", true, notWritable},
 	{sqlite3.AUTH, "AUTH", true, notWritable},
 	{sqlite3.NOMEM, "NOMEM", true, "give the process more memory"},
-	{sqlite3.NOLFS, "NOLFS", true, "move the database to a file system that takes large files"},
+	{sqlite3.NOLFS, "NOLFS", true, "move the database to a file system that supports large files"},
 	{sqlite3.CORRUPT, "CORRUPT", false, damaged},
 	{sqlite3.NOTADB, "NOTADB", false, damaged},
 }
 
 const (
-	otherProcess  = "end the other process that holds the database, perhaps a shell with a transaction open"
-	fullOrFailing = "make room on the disk of the database if it is full, else look into the system's log: the disk is failing"
-	notWritable   = "let this process read and write the database and its directory"
+	otherProcess  = "stop the other process that has locked the database, perhaps a shell with an open transaction"
+	fullOrFailing = "free space on the disk of the database if it is full, else read the system's log: the disk is failing"
+	notWritable   = "give this process permission to read and write the database and its directory"
 	damaged       = "the file is damaged: stop the server, keep a copy of the file, and restore a backup (keylodge restore); then look for the cause"
 )
 
-// wrap says what was being done when SQLite failed, whether it is an outage, and what to do about it.
-func wrap(doing string, err error) error {
+// wrap adds the operation that failed, domain.ErrUnavailable if the error is an outage, and the advice for the operator.
+func wrap(operation string, err error) error {
 	for _, c := range conditions {
 		if !errors.Is(err, c.code) {
 			continue
 		}
 		if c.outage {
-			return fmt.Errorf("%s: %w: %w; %s", doing, domain.ErrUnavailable, err, c.advice)
+			return fmt.Errorf("%s: %w: %w; %s", operation, domain.ErrUnavailable, err, c.advice)
 		}
-		return fmt.Errorf("%s: %w; %s", doing, err, c.advice)
+		return fmt.Errorf("%s: %w; %s", operation, err, c.advice)
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return fmt.Errorf("%s: %w", operation, err)
 }

@@ -46,7 +46,7 @@ func TestConditions_areDocumented(t *testing.T) {
 	}
 }
 
-// A damaged page is no outage: the same call fails again until a backup is restored.
+// A damaged page is not an outage: the call fails until a backup is restored.
 func TestStore_damagedPage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	s, err := Open(path)
@@ -73,6 +73,6 @@ func TestStore_damagedPage(t *testing.T) {
 		t.Errorf("reading: %v", err)
 	}
 	if err := s.Update(t.Context(), noop); err != nil {
-		t.Errorf("what is not damaged: %v", err)
+		t.Errorf("an Update that does not use the damaged page: %v", err)
 	}
 }

@@ -9,21 +9,20 @@ import (
 	"path/filepath"
 )
 
-// fileHeader begins every SQLite database that holds anything (https://sqlite.org/fileformat.html, section 1.3.1).
+// fileHeader begins every SQLite database that is not empty (https://sqlite.org/fileformat.html, section 1.3.1).
 const fileHeader = "SQLite format 3\x00"
 
 var errIsDirectory = errors.New("this is a directory; name a file in it")
 
-var errNotSQLite = errors.New("this is not an SQLite database; name another file, or move this one away to start with an empty database")
+var errNotSQLite = errors.New("this is not an SQLite database; name another file, or move this file to start with an empty database")
 
-// prepareFiles makes the database at path, if there is none, for this user only. What is there keeps its mode, which is
-// the operator's decision.
+// prepareFiles creates a missing database at path, for this user only. An existing file keeps its mode, which the operator has chosen.
 func prepareFiles(path string) error {
 	mode, err := prepareFile(path)
 	if err != nil {
 		return wrapOpen(path, err)
 	}
-	// SQLite gives the mode of the database to its -wal file, and to this one whatever the umask allows.
+	// SQLite gives -wal the mode of the database, and the umask does not apply to it. -shm is created here with the same mode.
 	shm, err := os.OpenFile(path+"-shm", os.O_RDWR|os.O_CREATE, mode)
 	if err != nil {
 		return wrapOpen(path, err)
@@ -47,7 +46,7 @@ func prepareFile(path string) (fs.FileMode, error) {
 	var start [len(fileHeader)]byte
 	n, err := io.ReadFull(f, start[:])
 	switch {
-	case errors.Is(err, io.EOF), start == [len(fileHeader)]byte{}: // about to become one, here or in another process
+	case errors.Is(err, io.EOF), start == [len(fileHeader)]byte{}: // empty: this or another process is creating the database
 	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		return 0, err
 	case string(start[:n]) != fileHeader:
@@ -59,9 +58,9 @@ func prepareFile(path string) (fs.FileMode, error) {
 func wrapOpen(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("opening the database %s: make the directory %s first: %w", path, filepath.Dir(path), err)
+		return fmt.Errorf("opening the database %s: create the directory %s first: %w", path, filepath.Dir(path), err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("opening the database %s: let user id %d read and write it and its directory: %w", path, os.Geteuid(), err)
+		return fmt.Errorf("opening the database %s: allow user id %d to read and write it and its directory: %w", path, os.Geteuid(), err)
 	}
 	return fmt.Errorf("opening the database %s: %w", path, err)
 }

@@ -11,7 +11,7 @@ import (
 
 func TestOpen_CreatesPrivateFiles(t *testing.T) {
 	dir := t.TempDir()
-	for i := range 2 { // new, and found
+	for i := range 2 { // a new and an existing database
 		s, err := Open(filepath.Join(dir, "keylodge.db"))
 		if err != nil {
 			t.Fatal(err)
@@ -64,7 +64,7 @@ func TestOpen_ErrorsNameTheFix(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		filepath.Join(dir, "missing", "keylodge.db"): "make the directory " + filepath.Join(dir, "missing") + " first",
+		filepath.Join(dir, "missing", "keylodge.db"): "create the directory " + filepath.Join(dir, "missing") + " first",
 		text:  "this is not an SQLite database; name another file",
 		short: "this is not an SQLite database; name another file",
 		dir:   "is a directory",
@@ -74,17 +74,17 @@ func TestOpen_ErrorsNameTheFix(t *testing.T) {
 			t.Errorf("%s was opened", path)
 			_ = s.Close()
 		} else if !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
-			t.Errorf("%s: %v; want it to say %q", path, err, want)
+			t.Errorf("%s: %v; want it to contain %q", path, err, want)
 		}
 	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
-		t.Errorf("beside the two files are now %v, %v", left, err)
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
+		t.Errorf("the directory has %v, %v; want the two files only", entries, err)
 	}
 }
 
 func TestOpen_PermissionDenied(t *testing.T) {
 	if os.Geteuid() == 0 {
-		t.Skip("root lacks none")
+		t.Skip("root has all permissions")
 	}
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	if err := os.WriteFile(path, nil, 0o400); err != nil {

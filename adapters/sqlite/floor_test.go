@@ -10,7 +10,7 @@ import (
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// Whether the schema of a newer release may be served on is what that one says, in schema_floor.
+// A newer release states in schema_floor which releases can run on its schema.
 const (
 	setNewerVersion        = "UPDATE schema_migrations SET version = 9999"
 	setIncompatibleVersion = setNewerVersion + "; UPDATE schema_floor SET version = 9999"
@@ -19,31 +19,31 @@ const (
 func TestUpgrade_SchemaFloor(t *testing.T) {
 	known := []string{"CREATE TABLE a (n INTEGER)", "CREATE TABLE schema_floor (version INTEGER); INSERT INTO schema_floor VALUES (2)"}
 	for name, c := range map[string]struct {
-		brought []string // by the newer release
-		after   string
+		added   []string // migrations of the newer release
+		after   string   // statements after them
 		newer   int
-		refused bool
+		wantErr bool
 	}{
-		"that only adds":         {[]string{"ALTER TABLE a ADD COLUMN m INTEGER", "CREATE TABLE b (n INTEGER)"}, "", 4, false},
-		"that locks nobody out":  {[]string{"UPDATE schema_floor SET version = 2"}, "", 3, false},
-		"that locks this out":    {[]string{"ALTER TABLE a ADD COLUMN m INTEGER", "ALTER TABLE a DROP COLUMN n; UPDATE schema_floor SET version = 3"}, "", 0, true},
-		"that forgets the floor": {[]string{"DELETE FROM schema_floor"}, "", 0, true},
-		"that does not know it":  {[]string{"DROP TABLE schema_floor"}, "", 0, true},
-		"that was left half way": {[]string{"ALTER TABLE a ADD COLUMN m INTEGER"}, "UPDATE schema_migrations SET dirty = 1", 0, true},
+		"only additions":                   {[]string{"ALTER TABLE a ADD COLUMN m INTEGER", "CREATE TABLE b (n INTEGER)"}, "", 4, false},
+		"the floor stays":                  {[]string{"UPDATE schema_floor SET version = 2"}, "", 3, false},
+		"the floor excludes this release":  {[]string{"ALTER TABLE a ADD COLUMN m INTEGER", "ALTER TABLE a DROP COLUMN n; UPDATE schema_floor SET version = 3"}, "", 0, true},
+		"no row in the table of the floor": {[]string{"DELETE FROM schema_floor"}, "", 0, true},
+		"no table of the floor":            {[]string{"DROP TABLE schema_floor"}, "", 0, true},
+		"an incomplete upgrade":            {[]string{"ALTER TABLE a ADD COLUMN m INTEGER"}, "UPDATE schema_migrations SET dirty = 1", 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := newDatabase(t)
-			wantUpgrade(t, db, migrationFiles(append(known, c.brought...)...), "")
+			wantUpgrade(t, db, migrationFiles(append(known, c.added...)...), "")
 			if _, err := db.Exec(c.after); err != nil {
 				t.Fatal(err)
 			}
 			before := contentsOf(t, db)
 			newer, err := upgrade(db, migrationFiles(known...))
-			if newer != c.newer || (err != nil) != c.refused || err != nil && !strings.Contains(err.Error(), "a newer release made it; start that one") {
-				t.Errorf("it is served on as %d, %v", newer, err)
+			if newer != c.newer || (err != nil) != c.wantErr || err != nil && !strings.Contains(err.Error(), "start the newer release") {
+				t.Errorf("upgrade: newer version %d, error %v", newer, err)
 			}
 			if after := contentsOf(t, db); after != before {
-				t.Errorf("it was changed to:\n%s\nfrom:\n%s", after, before)
+				t.Errorf("the database is now:\n%s\nand was:\n%s", after, before)
 			}
 		})
 	}
@@ -52,12 +52,12 @@ func TestUpgrade_SchemaFloor(t *testing.T) {
 func TestStore_NewerCompatibleSchema(t *testing.T) {
 	path := newFilledFile(t)
 	if s := openAt(t, path); s.NewerSchema() != 0 {
-		t.Errorf("a schema of this release is taken for %d", s.NewerSchema())
+		t.Errorf("newer version on a schema of this release: %d", s.NewerSchema())
 	}
 	execSQL(t, path, setNewerVersion+"; ALTER TABLE users ADD COLUMN title TEXT")
 	s := openAt(t, path)
 	if s.NewerSchema() != 9999 {
-		t.Errorf("a schema of the next release is taken for %d", s.NewerSchema())
+		t.Errorf("newer version on a schema of the next release: %d", s.NewerSchema())
 	}
 	f := NewFile(path)
 	status, err := f.Status(t.Context())
@@ -90,7 +90,7 @@ func TestStore_NewerCompatibleSchema(t *testing.T) {
 	wantCode(t, err, "not_a_keylodge_database")
 }
 
-// The rule of migrations.go, as far as columns tell; the adapter of PostgreSQL looks closer at the same migrations.
+// The rule of migrations.go, checked by the columns only. The tests of the adapter postgres also check the constraints.
 func TestMigrations_RaiseSchemaFloor(t *testing.T) {
 	known, err := allMigrations()
 	if err != nil {
@@ -99,19 +99,19 @@ func TestMigrations_RaiseSchemaFloor(t *testing.T) {
 	var before []string
 	floor := 0
 	for _, m := range known {
-		model, err := newReferenceDB(m.Version)
+		reference, err := newReferenceDB(m.Version)
 		if err != nil {
 			t.Fatal(err)
 		}
-		after, raised := schemaShape(t, model), floorOf(t, model)
+		after, raised := schemaShape(t, reference), floorOf(t, reference)
 		if broken := incompatibilities(before, after); floor > 0 && len(broken) > 0 && raised <= floor {
-			t.Errorf("migration %d takes from older releases what they live by (%s) and leaves schema_floor at %d", m.Version, broken, floor)
+			t.Errorf("migration %d removes what older releases need (%s) and leaves schema_floor at %d", m.Version, broken, floor)
 		}
 		if raised > m.Version || floor > 0 && raised == m.Version {
-			t.Errorf("migration %d locks the release before out: schema_floor is %d", m.Version, raised)
+			t.Errorf("migration %d excludes the previous release: schema_floor is %d", m.Version, raised)
 		}
 		before, floor = after, raised
-		if err := model.Close(); err != nil {
+		if err := reference.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -121,7 +121,7 @@ func TestMigrations_RaiseSchemaFloor(t *testing.T) {
 }
 
 func TestIncompatibilities(t *testing.T) {
-	for step, sound := range map[string]bool{
+	for step, compatible := range map[string]bool{
 		"CREATE TABLE b (n INTEGER NOT NULL)":                   true,
 		"ALTER TABLE a ADD COLUMN k INTEGER":                    true,
 		"ALTER TABLE a ADD COLUMN k INTEGER NOT NULL DEFAULT 0": true,
@@ -137,13 +137,13 @@ func TestIncompatibilities(t *testing.T) {
 		if _, err := db.Exec(step); err != nil {
 			t.Fatal(err)
 		}
-		if broken := incompatibilities(before, schemaShape(t, db)); (len(broken) == 0) != sound {
+		if broken := incompatibilities(before, schemaShape(t, db)); (len(broken) == 0) != compatible {
 			t.Errorf("%s: %v", step, broken)
 		}
 	}
 }
 
-// schemaShape lists the columns of all tables with their types. Those that a row cannot be without end with an exclamation mark.
+// schemaShape lists the columns of all tables with their types. A required column without a default ends with an exclamation mark.
 func schemaShape(t *testing.T, db *sql.DB) []string {
 	t.Helper()
 	return queryColumn(t, db, `SELECT t.name || '.' || c.name || ' ' || c.type || iif(c."notnull" AND c.dflt_value IS NULL, ' !', '')
@@ -166,7 +166,7 @@ func incompatibilities(before, after []string) (broken []string) {
 	return broken
 }
 
-// floorOf is 0 before there is one.
+// floorOf returns the schema's floor, or 0 without one.
 func floorOf(t *testing.T, db *sql.DB) (floor int) {
 	t.Helper()
 	if len(queryColumn(t, db, "SELECT name FROM sqlite_schema WHERE name = 'schema_floor'")) == 0 {

@@ -13,159 +13,159 @@ import (
 
 // Inspect implements dbadmin.Inspector.
 func (f *File) Inspect(ctx context.Context, now time.Time, check dbadmin.CheckOptions) dbadmin.CheckResults {
-	i := checks{path: f.path}
+	c := checks{path: f.path}
 	found, err := f.nonEmpty()
 	if err != nil {
-		i.AddError("database.file", err.Error(), fmt.Sprintf("name another file in KEYLODGE_DATABASE_URL, or let user id %d reach this one", os.Geteuid()))
-		return i.CheckResults
+		c.AddError("database.file", err.Error(), fmt.Sprintf("name another file in KEYLODGE_DATABASE_URL, or allow user id %d to open this one", os.Geteuid()))
+		return c.CheckResults
 	}
-	i.checkFolder()
+	c.checkFolder()
 	if !found {
-		i.AddOK("database.file", "there is none at "+f.path+" yet; the first start makes it")
-		return i.CheckResults
+		c.AddOK("database.file", "there is no database at "+f.path+" yet; the first start creates it")
+		return c.CheckResults
 	}
-	i.checkModes()
+	c.checkModes()
 	db, err := f.open(ctx)
 	if err != nil {
-		i.AddError("database.open", err.Error(), "put the right file there, or restore a backup: keylodge restore FILE")
-		return i.CheckResults
+		c.AddError("database.open", err.Error(), "correct KEYLODGE_DATABASE_URL, or restore a backup: keylodge restore FILE")
+		return c.CheckResults
 	}
 	defer db.Close()
-	i.checkContents(ctx, db, now, check)
-	return i.CheckResults
+	c.checkContents(ctx, db, now, check)
+	return c.CheckResults
 }
 
-// checks gathers findings about one file.
+// checks collects the results of the checks of one file.
 type checks struct {
 	dbadmin.CheckResults
 	path string
 }
 
-// Below these a disk is as good as full: a backup, an upgrade or a busy day needs more.
+// Limits of the free disk space. A backup, an upgrade or a busy day needs more.
 const (
 	lowDiskSpace      = 512 << 20
 	criticalDiskSpace = 32 << 20
 )
 
-func (i *checks) checkFolder() {
-	folder := filepath.Dir(i.path)
+func (c *checks) checkFolder() {
+	folder := filepath.Dir(c.path)
 	info, err := os.Stat(folder)
 	if err != nil {
-		i.AddError("database.folder", err.Error(), fmt.Sprintf("make the directory %s, for user id %d", folder, os.Geteuid()))
+		c.AddError("database.folder", err.Error(), fmt.Sprintf("create the directory %s, for user id %d", folder, os.Geteuid()))
 		return
 	}
-	probe, err := newTempFile(i.path)
+	probe, err := newTempFile(c.path)
 	if err != nil {
-		i.AddError("database.folder", err.Error(), fmt.Sprintf("let user id %d write to %s: SQLite keeps files beside the database", os.Geteuid(), folder))
+		c.AddError("database.folder", err.Error(), fmt.Sprintf("allow user id %d to write to %s: SQLite creates files next to the database", os.Geteuid(), folder))
 		return
 	}
 	probe.discard()
 	if mode := info.Mode(); mode.Perm()&0o022 != 0 && mode&os.ModeSticky == 0 {
-		i.AddWarning("database.folder", fmt.Sprintf("others may write to %s (mode %o), and so replace the database", folder, mode.Perm()), "chmod go-w "+folder)
+		c.AddWarning("database.folder", fmt.Sprintf("other users can write to %s (mode %o), and so replace the database", folder, mode.Perm()), "chmod go-w "+folder)
 	} else {
-		i.AddOK("database.folder", folder+" can be written to by this user")
+		c.AddOK("database.folder", "this user can write to "+folder)
 	}
 	switch free, known := freeSpace(folder); {
 	case !known:
 	case free < criticalDiskSpace:
-		i.AddError("database.disk", fmt.Sprintf("%d MB are left on the disk", free>>20), "make room: without it nobody can sign in")
+		c.AddError("database.disk", fmt.Sprintf("%d MB are left on the disk", free>>20), "free space on the disk: no sign-in is possible when it is full")
 	case free < lowDiskSpace:
-		i.AddWarning("database.disk", fmt.Sprintf("%d MB are left on the disk", free>>20), "make room before it is full")
+		c.AddWarning("database.disk", fmt.Sprintf("%d MB are left on the disk", free>>20), "free space on the disk before it is full")
 	default:
-		i.AddOK("database.disk", fmt.Sprintf("%d MB are left on the disk", free>>20))
+		c.AddOK("database.disk", fmt.Sprintf("%d MB are left on the disk", free>>20))
 	}
 }
 
-func (i *checks) checkModes() {
+func (c *checks) checkModes() {
 	for _, suffix := range append([]string{""}, sidecars...) {
-		info, err := os.Stat(i.path + suffix)
+		info, err := os.Stat(c.path + suffix)
 		if err == nil && info.Mode().Perm()&0o077 != 0 {
-			i.AddWarning("database.file", fmt.Sprintf("others may open %s (mode %o)", i.path+suffix, info.Mode().Perm()), "chmod 600 "+i.path+suffix)
+			c.AddWarning("database.file", fmt.Sprintf("other users can open %s (mode %o)", c.path+suffix, info.Mode().Perm()), "chmod 600 "+c.path+suffix)
 			return
 		}
 	}
-	i.AddOK("database.file", i.path+" is for its owner alone")
+	c.AddOK("database.file", "only its owner can open "+c.path)
 }
 
-func (i *checks) checkContents(ctx context.Context, db *maintenanceDB, now time.Time, check dbadmin.CheckOptions) {
+func (c *checks) checkContents(ctx context.Context, db *maintenanceDB, now time.Time, check dbadmin.CheckOptions) {
 	known, err := allMigrations()
 	if err != nil {
-		i.AddError("database.schema", err.Error(), "this program is damaged: install it again")
+		c.AddError("database.schema", err.Error(), "the program is damaged: reinstall it")
 		return
 	}
 	newest := newestVersion(known)
 	version, err := db.verifySchema(ctx)
 	switch {
 	case err != nil:
-		i.AddError("database.schema", wrapFile(i.path, err).Error(), "start the release that made it, or restore a backup: keylodge restore FILE")
+		c.AddError("database.schema", wrapFile(c.path, err).Error(), "start the release that created it, or restore a backup: keylodge restore FILE")
 		return
 	case version < newest:
-		i.AddWarning("database.schema", fmt.Sprintf("it is at version %d, and this program brings %d", version, newest),
+		c.AddWarning("database.schema", fmt.Sprintf("it is at version %d, and this program upgrades it to %d", version, newest),
 			"make a backup, then start the server, which upgrades it; or upgrade it now: keylodge migrate up")
 	case version > newest:
-		i.AddWarning("database.schema", fmt.Sprintf("it is at version %d, of a newer release, and this program knows %d; it may serve on it meanwhile", version, newest),
-			"go on with the upgrade, or back with that release's: keylodge migrate down")
+		c.AddWarning("database.schema", fmt.Sprintf("it is at version %d, of a newer release, and this program knows %d; it can run on this schema", version, newest),
+			"finish the upgrade, or revert it with the newer release: keylodge migrate down")
 	default:
-		i.AddOK("database.schema", fmt.Sprintf("it is at version %d, as this program wants it", version))
+		c.AddOK("database.schema", fmt.Sprintf("it is at version %d, which is current", version))
 	}
 	if err := db.exec(ctx, "BEGIN IMMEDIATE; ROLLBACK"); err != nil {
-		i.AddError("database.writable", err.Error(), fmt.Sprintf("let user id %d write to it, or end what holds it", os.Geteuid()))
+		c.AddError("database.writable", err.Error(), fmt.Sprintf("allow user id %d to write to it, or stop the process that has locked it", os.Geteuid()))
 	} else {
-		i.AddOK("database.writable", "it can be written to")
+		c.AddOK("database.writable", "this user can write to it")
 	}
 	complete, err := db.checkIntegrity(ctx, check, quickCheckTimeout)
 	if err != nil {
-		i.AddError("database.integrity", wrapFile(i.path, err).Error(), "stop the server and restore the newest backup: keylodge restore FILE")
+		c.AddError("database.integrity", wrapFile(c.path, err).Error(), "stop the server and restore the newest backup: keylodge restore FILE")
 		return
 	}
 	if complete {
-		i.AddOK("database.integrity", "it is whole")
+		c.AddOK("database.integrity", "the integrity check passed")
 	} else {
-		i.AddOK("database.integrity", fmt.Sprintf("the check found nothing in %s; keylodge doctor --full checks all of it", quickCheckTimeout))
+		c.AddOK("database.integrity", fmt.Sprintf("the integrity check found no problem in %s; keylodge doctor --full checks the whole file", quickCheckTimeout))
 	}
-	i.checkJournal(ctx, db)
+	c.checkJournal(ctx, db)
 	if version > 0 {
-		i.checkTimes(ctx, db, now)
+		c.checkTimes(ctx, db, now)
 	}
 }
 
-func (i *checks) checkJournal(ctx context.Context, db *maintenanceDB) {
+func (c *checks) checkJournal(ctx context.Context, db *maintenanceDB) {
 	mode, err := queryStrings(ctx, db, "PRAGMA journal_mode")
-	switch wal, _ := os.Stat(i.path + "-wal"); {
+	switch wal, _ := os.Stat(c.path + "-wal"); {
 	case err != nil:
-		i.AddError("database.journal", err.Error(), "restore the newest backup: keylodge restore FILE")
+		c.AddError("database.journal", err.Error(), "restore the newest backup: keylodge restore FILE")
 	case mode[0] != "wal":
-		i.AddWarning("database.journal", "its journal is in mode "+mode[0]+", not wal: no server has it open", "start the server, which sets the mode")
+		c.AddWarning("database.journal", "its journal mode is "+mode[0]+", not wal: no server has it open", "start the server, which sets the mode")
 	case wal != nil && wal.Size() > lowDiskSpace:
-		i.AddWarning("database.journal", fmt.Sprintf("its write-ahead log has grown to %d MB: somebody reads without an end", wal.Size()>>20), "end what reads it: a backup that hangs, a forgotten shell")
+		c.AddWarning("database.journal", fmt.Sprintf("its write-ahead log has grown to %d MB: a process never ends its read transaction", wal.Size()>>20), "stop the process that reads it, for example a backup that hangs or an open shell")
 	default:
-		i.AddOK("database.journal", "its journal is a write-ahead log")
+		c.AddOK("database.journal", "its journal mode is wal")
 	}
 }
 
-// What is further in the future than this is no matter of clocks that differ a little.
+// clockTolerance is how far in the future an event may be, since clocks differ a little.
 const clockTolerance = time.Minute
 
-// cleanupOverdue is how long after its end a ceremony is still there only if nobody sweeps.
+// cleanupOverdue is how long after its end a challenge still exists only if no server deletes expired challenges.
 const cleanupOverdue = time.Hour
 
-func (i *checks) checkTimes(ctx context.Context, db *maintenanceDB, now time.Time) {
+func (c *checks) checkTimes(ctx context.Context, db *maintenanceDB, now time.Time) {
 	var latest column.Time
-	var left int64
+	var overdue int64
 	err := db.QueryRowContext(ctx, "SELECT (SELECT max(at) FROM events), (SELECT count(*) FROM webauthn_challenges WHERE expires_at < ?)",
-		micros(now.Add(-cleanupOverdue))).Scan(&latest, &left)
+		micros(now.Add(-cleanupOverdue))).Scan(&latest, &overdue)
 	if err != nil {
-		i.AddError("clock", err.Error(), "restore the newest backup: keylodge restore FILE")
+		c.AddError("clock", err.Error(), "restore the newest backup: keylodge restore FILE")
 		return
 	}
 	if ahead := latest.Sub(now); !latest.IsZero() && ahead > clockTolerance {
-		i.AddError("clock", fmt.Sprintf("the newest event in the database is %s in the future", ahead.Round(time.Second)), "set this machine's clock, and keep it set (NTP)")
+		c.AddError("clock", fmt.Sprintf("the newest event in the database is %s in the future", ahead.Round(time.Second)), "synchronise this machine's clock (NTP)")
 	} else {
-		i.AddOK("clock", "it agrees with what is in the database: "+now.Format(time.RFC3339))
+		c.AddOK("clock", "no event in the database is later: "+now.Format(time.RFC3339))
 	}
-	if left > 0 {
-		i.AddWarning("jobs", fmt.Sprintf("%d ceremonies that are long over have not been swept away", left), "start the server: it sweeps once a minute. If it runs, its log says why it cannot")
+	if overdue > 0 {
+		c.AddWarning("jobs", fmt.Sprintf("%d expired challenges have not been deleted", overdue), "start the server: it deletes expired data once a minute. If it runs, its log says why it cannot")
 	} else {
-		i.AddOK("jobs", "expired ceremonies are deleted")
+		c.AddOK("jobs", "expired challenges are deleted")
 	}
 }

@@ -19,8 +19,7 @@ import (
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// File is a database as a whole, for its upkeep: it is not opened for serving, and its schema is left as it is. Others may
-// have it open meanwhile.
+// File is a whole database, for maintenance. It does not upgrade the schema. Other processes may have the file open.
 type File struct{ path string }
 
 var (
@@ -29,17 +28,17 @@ var (
 	_ dbadmin.Inspector = (*File)(nil)
 )
 
-// NewFile names the database at path, which need not be there.
+// NewFile returns the database at path, which need not exist.
 func NewFile(path string) *File { return &File{path} }
 
-// sidecars are the files that SQLite keeps beside a database. Each belongs to that very file: beside another one of its
-// name it would be taken for that one's (https://sqlite.org/howtocorrupt.html, section 1.4).
+// sidecars are the suffixes of the files that SQLite keeps next to a database. Each belongs to that very file: next to another file of
+// the same name SQLite would use it for that one (https://sqlite.org/howtocorrupt.html, section 1.4).
 var sidecars = []string{"-journal", "-wal", "-shm"}
 
 func errInUse(path string) error {
 	return &domain.Error{
 		Kind: domain.KindConflict, Code: "database_in_use",
-		Message: "somebody has the database " + path + " open; stop the server, and whatever else reads it (Litestream, a shell), then try again",
+		Message: "another process has the database " + path + " open; stop the server and every other program that uses it (Litestream, a shell), then try again",
 	}
 }
 
@@ -47,7 +46,7 @@ func errDatabaseMissing(path string) error {
 	return &domain.Error{Kind: domain.KindUnavailable, Code: "no_database", Message: "there is no database at " + path}
 }
 
-// nonEmpty is false for what is not there and for an empty file, which is a database to be.
+// nonEmpty returns false for a missing or empty file, in which the first start creates the database.
 func (f *File) nonEmpty() (bool, error) {
 	info, err := os.Stat(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,7 +61,7 @@ func (f *File) nonEmpty() (bool, error) {
 	return info.Size() > 0, nil
 }
 
-// open opens the database that is there.
+// open opens the existing database.
 func (f *File) open(ctx context.Context) (*maintenanceDB, error) {
 	found, err := f.nonEmpty()
 	if err != nil {
@@ -81,7 +80,7 @@ func (f *File) open(ctx context.Context) (*maintenanceDB, error) {
 	return db, nil
 }
 
-// prepareFiles does as the server does, but makes no file for a write-ahead log that there is none of.
+// prepareFiles prepares the files as the server does, but creates no -shm file for a database without a write-ahead log.
 func (f *File) prepareFiles() error {
 	if _, err := prepareFile(f.path); err != nil {
 		return wrapOpen(f.path, err)
@@ -94,12 +93,12 @@ func (f *File) prepareFiles() error {
 	defer database.Close()
 	const readVersion, wal = 19, 2 // https://sqlite.org/fileformat.html, section 1.3.3
 	if _, err := io.ReadFull(database, start[:]); err != nil || start[readVersion] != wal {
-		return nil // one that is too short for a header is found out by SQLite
+		return nil // SQLite reports a file that is too short for a header
 	}
 	return prepareFiles(f.path)
 }
 
-// maintenanceDB is a file by one connection, so that what is set on it holds for all that follows, until it is closed.
+// maintenanceDB has one connection to a file, so that its settings apply to everything until it is closed.
 type maintenanceDB struct {
 	*sql.DB
 	path string
@@ -122,7 +121,7 @@ func (c *maintenanceDB) exec(ctx context.Context, statements string) error {
 	return err
 }
 
-// raw lends the library's own connection, for what database/sql does not know.
+// raw calls do with the library's connection, for operations that database/sql does not have.
 func (c *maintenanceDB) raw(ctx context.Context, do func(*sqlite3.Conn) error) error {
 	conn, err := c.Conn(ctx)
 	if err != nil {
@@ -132,8 +131,8 @@ func (c *maintenanceDB) raw(ctx context.Context, do func(*sqlite3.Conn) error) e
 	return conn.Raw(func(raw any) error { return do(raw.(driver.Conn).Raw()) })
 }
 
-// lockExclusively keeps everybody else out until the connection is closed, and folds the write-ahead log into the file. Leaving the
-// mode of that log takes that nobody else is connected, not even idly: SQLite itself finds that out, for all processes.
+// lockExclusively locks the file until the connection is closed, and copies the write-ahead log into it. SQLite changes the journal mode
+// only if no other process is connected, not even an idle one.
 func (c *maintenanceDB) lockExclusively(ctx context.Context) error {
 	err := c.exec(ctx, "PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE; COMMIT")
 	if errors.Is(err, sqlite3.BUSY) {
@@ -145,52 +144,52 @@ func (c *maintenanceDB) lockExclusively(ctx context.Context) error {
 	return nil
 }
 
-// unlock undoes alone, as far as others are concerned, so that the database is as the server keeps it.
+// unlock reverts lockExclusively: the database is in the server's journal mode again.
 func (c *maintenanceDB) unlock(ctx context.Context) error {
 	return c.exec(ctx, "PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL")
 }
 
-// inventory says what the database holds. It has been recognised.
+// inventory returns what the database contains. Its schema must have been verified.
 func (c *maintenanceDB) inventory(ctx context.Context, version int) (dbadmin.Inventory, error) {
-	found := dbadmin.Inventory{Schema: version}
+	inventory := dbadmin.Inventory{Schema: version}
 	const sizes = `SELECT page_count, page_count * page_size, (SELECT count(*) FROM users), (SELECT count(*) FROM passkeys)
 		FROM pragma_page_count, pragma_page_size`
-	if err := c.QueryRowContext(ctx, sizes).Scan(&found.Pages, &found.Bytes, &found.Users, &found.Passkeys); err != nil {
-		return found, err
+	if err := c.QueryRowContext(ctx, sizes).Scan(&inventory.Pages, &inventory.Bytes, &inventory.Users, &inventory.Passkeys); err != nil {
+		return inventory, err
 	}
 	var latest column.Time
 	if err := c.QueryRowContext(ctx, "SELECT max(at) FROM events").Scan(&latest); err != nil {
-		return found, err
+		return inventory, err
 	}
-	found.LatestEvent = latest.Time
+	inventory.LatestEvent = latest.Time
 	rows, err := c.QueryContext(ctx, "SELECT id, algorithm, encrypted_key, created_at, signs_from FROM signing_keys ORDER BY signs_from, id")
 	if err != nil {
-		return found, err
+		return inventory, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var key domain.SigningKeyState
 		var created, signs column.Time
 		if err := rows.Scan(&key.ID, &key.Algorithm, &key.EncryptedKey, &created, &signs); err != nil {
-			return found, err
+			return inventory, err
 		}
 		key.CreatedAt, key.SignsFrom = created.Time, signs.Time
-		found.SigningKeys = append(found.SigningKeys, domain.RestoreSigningKey(key))
+		inventory.SigningKeys = append(inventory.SigningKeys, domain.RestoreSigningKey(key))
 	}
-	return found, rows.Err()
+	return inventory, rows.Err()
 }
 
-// requireKeylodge fails for a database that is not ours, or of ours and without any table.
+// requireKeylodge returns an error for a database that is not Keylodge's, or has no tables.
 func (c *maintenanceDB) requireKeylodge(ctx context.Context) error {
 	version, err := c.verifySchema(ctx)
 	if err == nil && version == 0 {
-		err = errNotKeylodge("it holds nothing yet")
+		err = errNotKeylodge("it is empty")
 	}
 	return err
 }
 
-// verifySchema returns the version of the database's schema, 0 if every migration was taken back, or says why it is none of
-// ours, or of none that this program may serve on.
+// verifySchema returns the version of the schema. It returns 0 if all migrations were reverted, and an error if the schema is not one
+// of Keylodge's or not compatible with this program.
 func (c *maintenanceDB) verifySchema(ctx context.Context) (version int, err error) {
 	known, err := allMigrations()
 	if err != nil {
@@ -202,16 +201,16 @@ func (c *maintenanceDB) verifySchema(ctx context.Context) (version int, err erro
 		return 0, err
 	}
 	if tables == 0 {
-		return 0, errNotKeylodge("it has no schema_migrations")
+		return 0, errNotKeylodge("it has no table schema_migrations")
 	}
 	if err := c.QueryRowContext(ctx, "SELECT count(*), COALESCE(max(version), 0), COALESCE(max(dirty), 0) FROM schema_migrations").Scan(&versions, &version, &dirty); err != nil {
-		return 0, errNotKeylodge("its schema_migrations cannot be read")
+		return 0, errNotKeylodge("its table schema_migrations cannot be read")
 	}
 	switch {
 	case versions == 0:
 		return 0, nil
 	case versions != 1 || dirty != 0 || version < 1:
-		return 0, errNotKeylodge("its schema_migrations is not as Keylodge writes it")
+		return 0, errNotKeylodge("its table schema_migrations has invalid contents")
 	case version > newest:
 		if err := requireCompatible(ctx, c.DB, version, newest); err != nil {
 			return version, err
@@ -227,35 +226,35 @@ func (c *maintenanceDB) verifySchema(ctx context.Context) (version int, err erro
 	return version, nil
 }
 
-func errNotKeylodge(why string) error {
-	return &domain.Error{Kind: domain.KindInvalid, Code: "not_a_keylodge_database", Message: "this is not a database of Keylodge: " + why}
+func errNotKeylodge(reason string) error {
+	return &domain.Error{Kind: domain.KindInvalid, Code: "not_a_keylodge_database", Message: "this is not a Keylodge database: " + reason}
 }
 
 func errNewerRelease(version, newest int) error {
 	return &domain.Error{
 		Kind: domain.KindConflict, Code: "newer_release",
-		Message: fmt.Sprintf("its schema is version %d and this program knows up to %d: a newer release made it; start that one, "+
-			"or take the schema back with that one's \"keylodge migrate down\", or restore a backup from before the upgrade", version, newest),
+		Message: fmt.Sprintf("its schema is version %d, of a newer release, and this program knows up to %d: start the newer release, "+
+			"or revert the schema with the newer release's \"keylodge migrate down\", or restore a backup from before the upgrade", version, newest),
 	}
 }
 
-// missingColumns are the columns that a database of that version has and this one lacks. More than those may be there:
-// Litestream, for one, adds tables of its own.
+// missingColumns returns the columns of that schema version that this database lacks. Additional tables are allowed: Litestream, for
+// example, adds its own.
 func (c *maintenanceDB) missingColumns(ctx context.Context, version int) ([]string, error) {
-	model, err := newReferenceDB(version)
+	reference, err := newReferenceDB(version)
 	if err != nil {
 		return nil, err
 	}
-	defer model.Close()
-	want, err := allColumns(ctx, model)
+	defer reference.Close()
+	want, err := allColumns(ctx, reference)
 	if err != nil {
 		return nil, err
 	}
-	there, err := allColumns(ctx, c.DB)
+	columns, err := allColumns(ctx, c.DB)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(want, func(column string) bool { return slices.Contains(there, column) }), nil
+	return slices.DeleteFunc(want, func(column string) bool { return slices.Contains(columns, column) }), nil
 }
 
 // allColumns lists every column of every table as table.column.
@@ -264,7 +263,7 @@ func allColumns(ctx context.Context, db querier) ([]string, error) {
 		WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY t.name, c.cid`)
 }
 
-// querier is a database, or one connection to it.
+// querier is a database or a connection.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
@@ -275,24 +274,24 @@ func queryStrings(ctx context.Context, db querier, query string) ([]string, erro
 		return nil, err
 	}
 	defer rows.Close()
-	var found []string
+	var texts []string
 	for rows.Next() {
 		var text string
 		if err := rows.Scan(&text); err != nil {
 			return nil, err
 		}
-		found = append(found, text)
+		texts = append(texts, text)
 	}
-	return found, rows.Err()
+	return texts, rows.Err()
 }
 
-// newReferenceDB makes an empty database of that version in memory.
+// newReferenceDB creates an empty database of that schema version in memory.
 func newReferenceDB(version int) (*sql.DB, error) {
 	db, err := driver.Open(":memory:")
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(1) // with its only connection the database would go
+	db.SetMaxOpenConns(1) // the database exists as long as its connection
 	conn, err := db.Conn(context.Background())
 	if err == nil {
 		err = withMigrations(&migrationDriver{conn: conn}, SchemaFiles, func(m *migrate.Migrate) error { return m.Migrate(uint(version)) })

@@ -23,7 +23,7 @@ import (
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// newFilledFile returns the path of a database with rows in all tables, and closes it.
+// newFilledFile creates a database with rows in all tables and returns its path.
 func newFilledFile(t *testing.T) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "keylodge.db")
@@ -60,7 +60,7 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-// fileContents is contentsOf a file that is there.
+// fileContents returns contentsOf an existing file.
 func fileContents(t *testing.T, path string) string {
 	t.Helper()
 	db, err := openMode("rw", path)
@@ -79,7 +79,7 @@ func wantCode(t *testing.T, err error, code string) {
 	}
 }
 
-// wantFiles fails the test unless the folder holds those files and no others.
+// wantFiles fails the test unless the folder contains exactly these files.
 func wantFiles(t *testing.T, folder string, want ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(folder)
@@ -91,11 +91,11 @@ func wantFiles(t *testing.T, folder string, want ...string) {
 		names = append(names, entry.Name())
 	}
 	if !slices.Equal(names, want) {
-		t.Errorf("in the folder are %v, want %v", names, want)
+		t.Errorf("the folder has %v, want %v", names, want)
 	}
 }
 
-// population signs people up at a store for as long as a test lets it, and counts those who were told that they are in.
+// population adds users to a store until it is stopped, and counts the acknowledged ones.
 type population struct {
 	store        *Store
 	cancel       context.CancelFunc
@@ -111,8 +111,8 @@ func populate(t *testing.T, store *Store) *population {
 		p.workers.Go(func() {
 			for ctx.Err() == nil {
 				now := time.Now().UTC().Truncate(time.Microsecond)
-				applicant := domain.NewPendingUser(domain.Email(fmt.Sprintf("ada%d@example.org", p.attempted.Add(1))), "Ada", now, rand.Reader)
-				err := store.Update(ctx, func(tx ports.Tx) error { return tx.Users.Add(ctx, applicant.ToUser(now)) })
+				pending := domain.NewPendingUser(domain.Email(fmt.Sprintf("ada%d@example.org", p.attempted.Add(1))), "Ada", now, rand.Reader)
+				err := store.Update(ctx, func(tx ports.Tx) error { return tx.Users.Add(ctx, pending.ToUser(now)) })
 				switch {
 				case err == nil:
 					p.acknowledged.Add(1)
@@ -132,12 +132,12 @@ func (p *population) stop() {
 	p.workers.Wait()
 }
 
-// Everybody who was told before the backup began that they are in, is in it; and it ends although people go on coming.
+// A backup contains all users that were acknowledged before it began, and it ends while more are added.
 func TestSave_ContainsAcknowledgedWrites(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "keylodge.db")
 	store := openAt(t, path)
-	execSQL(t, path, largeRows) // before anybody comes: on a slow disk it holds the lock for longer than a writer waits
+	execSQL(t, path, largeRows) // before the users: on a slow disk this statement holds the lock for longer than busy_timeout
 	p := populate(t, store)
 	for p.acknowledged.Load() < 500 {
 		if t.Failed() {
@@ -148,15 +148,15 @@ func TestSave_ContainsAcknowledgedWrites(t *testing.T) {
 	for n := range 5 {
 		file := filepath.Join(t.TempDir(), "keylodge.backup")
 		before := p.acknowledged.Load()
-		ctx, giveUp := context.WithTimeout(t.Context(), 5*time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		saved, err := NewFile(path).Save(ctx, file, false, dbadmin.CheckOptions{Full: true})
-		giveUp()
+		cancel()
 		if err != nil {
 			t.Fatal(err)
 		}
 		after := p.attempted.Load()
 		if saved.Users < before || saved.Users > after {
-			t.Errorf("backup %d holds %d users; %d were in when it began, %d had applied when it ended", n, saved.Users, before, after)
+			t.Errorf("backup %d has %d users; %d were acknowledged before it, %d attempted until its end", n, saved.Users, before, after)
 		}
 		info, err := os.Stat(file)
 		if err != nil || info.Size() != saved.Bytes || info.Mode().Perm() != 0o600 || saved.Pages == 0 {
@@ -169,18 +169,18 @@ func TestSave_ContainsAcknowledgedWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := db.QueryRow("SELECT count(*) FROM users").Scan(&users); err != nil || users != saved.Users {
-			t.Errorf("it says %d users and holds %d, %v", saved.Users, users, err)
+			t.Errorf("it reports %d users and has %d, %v", saved.Users, users, err)
 		}
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
 	}
 	if p.acknowledged.Load() == 0 {
-		t.Error("nobody came in meanwhile")
+		t.Error("no user was added")
 	}
 }
 
-// Somebody else writes between any two steps of the copy. It is of one moment all the same, and it ends.
+// Another process writes between any two steps of the copy. The copy is of one moment all the same, and it ends.
 func TestSave_ConsistentSnapshot(t *testing.T) {
 	s := openNew(t)
 	path := pathOf(t, s)
@@ -194,26 +194,26 @@ func TestSave_ConsistentSnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	looks := 0
-	between := &errHook{Context: t.Context(), hook: func() error {
-		if looks++; looks > 100 {
-			return errors.New("it begins again and again")
+	steps := 0
+	ctx := &errHook{Context: t.Context(), hook: func() error {
+		if steps++; steps > 100 {
+			return errors.New("the copy restarts after each write")
 		}
-		add(t, s, looks)
+		add(t, s, steps)
 		return nil
 	}}
-	if err := source.copyTo(between, d.path, nil); err != nil {
+	if err := source.copyTo(ctx, d.path, nil); err != nil {
 		t.Fatal(err)
 	}
-	if looks < 3 {
-		t.Fatalf("it was copied in %d steps, so this shows nothing", looks)
+	if steps < 3 {
+		t.Fatalf("the copy took %d steps, so the test proves nothing", steps)
 	}
-	if left := queryValue(t, d.path, "SELECT count(*) FROM webauthn_challenges"); left != "0" {
-		t.Errorf("it holds %s of what was written while it was made", left)
+	if n := queryValue(t, d.path, "SELECT count(*) FROM webauthn_challenges"); n != "0" {
+		t.Errorf("the copy has %s challenges that were written during it", n)
 	}
 }
 
-// errHook is a context that notices when it is asked whether it is over.
+// errHook is a context whose Err calls a function.
 type errHook struct {
 	context.Context
 	hook func() error
@@ -221,7 +221,7 @@ type errHook struct {
 
 func (c *errHook) Err() error { return c.hook() }
 
-// largeRows is more than is copied at a time.
+// largeRows are more rows than one step copies.
 const largeRows = `INSERT INTO signing_keys (id, algorithm, encrypted_key, created_at, signs_from)
 	SELECT value, 'ES256', randomblob(1000000), 1, 1 FROM generate_series(1, 20)`
 
@@ -235,9 +235,9 @@ func TestSave_OverwritesOnlyIfReplace(t *testing.T) {
 	_, err := NewFile(path).Save(t.Context(), file, false, dbadmin.CheckOptions{Full: true})
 	wantCode(t, err, "file_exists")
 	if text, _ := os.ReadFile(file); string(text) != "precious" {
-		t.Error("it was replaced")
+		t.Error("the file was replaced")
 	}
-	// Somebody else's may come in between.
+	// Another process may create the file during the backup.
 	d, err := newTempFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +245,7 @@ func TestSave_OverwritesOnlyIfReplace(t *testing.T) {
 	wantCode(t, d.publish(file, false), "file_exists")
 	d.discard()
 	if text, _ := os.ReadFile(file); string(text) != "precious" {
-		t.Error("it was replaced in between")
+		t.Error("a file created during the backup was replaced")
 	}
 	if _, err := NewFile(path).Save(t.Context(), file, true, dbadmin.CheckOptions{Full: true}); err != nil {
 		t.Fatal(err)
@@ -254,8 +254,8 @@ func TestSave_OverwritesOnlyIfReplace(t *testing.T) {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
 	wantFiles(t, folder, "backup", "keylodge.db")
-	for _, own := range []string{path, folder} {
-		_, err := NewFile(path).Save(t.Context(), own, true, dbadmin.CheckOptions{Full: true})
+	for _, target := range []string{path, folder} {
+		_, err := NewFile(path).Save(t.Context(), target, true, dbadmin.CheckOptions{Full: true})
 		wantCode(t, err, "invalid_file")
 	}
 }
@@ -263,8 +263,8 @@ func TestSave_OverwritesOnlyIfReplace(t *testing.T) {
 func TestSave_CancelledLeavesNoFile(t *testing.T) {
 	path := newFilledFile(t)
 	folder := t.TempDir()
-	ctx, interrupt := context.WithCancel(t.Context())
-	interrupt()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
 	if _, err := NewFile(path).Save(ctx, filepath.Join(folder, "backup"), false, dbadmin.CheckOptions{Full: true}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -277,7 +277,7 @@ func TestSave_CancelledLeavesNoFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Here it is interrupted once it has begun to copy.
+	// This context ends after the copy has begun.
 	if err := source.copyTo(&errHook{t.Context(), func() error { return context.Canceled }}, d.path, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -285,8 +285,8 @@ func TestSave_CancelledLeavesNoFile(t *testing.T) {
 	wantFiles(t, folder)
 }
 
-// Only a full check of a large database goes on to its end. One that is out of time has found nothing, and says so.
-func TestCheckIntegrity_limit(t *testing.T) {
+// A check that is not full ends after its timeout and reports that it is incomplete.
+func TestCheckIntegrity_Timeout(t *testing.T) {
 	path := newFilledFile(t)
 	db, err := connectTo(t.Context(), path)
 	if err != nil {
@@ -298,17 +298,17 @@ func TestCheckIntegrity_limit(t *testing.T) {
 	for name, c := range map[string]struct {
 		ctx      context.Context
 		full     bool
-		limit    time.Duration
+		timeout  time.Duration
 		complete bool
 		want     error
 	}{
-		"within its time":   {t.Context(), false, time.Minute, true, nil},
-		"out of time":       {t.Context(), false, 0, false, nil},
-		"full":              {t.Context(), true, 0, true, nil},
-		"no longer wanted":  {cancelled, false, time.Minute, false, context.Canceled},
-		"neither when full": {cancelled, true, time.Minute, false, context.Canceled},
+		"before the timeout":   {t.Context(), false, time.Minute, true, nil},
+		"after the timeout":    {t.Context(), false, 0, false, nil},
+		"full":                 {t.Context(), true, 0, true, nil},
+		"cancelled":            {cancelled, false, time.Minute, false, context.Canceled},
+		"cancelled full check": {cancelled, true, time.Minute, false, context.Canceled},
 	} {
-		complete, err := db.checkIntegrity(c.ctx, dbadmin.CheckOptions{Full: c.full}, c.limit)
+		complete, err := db.checkIntegrity(c.ctx, dbadmin.CheckOptions{Full: c.full}, c.timeout)
 		if complete != c.complete || !errors.Is(err, c.want) {
 			t.Errorf("%s: %t, %v; want %t, %v", name, complete, err, c.complete, c.want)
 		}
@@ -322,9 +322,9 @@ func TestSave_reportsProgress(t *testing.T) {
 	if err != nil || saved.Unchecked {
 		t.Fatalf("saved %+v, %v", saved, err)
 	}
-	whole := dbadmin.Progress{Stage: dbadmin.StageCopying, Done: saved.Pages, Total: saved.Pages}
-	if !slices.Contains(seen, whole) || seen[len(seen)-1] != (dbadmin.Progress{Stage: dbadmin.StageChecking, Done: 1, Total: 1}) {
-		t.Errorf("reported %+v, want %+v among them", seen, whole)
+	complete := dbadmin.Progress{Stage: dbadmin.StageCopying, Done: saved.Pages, Total: saved.Pages}
+	if !slices.Contains(seen, complete) || seen[len(seen)-1] != (dbadmin.Progress{Stage: dbadmin.StageChecking, Done: 1, Total: 1}) {
+		t.Errorf("reported %+v, want %+v in it", seen, complete)
 	}
 }
 
@@ -333,22 +333,22 @@ func TestSave_RejectsInvalidDatabases(t *testing.T) {
 		prepare func(t *testing.T, path string)
 		code    string
 	}{
-		"none":            {func(*testing.T, string) {}, "no_database"},
-		"an empty file":   {func(t *testing.T, path string) { write(t, path, "") }, "no_database"},
-		"somebody else's": {func(t *testing.T, path string) { execSQL(t, path, "CREATE TABLE users (id)") }, "not_a_keylodge_database"},
-		"somebody else's, like it": {func(t *testing.T, path string) {
+		"no file":                    {func(*testing.T, string) {}, "no_database"},
+		"an empty file":              {func(t *testing.T, path string) { write(t, path, "") }, "no_database"},
+		"another program's database": {func(t *testing.T, path string) { execSQL(t, path, "CREATE TABLE users (id)") }, "not_a_keylodge_database"},
+		"another program's schema_migrations": {func(t *testing.T, path string) {
 			execSQL(t, path, "CREATE TABLE schema_migrations (version, dirty); INSERT INTO schema_migrations VALUES (1, 0)")
 		}, "not_a_keylodge_database"},
-		"of a newer release": {func(t *testing.T, path string) {
+		"an incompatible schema": {func(t *testing.T, path string) {
 			fill(t, path)
 			execSQL(t, path, setIncompatibleVersion)
 		}, "newer_release"},
-		"left dirty": {func(t *testing.T, path string) {
+		"an incomplete upgrade": {func(t *testing.T, path string) {
 			fill(t, path)
 			execSQL(t, path, "UPDATE schema_migrations SET dirty = 1")
 		}, "not_a_keylodge_database"},
-		"damaged": {func(t *testing.T, path string) { fill(t, path); damage(t, path) }, "database_damaged"},
-		"a reference to nobody": {func(t *testing.T, path string) {
+		"a damaged index": {func(t *testing.T, path string) { fill(t, path); damage(t, path) }, "database_damaged"},
+		"a reference to a missing row": {func(t *testing.T, path string) {
 			fill(t, path)
 			execSQL(t, path, "PRAGMA foreign_keys = OFF; DELETE FROM users")
 		}, "database_damaged"},
@@ -384,7 +384,7 @@ func execSQL(t *testing.T, path, statements string) {
 	}
 }
 
-// damage makes nonsense of an index.
+// damage overwrites an index.
 func damage(t *testing.T, path string) {
 	t.Helper()
 	page, err := strconv.Atoi(queryValue(t, path, "SELECT rootpage FROM sqlite_schema WHERE name = 'events_at_idx'"))
@@ -397,11 +397,11 @@ func damage(t *testing.T, path string) {
 
 func TestSave_FullDiskLeavesNoFile(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can make a small disk")
+		t.Skip("only root can mount a small disk")
 	}
 	disk := t.TempDir()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk).CombinedOutput(); err != nil {
-		t.Skipf("no small disk can be had here: %v, %s", err, out)
+		t.Skipf("mounting a small disk: %v, %s", err, out)
 	}
 	defer func() {
 		if out, err := exec.Command("umount", disk).CombinedOutput(); err != nil {
@@ -426,8 +426,8 @@ func TestRestore_RestoresAllContents(t *testing.T) {
 	}
 	want := fileContents(t, path)
 	execSQL(t, path, "DELETE FROM totps; UPDATE users SET email = 'mallory@example.org'")
-	present := fileContents(t, path)
-	if err := os.Chmod(path, 0o640); err != nil { // which is the operator's decision
+	current := fileContents(t, path)
+	if err := os.Chmod(path, 0o640); err != nil { // Commit must keep the operator's mode
 		t.Fatal(err)
 	}
 
@@ -436,13 +436,13 @@ func TestRestore_RestoresAllContents(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := r.Backup(); got.Users != saved.Users || got.Passkeys != 1 || got.Schema != saved.Schema || len(got.SigningKeys) != 1 || got.LatestEvent.IsZero() {
-		t.Errorf("it holds %+v", got)
+		t.Errorf("the backup has %+v", got)
 	}
-	if was, err := r.Current(t.Context()); err != nil || was == nil || was.Users != 1 {
-		t.Errorf("present: %+v, %v", was, err)
+	if inventory, err := r.Current(t.Context()); err != nil || inventory == nil || inventory.Users != 1 {
+		t.Errorf("Current: %+v, %v", inventory, err)
 	}
-	if got := fileContents(t, path); got != present {
-		t.Error("preparing has changed the database")
+	if got := fileContents(t, path); got != current {
+		t.Error("PrepareRestore has changed the database")
 	}
 	kept, err := r.Commit(t.Context())
 	if err != nil {
@@ -452,13 +452,13 @@ func TestRestore_RestoresAllContents(t *testing.T) {
 		t.Error(err)
 	}
 	if got := fileContents(t, path); got != want {
-		t.Errorf("it brings back\n%s\nwant\n%s", got, want)
+		t.Errorf("restored:\n%s\nwant:\n%s", got, want)
 	}
-	if got := fileContents(t, kept); got != present {
-		t.Errorf("it keeps\n%s\nwant\n%s", got, present)
+	if got := fileContents(t, kept); got != current {
+		t.Errorf("the saved copy has\n%s\nwant\n%s", got, current)
 	}
 	if !strings.HasPrefix(kept, path+".before-restore-") {
-		t.Errorf("it keeps what was there as %s", kept)
+		t.Errorf("the saved copy is %s", kept)
 	}
 	for file, mode := range map[string]fs.FileMode{path: 0o640, kept: 0o600} {
 		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != mode {
@@ -470,7 +470,7 @@ func TestRestore_RestoresAllContents(t *testing.T) {
 	openAt(t, path)
 }
 
-// What only the write-ahead log holds yet is kept, too.
+// The saved copy contains what was in the write-ahead log only.
 func TestRestore_KeepsUncheckpointedWAL(t *testing.T) {
 	path := newFilledFile(t)
 	backup := filepath.Join(t.TempDir(), "backup")
@@ -496,11 +496,11 @@ func TestRestore_KeepsUncheckpointedWAL(t *testing.T) {
 		t.Fatal(err)
 	}
 	const query = "SELECT count(*) FROM webauthn_challenges WHERE id = '"
-	if left := queryValue(t, kept, query+numberedID(1).String()+"'"); left != "1" {
-		t.Error("what was in the log only is not kept")
+	if n := queryValue(t, kept, query+numberedID(1).String()+"'"); n != "1" {
+		t.Error("the saved copy lacks what was in the log only")
 	}
-	if left := queryValue(t, crashed, query+numberedID(1).String()+"'"); left != "0" {
-		t.Error("the log was brought into the restored database")
+	if n := queryValue(t, crashed, query+numberedID(1).String()+"'"); n != "0" {
+		t.Error("the log was applied to the restored database")
 	}
 }
 
@@ -510,10 +510,10 @@ func TestRestore_WithoutDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, prepare := range map[string]func(t *testing.T, path string){
-		"nothing at all": func(*testing.T, string) {},
-		"an empty file":  func(t *testing.T, path string) { write(t, path, "") },
-		// The log of a database that was deleted would be replayed into the new one.
-		"the log of another one": func(t *testing.T, path string) {
+		"no file":       func(*testing.T, string) {},
+		"an empty file": func(t *testing.T, path string) { write(t, path, "") },
+		// The log of a deleted database would be applied to the new one.
+		"the log of another database": func(t *testing.T, path string) {
 			other := openNew(t)
 			add(t, other, 1)
 			log, err := filepath.Glob(filepath.Join(filepath.Dir(pathOf(t, other)), "*-wal"))
@@ -534,14 +534,14 @@ func TestRestore_WithoutDatabase(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if present, err := r.Current(t.Context()); present != nil || err != nil {
-				t.Errorf("present: %+v, %v", present, err)
+			if current, err := r.Current(t.Context()); current != nil || err != nil {
+				t.Errorf("Current: %+v, %v", current, err)
 			}
 			if kept, err := r.Commit(t.Context()); kept != "" || err != nil {
-				t.Errorf("kept %q, %v", kept, err)
+				t.Errorf("saved copy %q, %v", kept, err)
 			}
 			if users := queryValue(t, path, "SELECT email FROM users"); users != "ada@example.org" {
-				t.Errorf("it holds %s", users)
+				t.Errorf("the restored user is %s", users)
 			}
 			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 				t.Errorf("%v, %v", info.Mode(), err)
@@ -555,15 +555,15 @@ func TestRestore_KeepsUnreadableDatabase(t *testing.T) {
 	if _, err := NewFile(newFilledFile(t)).Save(t.Context(), backup, false, dbadmin.CheckOptions{Full: true}); err != nil {
 		t.Fatal(err)
 	}
-	for name, ruin := range map[string]func(t *testing.T, path string){
-		"the header":        func(t *testing.T, path string) { overwrite(t, path, 0, "Dear diary, ") },
-		"all but the magic": func(t *testing.T, path string) { overwrite(t, path, 16, strings.Repeat("x", 8000)) },
-		"an index":          damage,
+	for name, breakFile := range map[string]func(t *testing.T, path string){
+		"the header":              func(t *testing.T, path string) { overwrite(t, path, 0, "Dear diary, ") },
+		"all but the first bytes": func(t *testing.T, path string) { overwrite(t, path, 16, strings.Repeat("x", 8000)) },
+		"an index":                damage,
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := newFilledFile(t)
-			ruin(t, path)
-			ruined, err := os.ReadFile(path)
+			breakFile(t, path)
+			broken, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -571,18 +571,18 @@ func TestRestore_KeepsUnreadableDatabase(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if present, err := r.Current(t.Context()); present == nil || err != nil {
-				t.Errorf("present: %+v, %v", present, err)
+			if current, err := r.Current(t.Context()); current == nil || err != nil {
+				t.Errorf("Current: %+v, %v", current, err)
 			}
 			kept, err := r.Commit(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if text, err := os.ReadFile(kept); err != nil || len(text) != len(ruined) || name != "an index" && !bytes.Equal(text, ruined) {
-				t.Errorf("kept: %d bytes of %d, %v", len(text), len(ruined), err)
+			if text, err := os.ReadFile(kept); err != nil || len(text) != len(broken) || name != "an index" && !bytes.Equal(text, broken) {
+				t.Errorf("the saved copy has %d bytes of %d, %v", len(text), len(broken), err)
 			}
 			if users := queryValue(t, path, "SELECT email FROM users"); users != "ada@example.org" {
-				t.Errorf("it holds %s", users)
+				t.Errorf("the restored user is %s", users)
 			}
 			wantFiles(t, filepath.Dir(path), "keylodge.db", filepath.Base(kept))
 		})
@@ -604,12 +604,12 @@ func overwrite(t *testing.T, path string, at int64, text string) {
 }
 
 func TestPrepare_RejectsInvalidBackups(t *testing.T) {
-	good := newFilledFile(t)
-	whole := filepath.Join(t.TempDir(), "whole")
-	if _, err := NewFile(good).Save(t.Context(), whole, false, dbadmin.CheckOptions{Full: true}); err != nil {
+	path := newFilledFile(t)
+	complete := filepath.Join(t.TempDir(), "complete")
+	if _, err := NewFile(path).Save(t.Context(), complete, false, dbadmin.CheckOptions{Full: true}); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(whole)
+	text, err := os.ReadFile(complete)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -617,20 +617,20 @@ func TestPrepare_RejectsInvalidBackups(t *testing.T) {
 		prepare func(t *testing.T, file string)
 		code    string
 	}{
-		"none":                {func(*testing.T, string) {}, "not_a_backup"},
-		"an empty file":       {func(t *testing.T, file string) { write(t, file, "") }, "not_a_backup"},
-		"a letter":            {func(t *testing.T, file string) { write(t, file, "Dear Ada, "+strings.Repeat("x", 4096)) }, "database_damaged"},
-		"cut in half":         {func(t *testing.T, file string) { write(t, file, string(text[:len(text)/2])) }, "database_damaged"},
-		"cut short by a page": {func(t *testing.T, file string) { write(t, file, string(text[:len(text)-4096])) }, "database_damaged"},
-		"nonsense in it":      {func(t *testing.T, file string) { write(t, file, string(text)); damage(t, file) }, "database_damaged"},
-		"somebody else's":     {func(t *testing.T, file string) { execSQL(t, file, "CREATE TABLE notes (text)") }, "not_a_keylodge_database"},
-		"without its tables":  {func(t *testing.T, file string) { write(t, file, string(text)); execSQL(t, file, "DROP TABLE totps") }, "not_a_keylodge_database"},
-		"of a newer release": {func(t *testing.T, file string) {
+		"no file":               {func(*testing.T, string) {}, "not_a_backup"},
+		"an empty file":         {func(t *testing.T, file string) { write(t, file, "") }, "not_a_backup"},
+		"a text file":           {func(t *testing.T, file string) { write(t, file, "Dear Ada, "+strings.Repeat("x", 4096)) }, "database_damaged"},
+		"the first half":        {func(t *testing.T, file string) { write(t, file, string(text[:len(text)/2])) }, "database_damaged"},
+		"without the last page": {func(t *testing.T, file string) { write(t, file, string(text[:len(text)-4096])) }, "database_damaged"},
+		"a damaged index":       {func(t *testing.T, file string) { write(t, file, string(text)); damage(t, file) }, "database_damaged"},
+		"another program's":     {func(t *testing.T, file string) { execSQL(t, file, "CREATE TABLE notes (text)") }, "not_a_keylodge_database"},
+		"without a table":       {func(t *testing.T, file string) { write(t, file, string(text)); execSQL(t, file, "DROP TABLE totps") }, "not_a_keylodge_database"},
+		"an incompatible schema": {func(t *testing.T, file string) {
 			write(t, file, string(text))
 			execSQL(t, file, setIncompatibleVersion)
 		}, "newer_release"},
-		"half of a database in use": {func(t *testing.T, file string) { write(t, file, string(text)); write(t, file+"-wal", "x") }, "not_a_backup"},
-		"a folder": {func(t *testing.T, file string) {
+		"a database in use": {func(t *testing.T, file string) { write(t, file, string(text)); write(t, file+"-wal", "x") }, "not_a_backup"},
+		"a directory": {func(t *testing.T, file string) {
 			if err := os.Mkdir(file, 0o700); err != nil {
 				t.Fatal(err)
 			}
@@ -649,7 +649,7 @@ func TestPrepare_RejectsInvalidBackups(t *testing.T) {
 			wantFiles(t, filepath.Dir(path), "keylodge.db")
 		})
 	}
-	_, err = NewFile(good).PrepareRestore(t.Context(), good)
+	_, err = NewFile(path).PrepareRestore(t.Context(), path)
 	wantCode(t, err, "not_a_backup")
 }
 
@@ -686,13 +686,13 @@ func TestRestore_OlderSchemaVersion(t *testing.T) {
 		}
 		status, err := NewFile(path).Status(t.Context())
 		if err != nil || lastApplied(status).Version != saved.Schema {
-			t.Errorf("at %+v, want %d, %v", lastApplied(status), saved.Schema, err)
+			t.Errorf("the schema is at %+v, want %d, %v", lastApplied(status), saved.Schema, err)
 		}
-		openAt(t, path) // which upgrades it
+		openAt(t, path) // upgrades the schema
 	}
 }
 
-// Nobody may have the database open: not a server that is idle, not a shell that only looks.
+// Restore and Down are rejected while any process has the database open, even an idle server or a shell that only reads.
 func TestRestoreAndDown_RejectDatabaseInUse(t *testing.T) {
 	path := newFilledFile(t)
 	backup := filepath.Join(t.TempDir(), "backup")
@@ -700,7 +700,7 @@ func TestRestoreAndDown_RejectDatabaseInUse(t *testing.T) {
 	if _, err := f.Save(t.Context(), backup, false, dbadmin.CheckOptions{Full: true}); err != nil {
 		t.Fatal(err)
 	}
-	refused := func(t *testing.T) {
+	wantInUse := func(t *testing.T) {
 		t.Helper()
 		r, err := f.PrepareRestore(t.Context(), backup)
 		if err != nil {
@@ -716,7 +716,7 @@ func TestRestoreAndDown_RejectDatabaseInUse(t *testing.T) {
 		_, err = f.Down(t.Context())
 		wantCode(t, err, "database_in_use")
 		if files, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*restore*")); len(files) > 0 {
-			t.Errorf("left behind: %v", files)
+			t.Errorf("remaining files: %v", files)
 		}
 	}
 	t.Run("a server", func(t *testing.T) {
@@ -724,8 +724,8 @@ func TestRestoreAndDown_RejectDatabaseInUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		refused(t)
-		add(t, s, 1) // and it goes on
+		wantInUse(t)
+		add(t, s, 1) // the server still works
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
@@ -733,7 +733,7 @@ func TestRestoreAndDown_RejectDatabaseInUse(t *testing.T) {
 	t.Run("a reader in another process", func(t *testing.T) {
 		shell, err := exec.LookPath("sqlite3")
 		if err != nil {
-			t.Skip("there is no sqlite3 here")
+			t.Skip("sqlite3 is not installed")
 		}
 		reader := exec.Command(shell, path)
 		in, err := reader.StdinPipe()
@@ -753,7 +753,7 @@ func TestRestoreAndDown_RejectDatabaseInUse(t *testing.T) {
 		if _, err := out.Read(make([]byte, 8)); err != nil {
 			t.Fatal(err)
 		}
-		refused(t)
+		wantInUse(t)
 		if err := in.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -766,11 +766,11 @@ func TestRestoreAndDown_RejectDatabaseInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := r.Commit(t.Context()); err != nil {
-		t.Errorf("once they are gone: %v", err)
+		t.Errorf("after the others have closed the database: %v", err)
 	}
 }
 
-// A server that starts while a restore is under way waits, and has what was restored.
+// A server that starts during a restore waits and then opens the restored database.
 func TestOpen_WaitsForRestore(t *testing.T) {
 	path := newFilledFile(t)
 	f := NewFile(path)
@@ -795,8 +795,8 @@ func TestOpen_WaitsForRestore(t *testing.T) {
 	}()
 	select {
 	case err := <-started:
-		t.Fatalf("it did not wait: %v", err)
-	case <-time.After(200 * time.Millisecond): // let it come to the lock; the test holds however long it takes
+		t.Fatalf("Open did not wait: %v", err)
+	case <-time.After(200 * time.Millisecond): // time to reach the lock; the test also passes if Open has not reached it
 	}
 	if err := db.restoreFrom(t.Context(), backup); err != nil {
 		t.Fatal(err)
@@ -817,7 +817,7 @@ func TestOpen_WaitsForRestore(t *testing.T) {
 	}
 }
 
-// queryValue is what a query of a file returns first.
+// queryValue returns the first value of a query on a file.
 func queryValue(t *testing.T, path, query string) string {
 	t.Helper()
 	db, err := openMode("rw", path)
@@ -841,7 +841,7 @@ func TestSchema_StatusUpDown(t *testing.T) {
 	if err != nil || len(all) != len(rowsByVersion) {
 		t.Fatalf("%d migrations, %v", len(all), err)
 	}
-	state := func(applied int) {
+	wantState := func(applied int) {
 		t.Helper()
 		status, err := f.Status(t.Context())
 		if err != nil {
@@ -853,23 +853,23 @@ func TestSchema_StatusUpDown(t *testing.T) {
 			}
 		}
 	}
-	state(len(all))
+	wantState(len(all))
 	for applied := len(all); applied > 0; applied-- {
 		before := fileContents(t, path)
-		foreseen, err := f.DryRunDown(t.Context())
+		dryRun, err := f.DryRunDown(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := fileContents(t, path); got != before {
-			t.Fatal("the rehearsal has changed something")
+			t.Fatal("the dry run has changed the database")
 		}
-		state(applied)
+		wantState(applied)
 		loss, err := f.Down(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if fmt.Sprint(foreseen) != fmt.Sprint(loss) || loss.Migration.Version != all[applied-1].Version {
-			t.Errorf("foreseen %+v, lost %+v", foreseen, loss)
+		if fmt.Sprint(dryRun) != fmt.Sprint(loss) || loss.Migration.Version != all[applied-1].Version {
+			t.Errorf("dry run %+v, lost %+v", dryRun, loss)
 		}
 		switch loss.Migration.Name {
 		case "labels":
@@ -882,12 +882,12 @@ func TestSchema_StatusUpDown(t *testing.T) {
 				t.Errorf("lost: %+v", loss)
 			}
 		}
-		state(applied - 1)
+		wantState(applied - 1)
 		if applied == 1 {
 			continue
 		}
 		if mode := queryValue(t, path, "PRAGMA journal_mode"); mode != "wal" {
-			t.Errorf("it is left in mode %s", mode)
+			t.Errorf("the journal mode is %s", mode)
 		}
 	}
 	_, err = f.Down(t.Context())
@@ -914,7 +914,7 @@ func TestUp_AppliesPendingMigrations(t *testing.T) {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	if done, err = f.Up(t.Context()); err != nil || len(done) != 0 {
-		t.Errorf("once more: %+v, %v", done, err)
+		t.Errorf("Up again: %+v, %v", done, err)
 	}
 	execSQL(t, path, setIncompatibleVersion)
 	for _, do := range []func(context.Context) ([]dbadmin.Migration, error){f.Up, f.Status} {
@@ -926,6 +926,6 @@ func TestUp_AppliesPendingMigrations(t *testing.T) {
 	wantCode(t, err, "no_database")
 	status, err := empty.Status(t.Context())
 	if err != nil || len(status) == 0 || status[0].Applied {
-		t.Errorf("of none: %+v, %v", status, err)
+		t.Errorf("Status of a missing database: %+v, %v", status, err)
 	}
 }

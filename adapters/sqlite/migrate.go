@@ -20,16 +20,16 @@ import (
 // SchemaFiles are the migrations of this program. Tests replace them.
 var SchemaFiles = migrations.SQLite()
 
-// upgrade brings the schema to the newest of the given migrations. One of a newer release is not touched: its version is
-// returned if it may be served on, and 0 otherwise.
+// upgrade applies the given migrations that are missing. If a newer release has upgraded the schema and this program can run on it,
+// upgrade returns its version, else 0.
 func upgrade(db *sql.DB, files fs.FS) (newer int, err error) {
 	conn, err := db.Conn(context.Background())
 	if err != nil {
 		return 0, err
 	}
 	err = withMigrations(&migrationDriver{conn: conn}, files, (*migrate.Migrate).Up)
-	if ahead := (newerSchemaError{}); errors.As(err, &ahead) {
-		return ahead.version, nil
+	if newerSchema := (newerSchemaError{}); errors.As(err, &newerSchema) {
+		return newerSchema.version, nil
 	}
 	if err != nil {
 		return 0, wrap("upgrading the schema; nothing was changed", err)
@@ -37,7 +37,7 @@ func upgrade(db *sql.DB, files fs.FS) (newer int, err error) {
 	return 0, nil
 }
 
-// withMigrations steps through the given migrations on the driver's connection, and closes that. No change is no error.
+// withMigrations runs step on the given migrations with the driver's connection, and closes it. It returns nil if there is nothing to do.
 func withMigrations(driver *migrationDriver, files fs.FS, step func(*migrate.Migrate) error) error {
 	steps, err := iofs.New(files, ".")
 	if err != nil {
@@ -57,7 +57,7 @@ func withMigrations(driver *migrationDriver, files fs.FS, step func(*migrate.Mig
 	return errors.Join(err, closeErr)
 }
 
-// allMigrations are those of this program, the first one first.
+// allMigrations returns the migrations of this program, oldest first.
 func allMigrations() ([]dbadmin.Migration, error) {
 	files, err := fs.Glob(SchemaFiles, "*.up.sql")
 	if err != nil {
@@ -85,20 +85,20 @@ func newestOf(migrations source.Driver) (int, error) {
 	return int(version), err
 }
 
-// migrationDriver is golang-migrate's door to the database. All that happens between Lock and Unlock is one
-// transaction: an upgrade of many steps happens whole or not at all, no crash leaves it half done ("dirty"), and two
-// processes that start at once go one after the other.
+// migrationDriver is golang-migrate's driver. Everything between Lock and Unlock is one transaction: an upgrade of several migrations
+// is applied completely or not at all, a crash never leaves it half done ("dirty"), and processes that start at the same time upgrade
+// one after the other.
 type migrationDriver struct {
 	conn       *sql.Conn
 	newest     int
 	failed     bool
-	afterSteps func() error // if set, runs last of all; its error takes everything back
+	afterSteps func() error // if set, runs after the last migration; its error rolls everything back
 }
 
 var _ database.Driver = (*migrationDriver)(nil)
 
-// Lock waits for whoever else writes, then keeps them out. Foreign keys are checked after each step instead of during
-// it, since rebuilding a table (https://sqlite.org/lang_altertable.html, section 7) would delete what refers to it.
+// Lock begins the transaction, after any other writer. Foreign keys are checked after each migration instead of during it, because
+// rebuilding a table (https://sqlite.org/lang_altertable.html, section 7) would delete the rows that refer to it.
 func (d *migrationDriver) Lock() error {
 	d.failed = false
 	return d.exec(`PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE;
@@ -139,7 +139,7 @@ func (d *migrationDriver) checkForeignKeys() error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("a row of %s refers to a row of %s that is not there", table, parent)
+	return fmt.Errorf("a row of %s refers to a missing row of %s", table, parent)
 }
 
 func (d *migrationDriver) SetVersion(version int, dirty bool) error {
@@ -168,14 +168,14 @@ func (d *migrationDriver) Version() (version int, dirty bool, err error) {
 	return version, dirty, d.recordFailure(err)
 }
 
-// newerSchemaError is a schema that a newer release has made, and that this one may serve on but has nothing to do to.
+// newerSchemaError is returned if a newer release has upgraded the schema and this program can run on it.
 type newerSchemaError struct{ version int }
 
 func (e newerSchemaError) Error() string {
-	return fmt.Sprintf("a newer release has brought the schema to version %d", e.version)
+	return fmt.Sprintf("a newer release has upgraded the schema to version %d", e.version)
 }
 
-// requireCompatible returns nil if the schema, of a version that is newer than this program, may be served on by it all the same.
+// requireCompatible returns an error if this program cannot run on the schema of a newer release.
 func requireCompatible(ctx context.Context, db querier, version, newest int) error {
 	floors, err := queryStrings(ctx, db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'schema_floor'")
 	if err == nil && len(floors) > 0 {
@@ -190,7 +190,7 @@ func requireCompatible(ctx context.Context, db querier, version, newest int) err
 func (d *migrationDriver) Close() error { return d.conn.Close() }
 
 func (d *migrationDriver) Open(string) (database.Driver, error) {
-	return nil, errors.New("this driver is made from an open database, not from a URL")
+	return nil, errors.New("this driver uses an open database, not a URL")
 }
 
 func (d *migrationDriver) Drop() error { return errors.New("dropping everything is not supported") }
@@ -200,7 +200,7 @@ func (d *migrationDriver) exec(statements string) error {
 	return err
 }
 
-// recordFailure notes that a step failed, so that Unlock takes everything back.
+// recordFailure records that a step failed, so that Unlock rolls everything back.
 func (d *migrationDriver) recordFailure(err error) error {
 	d.failed = d.failed || err != nil
 	return err

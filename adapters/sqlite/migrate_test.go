@@ -35,9 +35,9 @@ func TestUpgrade_FailureRollsBack(t *testing.T) {
 	const parent = "CREATE TABLE parent (id INTEGER PRIMARY KEY)"
 	const child = "CREATE TABLE child (parent INTEGER REFERENCES parent (id)); INSERT INTO child VALUES (1)"
 	for name, broken := range map[string]struct{ step, reason string }{
-		"in its syntax":      {"CREATE TABLE c (n INTEGER); CREATE TABEL d (n INTEGER)", "syntax error"},
-		"in its data":        {"CREATE TABLE c (n INTEGER NOT NULL); INSERT INTO c VALUES (NULL)", "NOT NULL"},
-		"in its foreign key": {parent + ";" + child, "a row of child refers to a row of parent that is not there"},
+		"invalid syntax":       {"CREATE TABLE c (n INTEGER); CREATE TABEL d (n INTEGER)", "syntax error"},
+		"invalid data":         {"CREATE TABLE c (n INTEGER NOT NULL); INSERT INTO c VALUES (NULL)", "NOT NULL"},
+		"violated foreign key": {parent + ";" + child, "a row of child refers to a missing row of parent"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := newDatabase(t)
@@ -62,14 +62,14 @@ func TestUpgrade_TableRebuildKeepsReferences(t *testing.T) {
 		t.Fatal(err)
 	}
 	if children != 1 || enforced != 1 {
-		t.Errorf("%d children are left, want 1; foreign keys are %d afterwards, want 1", children, enforced)
+		t.Errorf("%d rows of child, want 1; foreign_keys is %d, want 1", children, enforced)
 	}
 }
 
 func TestUpgrade_RejectsNewerSchema(t *testing.T) {
 	db := newDatabase(t)
 	wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n INTEGER)", "CREATE TABLE b (n INTEGER)"), "")
-	wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n INTEGER)"), "its schema is version 2 and this program knows up to 1: a newer release made it; start that one")
+	wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n INTEGER)"), "its schema is version 2, of a newer release, and this program knows up to 1: start the newer release")
 	wantState(t, db, "version 2, tables a b")
 }
 
@@ -107,14 +107,14 @@ func TestMigrations_DownAndUp(t *testing.T) {
 		contents = append(contents, contentsOf(t, db))
 	}
 	if err := m.Steps(1); !errors.Is(err, fs.ErrNotExist) {
-		t.Fatalf("one more step: got error %v; want none to be left; add the rows of a new migration to rowsByVersion", err)
+		t.Fatalf("after the last migration of rowsByVersion: got error %v, want %v; add the rows of a new migration to rowsByVersion", err, fs.ErrNotExist)
 	}
 	for version := len(rowsByVersion) - 1; version >= 0; version-- {
 		if err := m.Steps(-1); err != nil {
 			t.Fatal(err)
 		}
 		if got := contentsOf(t, db); got != contents[version] {
-			t.Fatalf("back at version %d:\n%s\nwant it as it was:\n%s", version, got, contents[version])
+			t.Fatalf("reverted to version %d:\n%s\nwant:\n%s", version, got, contents[version])
 		}
 	}
 	wantState(t, db, "version -1, tables ")
@@ -126,7 +126,7 @@ func TestMigrations_DownAndUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := contentsOf(t, db); got != contents[i+1] {
-			t.Fatalf("again at version %d:\n%s\nwant it as it was:\n%s", i+1, got, contents[i+1])
+			t.Fatalf("upgraded to version %d again:\n%s\nwant:\n%s", i+1, got, contents[i+1])
 		}
 	}
 }
@@ -171,8 +171,8 @@ func TestOpen_KeepsFirstReleaseData(t *testing.T) {
 	}
 }
 
-// rowsByVersion are the rows that each version of the test migrations adds: the first entry fills version 1, which is the schema
-// of this release.
+// rowsByVersion are the rows that each version of the test migrations adds. The first entry fills version 1, the schema of this
+// release.
 var rowsByVersion = []string{
 	`INSERT INTO users (id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures,
 		pending_email_expires_at, display_name, disabled_at, created_at)
@@ -212,7 +212,7 @@ var rowsByVersion = []string{
 	VALUES ('019a0000-0000-7000-0000-00000000000d', '019a0000-0000-7000-0000-000000000001', 'countess@example.org', 'email_code', 1, NULL, NULL, NULL, NULL, x'01', 0, 1, 2),
 		('019a0000-0000-7000-0000-00000000000e', '019a0000-0000-7000-0000-000000000001', 'ada@example.org', 'passkey_removed', 1, 'operator', 'Phone', 'Firefox', '192.0.2.1', NULL, 1, 1, 2),
 		('019a0000-0000-7000-0000-00000000000f', NULL, 'cem@example.org', 'account_deleted', 1, 'user', NULL, NULL, NULL, NULL, 0, 1, 2);
-	INSERT INTO job_leases (name, due_at) VALUES ('sweep', 1)`,
+	INSERT INTO job_leases (name, due_at) VALUES ('delete_expired', 1)`,
 
 	`INSERT INTO labels (id, user_id, text) VALUES (1, '019a0000-0000-7000-0000-000000000001', 'first'), (2, '019a0000-0000-7000-0000-000000000001', 'second');
 	INSERT INTO webauthn_challenges (id, purpose, ceremony_state, label_id, created_at, expires_at)
@@ -266,15 +266,15 @@ func migrator(t *testing.T, db *sql.DB) *migrate.Migrate {
 	return m
 }
 
-// contentsOf is the whole database as text: its schema, and every row of every table.
+// contentsOf returns the whole database as text: its schema, and every row of every table.
 func contentsOf(t *testing.T, db *sql.DB) string {
 	t.Helper()
-	const ours = "FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'schema_migrations'"
+	const ownTables = "FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'schema_migrations'"
 	var contents strings.Builder
-	for _, statement := range queryColumn(t, db, "SELECT sql "+ours+" ORDER BY name") {
+	for _, statement := range queryColumn(t, db, "SELECT sql "+ownTables+" ORDER BY name") {
 		fmt.Fprintln(&contents, statement)
 	}
-	for _, table := range queryColumn(t, db, "SELECT name "+ours+" AND type = 'table' ORDER BY name") {
+	for _, table := range queryColumn(t, db, "SELECT name "+ownTables+" AND type = 'table' ORDER BY name") {
 		fields := queryColumn(t, db, fmt.Sprintf("SELECT 'quote(' || name || ')' FROM pragma_table_info('%s')", table))
 		for _, row := range queryColumn(t, db, fmt.Sprintf("SELECT concat_ws(' ', %s) FROM %s ORDER BY 1", strings.Join(fields, ", "), table)) {
 			fmt.Fprintln(&contents, table, row)
@@ -304,7 +304,7 @@ func queryColumn(t *testing.T, db *sql.DB, query string) []string {
 	return values
 }
 
-// migrationFiles are migrations of those statements, numbered from 1.
+// migrationFiles returns migrations with these statements, numbered from 1.
 func migrationFiles(statements ...string) fs.FS {
 	files := fstest.MapFS{}
 	for i, statement := range statements {
@@ -323,7 +323,7 @@ func newDatabase(t *testing.T) *sql.DB {
 	return db
 }
 
-// wantUpgrade fails the test unless the upgrade's error says the reason; "" is no error.
+// wantUpgrade fails the test unless the upgrade's error contains the reason; "" means no error.
 func wantUpgrade(t *testing.T, db *sql.DB, files fs.FS, reason string) {
 	t.Helper()
 	_, err := upgrade(db, files)

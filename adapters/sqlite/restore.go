@@ -17,8 +17,8 @@ import (
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// PrepareRestore implements dbadmin.Backups. It copies the backup first and checks the copy, so that what was checked is what is
-// restored, and nothing is ever written to the backup or beside it.
+// PrepareRestore implements dbadmin.Backups. It copies the backup and checks the copy, so that the checked bytes are the restored ones,
+// and nothing is written to the backup or its directory.
 func (f *File) PrepareRestore(ctx context.Context, file string) (dbadmin.PreparedRestore, error) {
 	if _, err := f.nonEmpty(); err != nil {
 		return nil, err
@@ -42,28 +42,28 @@ func (f *File) PrepareRestore(ctx context.Context, file string) (dbadmin.Prepare
 	return r, nil
 }
 
-// requireBackup looks at what can be told without opening it.
+// requireBackup checks what is visible without opening the file.
 func (f *File) requireBackup(file string) error {
-	invalid := func(why string) error {
-		return &domain.Error{Kind: domain.KindInvalid, Code: "not_a_backup", Message: why}
+	invalid := func(reason string) error {
+		return &domain.Error{Kind: domain.KindInvalid, Code: "not_a_backup", Message: reason}
 	}
-	there, err := os.Stat(file)
+	info, err := os.Stat(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return invalid("there is no such file")
 	case err != nil:
 		return err
-	case !there.Mode().IsRegular():
-		return invalid("this is no ordinary file")
-	case there.Size() == 0:
+	case !info.Mode().IsRegular():
+		return invalid("this is not a regular file")
+	case info.Size() == 0:
 		return invalid("this file is empty")
 	}
-	if own, err := os.Stat(f.path); err == nil && os.SameFile(own, there) {
+	if ownInfo, err := os.Stat(f.path); err == nil && os.SameFile(ownInfo, info) {
 		return invalid("this is the database itself")
 	}
 	for _, suffix := range []string{"-wal", "-journal"} {
-		if beside, err := os.Stat(file + suffix); err == nil && beside.Size() > 0 {
-			return invalid("beside it is " + filepath.Base(file) + suffix + ", so it is a database in use, or half of one; make a backup with: keylodge backup FILE")
+		if sidecar, err := os.Stat(file + suffix); err == nil && sidecar.Size() > 0 {
+			return invalid("the file " + filepath.Base(file) + suffix + " exists, so this is a database in use, or an incomplete one; make a backup with: keylodge backup FILE")
 		}
 	}
 	return nil
@@ -83,7 +83,7 @@ func copyFile(ctx context.Context, from, to string) error {
 	return errors.Join(err, target.Close())
 }
 
-// contextReader ends with its context.
+// contextReader returns the context's error once the context has ended.
 type contextReader struct {
 	ctx context.Context
 	io.Reader
@@ -96,7 +96,7 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// restoration is a checked copy of a backup beside the database.
+// restoration is a checked copy of a backup in the directory of the database.
 type restoration struct {
 	file   *File
 	temp   tempFile
@@ -116,22 +116,22 @@ func (r *restoration) Current(ctx context.Context) (*dbadmin.Inventory, error) {
 	if err != nil || !found {
 		return nil, err
 	}
-	var present dbadmin.Inventory
+	var current dbadmin.Inventory
 	db, err := r.file.open(ctx)
 	if err != nil {
-		return &present, nil // damaged, say: a reason to restore, not to give up
+		return &current, nil // an unreadable database can be restored
 	}
 	defer db.Close()
 	if version, err := db.verifySchema(ctx); err == nil {
-		present, _ = db.inventory(ctx, version) // as far as it can be read
+		current, _ = db.inventory(ctx, version) // what is readable
 	}
-	return &present, nil
+	return &current, nil
 }
 
-// Commit implements dbadmin.PreparedRestore. A database that is there is overwritten in place, in one transaction of SQLite's: a
-// process that waits for the file goes on with the new contents, as it would after any other transaction. If the file
-// were replaced by another one, that process would keep the old one, with the write-ahead log of the new.
-func (r *restoration) Commit(ctx context.Context) (kept string, err error) {
+// Commit implements dbadmin.PreparedRestore. It overwrites an existing database in place, in one transaction of SQLite, so that a process
+// that waits for the file sees the new contents. If it replaced the file, that process would keep the old file open and use it with
+// the write-ahead log of the new one.
+func (r *restoration) Commit(ctx context.Context) (keptPath string, err error) {
 	found, err := r.file.nonEmpty()
 	if err != nil {
 		return "", err
@@ -139,35 +139,35 @@ func (r *restoration) Commit(ctx context.Context) (kept string, err error) {
 	if !found {
 		return r.replace("")
 	}
-	kept = r.file.path + ".before-restore-" + time.Now().UTC().Format("20060102T150405.000Z")
+	keptPath = r.file.path + ".before-restore-" + time.Now().UTC().Format("20060102T150405.000Z")
 	db, err := r.file.open(ctx)
 	if err != nil {
-		return r.replaceUnreadable(kept, err)
+		return r.replaceUnreadable(keptPath, err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if err := db.lockExclusively(ctx); err != nil {
-		return r.replaceUnreadable(kept, err)
+		return r.replaceUnreadable(keptPath, err)
 	}
-	if err := db.saveCopy(ctx, kept); err != nil {
-		return "", fmt.Errorf("keeping what is there as %s: %w", kept, err)
+	if err := db.saveCopy(ctx, keptPath); err != nil {
+		return "", fmt.Errorf("saving the current database as %s: %w", keptPath, err)
 	}
 	if err := db.restoreFrom(ctx, r.temp.path); err != nil {
-		_ = os.Remove(kept) // a copy of what is still there
-		return "", fmt.Errorf("writing the backup into the database, which stays as it was: %w", err)
+		_ = os.Remove(keptPath) // the database is unchanged
+		return "", fmt.Errorf("writing the backup into the database, which was not changed: %w", err)
 	}
 	r.temp.discard()
-	return kept, nil
+	return keptPath, nil
 }
 
-// replaceUnreadable moves a file that SQLite cannot open, and nobody else can, out of the way.
-func (r *restoration) replaceUnreadable(kept string, err error) (string, error) {
+// replaceUnreadable replaces a file that SQLite cannot open, and so no other process uses, and returns other errors.
+func (r *restoration) replaceUnreadable(keptPath string, err error) (string, error) {
 	if errors.Is(err, errNotSQLite) || errors.Is(err, errUnreadable) {
-		return r.replace(kept)
+		return r.replace(keptPath)
 	}
 	return "", err
 }
 
-// saveCopy writes the database, damaged or not, to a new file.
+// saveCopy writes the database, even a damaged one, to a new file.
 func (c *maintenanceDB) saveCopy(ctx context.Context, file string) error {
 	d, err := newTempFile(file)
 	if err != nil {
@@ -180,7 +180,7 @@ func (c *maintenanceDB) saveCopy(ctx context.Context, file string) error {
 	return d.publish(file, false)
 }
 
-// restoreFrom puts the contents of another file in the place of the database's own.
+// restoreFrom overwrites the database with the contents of another file.
 func (c *maintenanceDB) restoreFrom(ctx context.Context, file string) error {
 	absolute, err := filepath.Abs(file)
 	if err != nil {
@@ -191,19 +191,19 @@ func (c *maintenanceDB) restoreFrom(ctx context.Context, file string) error {
 	})
 }
 
-// replace puts the copy where no database is, or none that can be opened: that one, and whatever lies beside it, is kept.
-func (r *restoration) replace(kept string) (string, error) {
-	aside := kept
-	if aside == "" {
-		aside = r.file.path + ".before-restore-" + time.Now().UTC().Format("20060102T150405.000Z")
+// replace moves the copy to the path of the database. It first renames a database that cannot be opened, and all sidecars.
+func (r *restoration) replace(keptPath string) (string, error) {
+	renamed := keptPath
+	if renamed == "" {
+		renamed = r.file.path + ".before-restore-" + time.Now().UTC().Format("20060102T150405.000Z")
 	}
 	for _, suffix := range append([]string{""}, sidecars...) {
-		if suffix == "" && kept == "" {
+		if suffix == "" && keptPath == "" {
 			continue
 		}
-		if err := os.Rename(r.file.path+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Rename(r.file.path+suffix, renamed+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
 	}
-	return kept, r.temp.publish(r.file.path, true)
+	return keptPath, r.temp.publish(r.file.path, true)
 }

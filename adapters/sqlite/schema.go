@@ -14,7 +14,7 @@ import (
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// Status implements dbadmin.Schema. Of a database that is not there yet, no migration is applied.
+// Status implements dbadmin.Schema. No migration is applied to a missing database.
 func (f *File) Status(ctx context.Context) ([]dbadmin.Migration, error) {
 	all, err := allMigrations()
 	if err != nil {
@@ -62,10 +62,10 @@ func (f *File) Up(ctx context.Context) ([]dbadmin.Migration, error) {
 	return slices.DeleteFunc(before, func(m dbadmin.Migration) bool { return m.Applied }), nil
 }
 
-// errDryRun takes a step back that was only tried.
-var errDryRun = errors.New("this was a rehearsal")
+// errDryRun rolls a dry run back.
+var errDryRun = errors.New("this was a dry run")
 
-// DryRunDown implements dbadmin.Schema. It takes the step, looks at what is missing, and takes the step back.
+// DryRunDown implements dbadmin.Schema. It reverts the migration, compares the tables, and rolls back.
 func (f *File) DryRunDown(ctx context.Context) (dbadmin.DataLoss, error) {
 	loss, err := f.down(ctx, errDryRun)
 	if errors.Is(err, errDryRun) {
@@ -77,14 +77,14 @@ func (f *File) DryRunDown(ctx context.Context) (dbadmin.DataLoss, error) {
 // Down implements dbadmin.Schema.
 func (f *File) Down(ctx context.Context) (dbadmin.DataLoss, error) { return f.down(ctx, nil) }
 
-func (f *File) down(ctx context.Context, verdict error) (loss dbadmin.DataLoss, err error) {
+func (f *File) down(ctx context.Context, result error) (loss dbadmin.DataLoss, err error) {
 	status, err := f.Status(ctx)
 	if err != nil {
 		return loss, err
 	}
 	newest := lastApplied(status)
 	if newest == nil {
-		return loss, &domain.Error{Kind: domain.KindConflict, Code: "nothing_to_undo", Message: "no migration is applied, so there is none to take back"}
+		return loss, &domain.Error{Kind: domain.KindConflict, Code: "nothing_to_undo", Message: "no migration is applied, so there is none to revert"}
 	}
 	if newest.Newer {
 		return loss, errNewerRelease(newest.Version, newestVersion(status[:len(status)-1]))
@@ -111,12 +111,12 @@ func (f *File) down(ctx context.Context, verdict error) (loss dbadmin.DataLoss, 
 		after, err := readTableStats(ctx, conn)
 		if err == nil {
 			before.recordLoss(after, &loss)
-			err = verdict
+			err = result
 		}
 		return err
 	}
 	if err := withMigrations(step, SchemaFiles, func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
-		return loss, errors.Join(fmt.Errorf("taking migration %d back; nothing was changed: %w", newest.Version, err), db.unlock(ctx))
+		return loss, errors.Join(fmt.Errorf("reverting migration %d; nothing was changed: %w", newest.Version, err), db.unlock(ctx))
 	}
 	return loss, db.unlock(ctx)
 }
@@ -132,7 +132,7 @@ func lastApplied(status []dbadmin.Migration) *dbadmin.Migration {
 	return nil
 }
 
-// tableStats is how many rows each table has, and its columns.
+// tableStats holds the number of rows and the columns of each table.
 type tableStats struct {
 	rows    map[string]int64
 	columns map[string][]string
@@ -150,7 +150,7 @@ func readTableStats(ctx context.Context, conn *sql.Conn) (tableStats, error) {
 	}
 	for table := range s.columns {
 		var rows int64
-		// The name is one of our own tables', or of somebody's who may write to the database anyway.
+		// The name is quoted: another program may have added a table with any name.
 		if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM "`+strings.ReplaceAll(table, `"`, `""`)+`"`).Scan(&rows); err != nil {
 			return s, err
 		}
@@ -163,20 +163,20 @@ func readTableStats(ctx context.Context, conn *sql.Conn) (tableStats, error) {
 	return s, nil
 }
 
-// recordLoss enters what is there before and not after.
+// recordLoss adds to loss the rows, columns and tables of before that after lacks.
 func (before tableStats) recordLoss(after tableStats, loss *dbadmin.DataLoss) {
 	loss.Rows = map[string]int64{}
 	for table, columns := range before.columns {
 		if lost := before.rows[table] - after.rows[table]; lost > 0 {
 			loss.Rows[table] = lost
 		}
-		left, found := after.columns[table]
+		remaining, found := after.columns[table]
 		if !found {
 			loss.Tables = append(loss.Tables, table)
 			continue
 		}
 		for _, column := range columns {
-			if !slices.Contains(left, column) {
+			if !slices.Contains(remaining, column) {
 				loss.Columns = append(loss.Columns, table+"."+column)
 			}
 		}

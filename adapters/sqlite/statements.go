@@ -10,8 +10,8 @@ import (
 	"github.com/keylodge/keylodge/db/sqlitedb"
 )
 
-// statements runs statements on one connection and prepares each once. It ignores the end of a caller's context: SQLite would
-// roll back the whole transaction of an interrupted write, which other callers share.
+// statements runs the statements of one connection and prepares each once. It ignores the end of a caller's context, because SQLite
+// would roll back the whole transaction of an interrupted write, which other callers share.
 type statements struct {
 	conn     *sql.Conn
 	prepared map[string]*sql.Stmt
@@ -54,7 +54,7 @@ func (s *statements) QueryRowContext(ctx context.Context, query string, argument
 	ctx, arguments = context.WithoutCancel(ctx), column.Arguments(arguments, micros)
 	statement, err := s.PrepareContext(ctx, query) //nolint:sqlclosecheck // kept for the next call; close closes it
 	if err != nil {
-		return s.conn.QueryRowContext(ctx, query, arguments...) // has the same error
+		return s.conn.QueryRowContext(ctx, query, arguments...) // returns the error of the failed preparation
 	}
 	return statement.QueryRowContext(ctx, arguments...)
 }
@@ -70,8 +70,8 @@ func (s *statements) close() error {
 // micros encodes a time for a column: microseconds since the Unix epoch.
 func micros(t time.Time) any { return t.UnixMicro() }
 
-// queries sets truncatePending when it has deleted a user, or an e-mail that has outlived its user: what is left of them in the
-// write-ahead log must be erased.
+// queries sets truncatePending after it has deleted a user, or an e-mail without a user: the write-ahead log still contains the deleted
+// rows.
 type queries struct {
 	*sqlitedb.Queries
 	truncatePending *bool

@@ -1,9 +1,8 @@
-// Package sqlite keeps Keylodge's state in one SQLite file.
+// Package sqlite stores Keylodge's state in one SQLite file.
 //
-// One connection writes and a few read, which is what SQLite does at once. The writer carries many callers in one
-// commit; see writer.go. A statement, once begun, runs to its end whatever becomes of its caller's context, since
-// interrupting a write would make SQLite roll back everybody who shares its transaction; contexts are heeded before a
-// unit of work starts and after it ran.
+// SQLite allows one writer and several readers at the same time. Views run on a few reading connections. Updates share the writing
+// connection, and several of them share a commit; see writer.go. A statement is never interrupted, because SQLite would roll back the
+// whole transaction, which other callers share. A context is therefore checked before fn runs and after it.
 package sqlite
 
 import (
@@ -24,14 +23,15 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// maxReaders is how many Views run at once. Lookups by index take microseconds; more connections would only cost memory.
+// maxReaders is how many Views run at the same time. A query takes microseconds, so more connections would only need memory.
 const maxReaders = 4
 
 var errClosed = fmt.Errorf("the database is closed: %w", domain.ErrUnavailable)
 
-// Store is a ports.Store in a file.
+// Store is a ports.Store in a file. It has maxReaders reading connections, one connection of the writer and one of the checkpointer.
+// All of them stay open, with their prepared statements, until Close.
 type Store struct {
-	newerSchema  int // see NewerSchema
+	newerSchema  int // returned by NewerSchema
 	db           *sql.DB
 	connections  []*connection
 	writer       *writer
@@ -43,8 +43,8 @@ type Store struct {
 
 var _ ports.Store = (*Store)(nil)
 
-// Open opens the database at path, makes it if there is none (readable by this user only), and brings its schema up to
-// date. Its errors say what to do.
+// Open opens the database at path and upgrades its schema. A missing file is created, with access for this user only. The errors name
+// the fix.
 func Open(path string) (*Store, error) {
 	if err := prepareFiles(path); err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func OpenURI(uri string) (*Store, error) {
 	return newStore(db, uri)
 }
 
-// newStore is Open on the database at path, and closes it if that fails.
+// newStore starts a store on the database and closes the database if that fails.
 func newStore(db *sql.DB, path string) (*Store, error) {
 	s := &Store{db: db, readers: make(chan *connection, maxReaders), closing: make(chan struct{})}
 	s.close = sync.OnceValue(s.shutDown)
@@ -76,15 +76,15 @@ func newStore(db *sql.DB, path string) (*Store, error) {
 	return s, nil
 }
 
-// NewerSchema is the version of the schema if a newer release has made it, and 0 otherwise.
+// NewerSchema returns the version of the schema if a newer release has upgraded it, else 0.
 func (s *Store) NewerSchema() int { return s.newerSchema }
 
-// busyTimeout is how every connection waits for others, once it is open.
+// busyTimeout is the pragma that every open connection has: how long it waits for the lock of another process.
 const busyTimeout = "PRAGMA busy_timeout = 5000"
 
 func openDatabase(path string) (*sql.DB, error) { return openMode("rwc", path) }
 
-// openMode opens a file to read and write it ("rw"), or also to make it ("rwc").
+// openMode opens a file with the mode "rw", or with "rwc" to create it if it is missing.
 func openMode(mode, path string) (*sql.DB, error) {
 	name, err := dataSourceName(path, mode)
 	if err != nil {
@@ -93,18 +93,18 @@ func openMode(mode, path string) (*sql.DB, error) {
 	return driver.Open(name)
 }
 
-// journalSizeLimit cuts the write-ahead log back to 64 MiB when it begins anew. While a backup reads, it grows beyond that, and would keep
-// that size.
+// journalSizeLimit truncates the write-ahead log to 64 MiB when SQLite restarts it. During a backup it grows beyond that size, and would
+// keep it.
 const journalSizeLimit = "journal_size_limit(67108864)"
 
-// dataSourceName names the database at path together with the settings of every connection to it.
+// dataSourceName returns the URI of the database at path with the settings of every connection.
 func dataSourceName(path, mode string) (string, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
 	}
-	// The order counts: without a timeout the other settings would fail when somebody else has the file open. What was
-	// deleted is overwritten, since it may be all that is left of somebody who wanted to be forgotten.
+	// The order matters: without a timeout the other settings fail while another process has locked the file. secure_delete overwrites
+	// deleted rows, so that the data of a removed user do not stay in the file.
 	return fileURI(absolute, url.Values{
 		"_pragma": {"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)", "secure_delete(ON)", journalSizeLimit},
 		"modeof":  {absolute},
@@ -112,9 +112,9 @@ func dataSourceName(path, mode string) (string, error) {
 	}), nil
 }
 
-// fileURI names a file as SQLite wants it (https://sqlite.org/uri.html).
+// fileURI returns the SQLite URI of a file (https://sqlite.org/uri.html).
 func fileURI(absolute string, settings url.Values) string {
-	query := strings.ReplaceAll(settings.Encode(), "+", "%20") // a space, which SQLite knows by this name only
+	query := strings.ReplaceAll(settings.Encode(), "+", "%20") // SQLite decodes only %20 to a space
 	return "file:" + (&url.URL{Path: absolute}).EscapedPath() + "?" + query
 }
 
@@ -154,8 +154,8 @@ func (s *Store) start() error {
 	return err
 }
 
-// useWAL makes the write-ahead log the file's journal, which it then stays. Unlike everything else, this does not wait
-// while another process that starts just now does the same.
+// useWAL sets the journal mode of the file to the write-ahead log, which is permanent. busy_timeout does not apply to this pragma if
+// another process sets the mode at the same time, so useWAL retries.
 func useWAL(db *sql.DB) error {
 	var err error
 	for range 100 {
@@ -165,7 +165,7 @@ func useWAL(db *sql.DB) error {
 		time.Sleep(50 * time.Millisecond)
 	}
 	if err != nil {
-		return wrap("choosing the write-ahead log", err)
+		return wrap("setting the journal mode", err)
 	}
 	return nil
 }
@@ -194,12 +194,12 @@ func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
 	}
 }
 
-// Update implements ports.Store. fn runs on its caller's goroutine.
+// Update implements ports.Store. fn runs on the caller's goroutine.
 func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 	return s.writer.update(ctx, fn)
 }
 
-// Close finishes what waits or runs and closes the file. Views and Updates that come later get domain.ErrUnavailable.
+// Close waits for running and queued transactions and closes the file. Every later View and Update returns domain.ErrUnavailable.
 func (s *Store) Close() error { return s.close() }
 
 func (s *Store) shutDown() error {

@@ -12,7 +12,7 @@ func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) ports.Store { return openNew(t) })
 }
 
-// What survives a power cut, and what a reader waits for, hangs on these.
+// Durability after a power cut and the time that a connection waits for locks depend on these pragmas.
 func TestOpen_ConnectionPragmas(t *testing.T) {
 	s := openNew(t)
 	for _, c := range s.connections {

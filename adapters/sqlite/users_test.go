@@ -63,14 +63,14 @@ func TestUsersRemove_LeavesNoRows(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	left := contentsOf(t, s.db)
+	remaining := contentsOf(t, s.db)
 	for _, trace := range traces {
-		if strings.Contains(left, trace) {
-			t.Errorf("%s is still in:\n%s", trace, left)
+		if strings.Contains(remaining, trace) {
+			t.Errorf("%s is still in:\n%s", trace, remaining)
 		}
 	}
 	if n := queryColumn(t, s.db, "SELECT count(*) FROM webauthn_challenges WHERE pending_user_id IS NULL"); n[0] != "0" {
-		t.Errorf("%s challenges of the removed user are left", n[0])
+		t.Errorf("%s challenges of the removed user remain", n[0])
 	}
 }
 

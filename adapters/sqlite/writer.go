@@ -11,36 +11,40 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// maxBatch bounds how long the first of those who share a commit waits for it.
+// maxBatch limits how many requests share a commit, and so how long the first of them waits for it.
 const maxBatch = 128
 
-// writer owns the one connection that writes. A commit that reaches the disk costs milliseconds, a unit of work
-// microseconds: so all who wait share one commit. Each has its turn in a savepoint of its own, on its own goroutine, so
-// that one that fails or panics takes only its own writes with it; and each is answered after the commit, not before.
+// writer owns the only connection that writes, and commits in groups: a COMMIT that reaches the disk costs milliseconds, an Update
+// microseconds. It collects the requests that wait, runs each in a savepoint of the same transaction, and commits once. Its
+// invariants:
+//   - fn of a request runs on the goroutine of its caller. The connection belongs to that goroutine between started and finished,
+//     and to the writer's goroutine at all other times.
+//   - A request whose fn fails, panics, or exits its goroutine is rolled back alone.
+//   - A caller gets its result after the COMMIT. If the transaction fails, every caller that shares it gets that error.
 type writer struct {
 	*connection
 	checkpoint *checkpointer
-	requests   chan *request // unbuffered: whoever waits can still leave
-	closing    chan struct{} // nobody new may queue
-	closed     chan struct{} // nobody will be served any more
-	committing bool
-	lastFailed bool // the last transaction failed
+	requests   chan *request // unbuffered, so that a caller can leave while it waits
+	closing    chan struct{} // closed when no more requests are accepted
+	closed     chan struct{} // closed when the loop has ended
+	committing bool          // a COMMIT of the writer runs
+	lastFailed bool          // the last transaction failed: begin tests whether writing works again
 
 	lastTruncateAttempt time.Time
 }
 
-// request is one caller's use of the writer's connection. Each channel carries one message, in this order.
+// request is one Update. Each channel carries at most one message, in this order.
 type request struct {
 	ctx       context.Context
-	started   chan error // nil: the savepoint stands, the connection is the caller's
-	finished  chan bool  // the connection is the writer's again; true: keep what was written
-	committed chan error // what became of it, if it was to be kept
+	started   chan error // nil: the savepoint is open, and the connection is the caller's
+	finished  chan bool  // the connection is the writer's again; true: commit
+	committed chan error // the result of the COMMIT, after finished was true
 }
 
 func startWriter(c *connection, p *checkpointer) (*writer, error) {
 	w := &writer{connection: c, checkpoint: p, requests: make(chan *request), closing: make(chan struct{}), closed: make(chan struct{})}
-	// A full disk can make SQLite end the transaction by itself. Whatever is written after that, in the belief that the
-	// transaction still stands, must not become a commit of its own.
+	// On a full disk SQLite may end the transaction by itself. Later statements then run in autocommit mode, outside the
+	// transaction. This hook rolls back every commit that is not the writer's own.
 	err := c.conn.Raw(func(raw any) error {
 		raw.(driver.Conn).Raw().CommitHook(func() bool { return w.committing })
 		return nil
@@ -52,7 +56,7 @@ func startWriter(c *connection, p *checkpointer) (*writer, error) {
 	return w, nil
 }
 
-// stop lets those who wait have their turn, refuses everybody after them, and returns when nobody is left.
+// stop runs the requests that wait, rejects later ones, and returns when the loop has ended.
 func (w *writer) stop() {
 	close(w.closing)
 	<-w.closed
@@ -67,127 +71,123 @@ func (w *writer) update(ctx context.Context, fn func(tx ports.Tx) error) error {
 		return errClosed
 	default:
 	}
-	t := &request{ctx: ctx, started: make(chan error), finished: make(chan bool), committed: make(chan error, 1)}
+	r := &request{ctx: ctx, started: make(chan error), finished: make(chan bool), committed: make(chan error, 1)}
 	select {
-	case w.requests <- t:
+	case w.requests <- r:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-w.closed:
 		return errClosed
 	}
 	select {
-	case err := <-t.started:
+	case err := <-r.started:
 		if err != nil {
 			return err
 		}
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	committing, result := t.execute(fn, w.tx)
+	committing, result := r.execute(fn, w.tx)
 	if !committing {
 		return result
 	}
-	if err := <-t.committed; err != nil {
+	if err := <-r.committed; err != nil {
 		return err
 	}
 	return result
 }
 
-// execute returns the caller's result, and whether it waits for the commit. It hands the connection back in every case,
-// also if fn panics or ends its goroutine.
-func (t *request) execute(fn func(tx ports.Tx) error, tx ports.Tx) (commit bool, result error) {
-	keep := false
-	defer func() { t.finished <- keep }()
-	if commit, result = ports.CommitResult(fn(tx)); !commit {
-		return false, result
-	}
-	if err := t.ctx.Err(); err != nil {
+// execute runs fn and returns its result and whether to wait for the commit. It returns the connection to the writer in every case,
+// also if fn panics or exits its goroutine.
+func (r *request) execute(fn func(tx ports.Tx) error, tx ports.Tx) (commit bool, result error) {
+	defer func() { r.finished <- commit }()
+	commit, result = ports.CommitResult(fn(tx))
+	if err := r.ctx.Err(); commit && err != nil {
 		return false, err
 	}
-	keep = true
-	return true, result
+	return commit, result
 }
 
 func (w *writer) loop() {
 	defer close(w.closed)
 	for {
 		select {
-		case t := <-w.requests:
-			w.batch(t)
+		case r := <-w.requests:
+			w.batch(r)
 		case <-w.checkpoint.copied:
-			// It needs nothing that is waited for, and fails, for example on a full disk, as the next one will.
+			// No request waits for this checkpoint. If it fails, for example on a full disk, the next commit tries again.
 			_, _, _ = checkpoint(w.connection)
 		case <-w.closing:
-			for t := w.nextQueued(); t != nil; t = w.nextQueued() {
-				w.batch(t)
+			for r := w.nextQueued(); r != nil; r = w.nextQueued() {
+				w.batch(r)
 			}
 			return
 		}
 	}
 }
 
-// nextQueued returns the turn of somebody who waits, or nil.
+// nextQueued returns a request that waits, or nil.
 func (w *writer) nextQueued() *request {
 	select {
-	case t := <-w.requests:
-		return t
+	case r := <-w.requests:
+		return r
 	default:
 		return nil
 	}
 }
 
-// batch gives first and those who wait behind it their turns in one transaction.
+// batch runs first and the requests that wait behind it in one transaction.
 func (w *writer) batch(first *request) {
 	if err := w.begin(); err != nil {
-		// Whoever waits behind it would only wait as long again, for the same. Whoever comes once somebody has been told may
-		// know that it is over.
-		refused := []*request{first}
-		for t := w.nextQueued(); t != nil; t = w.nextQueued() {
-			refused = append(refused, t)
+		// Each of the requests that wait would run into the same error after the same timeout, so they fail now. Later requests
+		// try again.
+		rejected := []*request{first}
+		for r := w.nextQueued(); r != nil; r = w.nextQueued() {
+			rejected = append(rejected, r)
 		}
-		for _, t := range refused {
-			t.fail(err)
+		for _, r := range rejected {
+			r.fail(err)
 		}
 		return
 	}
-	kept, err := w.runAll(first)
+	accepted, err := w.runAll(first)
 	if err == nil {
 		err = w.commit()
 	}
 	w.lastFailed = err != nil
 	if err != nil {
-		// Where SQLite ended the transaction by itself there is none left to roll back, and this says so in vain.
+		// It returns an error if SQLite has ended the transaction by itself.
 		_ = w.exec("ROLLBACK")
 	}
-	for _, t := range kept {
-		t.committed <- err
+	for _, r := range accepted {
+		r.committed <- err
 	}
 	if err == nil && w.truncatePending {
 		w.truncateWAL()
 	}
 }
 
-// begin starts a transaction. After a failure it writes something, so that one in which nothing is written tells
-// whether writing is possible again.
+// begin starts a transaction. After a failure it also writes, so that a transaction that changes nothing shows whether the database
+// can be written again.
 func (w *writer) begin() error {
 	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
 		return wrap("beginning a transaction", err)
 	}
 	if w.lastFailed {
-		if err := w.exec("PRAGMA user_version = 0"); err != nil { // which is what it is
+		if err := w.exec("PRAGMA user_version = 0"); err != nil { // the value that it has
 			_ = w.exec("ROLLBACK")
-			return wrap("trying whether the database can be written again", err)
+			return wrap("testing whether the database can be written again", err)
 		}
 	}
 	return nil
 }
 
-// truncateRetryInterval is how long to wait before trying again to empty the log while somebody reads from it, say a backup.
+// truncateRetryInterval is the time between two attempts to truncate the write-ahead log while a reader, such as a backup, uses it.
 const truncateRetryInterval = time.Second
 
-// truncateWAL empties the write-ahead log into the file, where deleted rows have been overwritten. The log would go on holding
-// whoever was removed until it is full. If a reader is in the way, a later commit tries again: waiting for one that reads
-// for long, as a backup does, or always, as Litestream does, would stop everybody who writes.
+// truncateWAL copies the write-ahead log into the database, where deleted rows have been overwritten, and truncates it. Otherwise the
+// data of a removed user would stay in the log until it is full. It does not wait for readers, because a backup reads for a long
+// time, and Litestream always: while one reads, a later commit tries again.
 func (w *writer) truncateWAL() {
 	if time.Since(w.lastTruncateAttempt) < truncateRetryInterval {
 		return
@@ -200,27 +200,27 @@ func (w *writer) truncateWAL() {
 	row := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
 	if err := row.Scan(&busy, &frames, &done); err == nil && busy == 0 {
 		w.truncatePending = false
-		w.lastTruncateAttempt = time.Time{} // whoever is next is forgotten at once
+		w.lastTruncateAttempt = time.Time{} // the next removal truncates at once
 	}
-	_ = w.exec(busyTimeout) // it sets a number, and has failed for nothing yet
+	_ = w.exec(busyTimeout) // it only sets a number
 }
 
-// runAll returns the turns that await the commit. After an error the transaction is lost.
-func (w *writer) runAll(first *request) (kept []*request, err error) {
-	served := 0
-	for t := first; t != nil; t = w.nextQueued() {
-		keep, err := w.runRequest(t)
-		if keep {
-			kept = append(kept, t)
+// runAll returns the requests that wait for the commit. After an error the transaction has ended.
+func (w *writer) runAll(first *request) (accepted []*request, err error) {
+	n := 0
+	for r := first; r != nil; r = w.nextQueued() {
+		commit, err := w.runRequest(r)
+		if commit {
+			accepted = append(accepted, r)
 		}
 		if err != nil {
-			return kept, err
+			return accepted, err
 		}
-		if served++; served == maxBatch {
+		if n++; n == maxBatch {
 			break
 		}
 	}
-	return kept, nil
+	return accepted, nil
 }
 
 func (w *writer) commit() error {
@@ -232,37 +232,37 @@ func (w *writer) commit() error {
 	return nil
 }
 
-// runRequest gives t its turn and reports whether t awaits the commit. After an error the transaction is lost.
-func (w *writer) runRequest(t *request) (keep bool, err error) {
-	if err := w.exec("SAVEPOINT turn"); err != nil {
+// runRequest runs r in a savepoint and returns whether r waits for the commit. After an error the transaction has ended.
+func (w *writer) runRequest(r *request) (commit bool, err error) {
+	if err := w.exec("SAVEPOINT request"); err != nil {
 		err = txLost(err)
-		t.fail(err)
+		r.fail(err)
 		return false, err
 	}
 	select {
-	case t.started <- nil:
-		keep = <-t.finished
-	case <-t.ctx.Done():
+	case r.started <- nil:
+		commit = <-r.finished
+	case <-r.ctx.Done():
 	}
-	end := "RELEASE turn"
-	if !keep {
-		end = "ROLLBACK TO turn; RELEASE turn"
+	end := "RELEASE request"
+	if !commit {
+		end = "ROLLBACK TO request; RELEASE request"
 	}
 	if err := w.exec(end); err != nil {
-		return keep, txLost(err)
+		return commit, txLost(err)
 	}
-	return keep, nil
+	return commit, nil
 }
 
-// fail tells the caller, if still there, that there is no turn.
-func (t *request) fail(err error) {
+// fail ends a request that has not started with an error, unless its caller has left.
+func (r *request) fail(err error) {
 	select {
-	case t.started <- err:
-	case <-t.ctx.Done():
+	case r.started <- err:
+	case <-r.ctx.Done():
 	}
 }
 
-// txLost is the error of everybody whose transaction SQLite has ended by itself: the savepoint is gone with it.
+// txLost returns the error of a request whose transaction, with its savepoint, SQLite has ended by itself.
 func txLost(err error) error {
 	return fmt.Errorf("the transaction was lost: %w: %w", domain.ErrUnavailable, err)
 }

@@ -41,7 +41,7 @@ func TestUpdate_CommitErrorFailsWholeBatch(t *testing.T) {
 	setCommitHook(t, s, func() bool { return false })
 	for i, err := range updateTogether(t, s, 8, addNumbered, noop) {
 		if err == nil && i < 8 {
-			t.Errorf("caller %d was told that its writes are kept", i)
+			t.Errorf("caller %d got no error", i)
 		}
 	}
 	setCommitHook(t, s, func() bool { return s.writer.committing })
@@ -63,32 +63,32 @@ func TestUpdate_FullDiskFailsWholeBatch(t *testing.T) {
 		}
 	}
 	limitPages(pages + 4)
-	const callers, greedy, hidden, first = 4, 2, 98, 99
+	const callers, oversized, hidden, first = 4, 2, 98, 99
 	results := updateTogether(t, s, callers, func(i int, tx ports.Tx) error {
-		if i != greedy {
+		if i != oversized {
 			return addNumbered(i, tx)
 		}
-		huge := numbered(greedy).State()
-		huge.CeremonyState = make([]byte, 1<<20)
-		if err := tx.Challenges.Add(t.Context(), domain.RestoreChallenge(huge)); !errors.Is(err, domain.ErrUnavailable) {
+		large := numbered(oversized).State()
+		large.CeremonyState = make([]byte, 1<<20)
+		if err := tx.Challenges.Add(t.Context(), domain.RestoreChallenge(large)); !errors.Is(err, domain.ErrUnavailable) {
 			return fmt.Errorf("on the full disk: got %w", err)
 		}
-		// SQLite has ended the transaction. What is small enough to be kept must not be kept on its own.
+		// SQLite has ended the transaction. A smaller write must not be committed by itself.
 		_ = addNumbered(hidden, tx)
 		return nil
 	}, func(tx ports.Tx) error { return addNumbered(first, tx) })
-	for i, id := range []int{0, 1, greedy, 3, first} {
+	for i, id := range []int{0, 1, oversized, 3, first} {
 		err := results[i]
 		_, findErr := find(t, s, id)
 		if (err == nil) != (findErr == nil) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
-			t.Errorf("caller %d got %v, and looking for its challenge: %v", i, err, findErr)
+			t.Errorf("caller %d got %v; finding its challenge: %v", i, err, findErr)
 		}
 	}
-	if results[greedy] == nil || results[callers] == nil {
-		t.Errorf("who filled the disk got %v, who had written before got %v", results[greedy], results[callers])
+	if results[oversized] == nil || results[callers] == nil {
+		t.Errorf("the caller that filled the disk got %v, an earlier caller got %v", results[oversized], results[callers])
 	}
 	if _, err := find(t, s, hidden); !errors.Is(err, domain.ErrChallengeNotFound) {
-		t.Errorf("what was written after the transaction had ended: %v", err)
+		t.Errorf("finding the challenge added after the transaction had ended: %v", err)
 	}
 	limitPages(1 << 20)
 	add(t, s, 100)
@@ -142,7 +142,7 @@ func TestClose_DrainsThenRejects(t *testing.T) {
 		t.Fatal(err)
 	}
 	closed := make(chan error, 1)
-	const callers = 4 * maxBatch // so that some are still waiting after the first commit
+	const callers = 4 * maxBatch // so that some still wait after the first commit
 	for i, err := range updateTogether(t, s, callers, addNumbered, func(ports.Tx) error {
 		go func() { closed <- s.Close() }()
 		<-s.closing
@@ -169,7 +169,7 @@ func TestClose_DrainsThenRejects(t *testing.T) {
 	wantChallenges(t, openAt(t, path), callers)
 }
 
-// BenchmarkUpdate shows what sharing a commit is worth.
+// BenchmarkUpdate compares one caller with callers that share commits.
 func BenchmarkUpdate(b *testing.B) {
 	for _, callers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
@@ -192,8 +192,8 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// updateTogether has n callers run Update(job) in one transaction: somebody keeps the writer busy until they all wait, and runs
-// first before them. It returns what each got, the first's result last.
+// updateTogether runs job of n callers in one transaction: an Update keeps the writer busy until all of them wait, then runs first. It
+// returns the error of each caller, and that of first as the last one.
 func updateTogether(t *testing.T, s *Store, n int, job func(i int, tx ports.Tx) error, first func(tx ports.Tx) error) []error {
 	t.Helper()
 	results := make([]error, n+1)
@@ -262,6 +262,6 @@ func wantChallenges(t *testing.T, s *Store, want int) {
 		t.Fatal(err)
 	}
 	if n != want {
-		t.Errorf("%d challenges are kept, want %d", n, want)
+		t.Errorf("%d challenges are stored, want %d", n, want)
 	}
 }
