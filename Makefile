@@ -35,7 +35,7 @@ RACE := -race '-gcflags=github.com/ncruces/go-sqlite3-wasm/...=-race=false'
 # Files and folders without denied words (docs/reference/glossary.md). A path joins when its last denied word is gone.
 PLAIN_WORDS := README.md CHANGELOG.md SECURITY.md Makefile .ci .env.example docs/decisions docs/reference docs/runbooks \
 	docs/operations.md docs/api.md docs/transfer.md docs/rate-limits.md adapters/cli adapters/httpapi adapters/jobs adapters/webui \
-	adapters/sqlstore db \
+	adapters/postgres adapters/sqlite adapters/sqlstore ports/storetest db docs/storage.md acceptance/sqlitestore \
 	migrations acceptance/durability acceptance/contract acceptance/authenticator acceptance/mailserver \
 	acceptance/postgresserver acceptance/redisserver acceptance/leakcheck acceptance/build \
 	application/account application/admin application/audit application/ceremony application/emailverify application/identity \

@@ -11,7 +11,7 @@ import (
 )
 
 var backupCodes = rules{
-	"a set is kept, and whose each code is": func(t *testing.T, store ports.Store) {
+	"a set is stored with the owner of each code": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"), user("ben"))
 		replaceCodes(t, store, "ada", codes("ada"), hour(24))
 		replaceCodes(t, store, "ben", codes("ben")[:3], hour(25))
@@ -23,13 +23,13 @@ var backupCodes = rules{
 		wantCodes(t, store, "ben", codes("ben")[:3]...)
 	},
 
-	"without a set there is nothing": func(t *testing.T, store ports.Store) {
+	"a user without a set has no codes": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"), user("ben"))
 		replaceCodes(t, store, "ben", codes("ben"), hour(24))
 		wantCodeCount(t, store, "ada", 0, time.Time{})
 		wantNoCodeOwner(t, store, codes("ada")...)
 		wantCodes(t, store, "ada")
-		wantCodes(t, store, "nobody")
+		wantCodes(t, store, "unknown")
 		_, _, err := codeOwner(t, store)
 		wantError(t, err, domain.ErrInvalidCode)
 		wantError(t, consumeCode(t, store, codes("ada")[0]), domain.ErrInvalidCode)
@@ -39,11 +39,11 @@ var backupCodes = rules{
 	"a code is found under any of its digests": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		replaceCodes(t, store, "ada", codes("ada"), hour(24))
-		kept, unknown := codes("ada")[4], codes("unknown")
-		for _, digests := range [][]domain.BackupCodeDigest{{kept, unknown[0]}, {unknown[0], kept}, {unknown[0], kept, unknown[1]}} {
+		stored, unknown := codes("ada")[4], codes("unknown")
+		for _, digests := range [][]domain.BackupCodeDigest{{stored, unknown[0]}, {unknown[0], stored}, {unknown[0], stored, unknown[1]}} {
 			id, found, err := codeOwner(t, store, digests...)
-			if err != nil || id != userID("ada") || found != kept {
-				t.Fatalf("got %v, %x, %v; want Ada's", id, found, err)
+			if err != nil || id != userID("ada") || found != stored {
+				t.Fatalf("got %v, %x, %v; want Ada's code", id, found, err)
 			}
 		}
 		_, _, err := codeOwner(t, store, unknown...)
@@ -61,7 +61,7 @@ var backupCodes = rules{
 		wantCodeOwner(t, store, "ada", domain.BackupCodeDigest{}, domain.BackupCodeDigest{0: 'A'})
 	},
 
-	"a code that was spent is gone, and a set that is used up is still one": func(t *testing.T, store ports.Store) {
+	"a consumed code is removed, and a set without codes remains": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		set := codes("ada")
 		replaceCodes(t, store, "ada", set, hour(24))
@@ -75,21 +75,21 @@ var backupCodes = rules{
 		}
 	},
 
-	"a new set takes the place of what is left of the former one": func(t *testing.T, store ports.Store) {
+	"a new set replaces the previous one": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"), user("ben"))
-		replaceCodes(t, store, "ada", codes("former"), hour(24))
+		replaceCodes(t, store, "ada", codes("previous"), hour(24))
 		replaceCodes(t, store, "ben", codes("ben"), hour(24))
-		wantError(t, consumeCode(t, store, codes("former")[0]), nil)
+		wantError(t, consumeCode(t, store, codes("previous")[0]), nil)
 		replaceCodes(t, store, "ada", codes("new"), hour(25))
 		wantCodeCount(t, store, "ada", domain.BackupCodeCount, hour(25))
 		wantCodeOwner(t, store, "ada", codes("new")...)
-		wantNoCodeOwner(t, store, codes("former")...)
+		wantNoCodeOwner(t, store, codes("previous")...)
 		wantCodes(t, store, "ada", codes("new")...)
 		wantCodeCount(t, store, "ben", domain.BackupCodeCount, hour(24))
 		wantCodeOwner(t, store, "ben", codes("ben")...)
 	},
 
-	"a digest is kept once": func(t *testing.T, store ports.Store) {
+	"a duplicate digest is rejected": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"), user("ben"))
 		replaceCodes(t, store, "ada", codes("ada"), hour(24))
 		replaceCodes(t, store, "ben", codes("ben"), hour(24))
@@ -101,7 +101,7 @@ var backupCodes = rules{
 				return tx.BackupCodes.Replace(t.Context(), userID("ben"), set, hour(25))
 			})
 			if err == nil {
-				t.Fatalf("it was kept %s", name)
+				t.Fatalf("a digest was stored %s", name)
 			}
 			wantCodeOwner(t, store, "ada", codes("ada")...)
 			wantCodeOwner(t, store, "ben", codes("ben")...)
@@ -109,7 +109,7 @@ var backupCodes = rules{
 		}
 	},
 
-	"of many who spend one at once one does, and what the winner wrote holds": func(t *testing.T, store ports.Store) {
+	"of concurrent callers that consume one code, one succeeds and its writes are committed": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		replaceCodes(t, store, "ada", codes("ada"), hour(24))
 		key := func(i int) string { return fmt.Sprint("key", i) }
@@ -122,11 +122,11 @@ var backupCodes = rules{
 			})
 		}), domain.ErrInvalidCode)
 		wantCodeCount(t, store, "ada", domain.BackupCodeCount-1, hour(24))
-		kept, err := credentialsOf(t, store, "ada")
-		wantList(t, kept, err, credential("ada", key(won)))
+		stored, err := credentialsOf(t, store, "ada")
+		wantList(t, stored, err, credential("ada", key(won)))
 	},
 
-	"of many who replace a set at once one's is left": func(t *testing.T, store ports.Store) {
+	"of concurrent callers that replace a set, the set of one remains": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		tag := func(i int) string { return fmt.Sprint("set", i) }
 		for _, err := range concurrently(concurrentCallers, func(i int) error {
@@ -144,7 +144,7 @@ var backupCodes = rules{
 		}
 	},
 
-	"what was given may be used for something else": func(t *testing.T, store ports.Store) {
+	"Replace keeps no reference to its argument": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		given := codes("ada")
 		update(t, store, func(ctx context.Context, tx ports.Tx) error {

@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// AwaitBlocked returns once n goroutines wait inside the function of that name, such as "sqlite.(*writer).update", for a channel, a
-// lock or the network. It fails the test if they never do.
+// AwaitBlocked returns when n goroutines wait for a channel, a lock or the network inside the named function, such as
+// "sqlite.(*writer).update". It fails the test after a timeout.
 func AwaitBlocked(t testing.TB, n int, function string) {
 	t.Helper()
-	const limit = 5 * time.Minute // for a test that hangs
-	for deadline := time.Now().Add(limit); blockedIn(function) < n; time.Sleep(time.Millisecond) {
+	const timeout = 5 * time.Minute // reached only if the test fails
+	for deadline := time.Now().Add(timeout); blockedIn(function) < n; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines wait in %s, want %d", blockedIn(function), function, n)
 		}
 	}
 }
 
-// blockedIn counts the goroutines that wait inside the function, by the stacks that the runtime writes.
+// blockedIn counts the goroutines that wait inside the function, from the stacks of the runtime.
 func blockedIn(function string) (n int) {
 	stacks := make([]byte, 1<<20)
 	for size := runtime.Stack(stacks, true); ; size = runtime.Stack(stacks, true) {
@@ -33,7 +33,7 @@ func blockedIn(function string) (n int) {
 		header, frames, _ := strings.Cut(goroutine, "\n")
 		_, state, _ := strings.Cut(header, "[")
 		state, _, _ = strings.Cut(state, "]")
-		state, _, _ = strings.Cut(state, ",") // after which it says for how long
+		state, _, _ = strings.Cut(state, ",") // the waiting time follows
 		switch {
 		case !strings.Contains(frames, function+"("):
 		case state == "select", state == "chan send", state == "chan receive", state == "IO wait", state == "semacquire", strings.HasPrefix(state, "sync."):

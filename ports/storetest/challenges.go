@@ -12,13 +12,13 @@ import (
 )
 
 var challenges = rules{
-	"every field is kept": func(t *testing.T, store ports.Store) {
-		in, by := session("ada", "phone"), recoveryGrant("ada", "recovery")
-		signUp := underGrant(inSession(challenge("ada"), in), by)
+	"every field is stored": func(t *testing.T, store ports.Store) {
+		s, g := session("ada", "phone"), recoveryGrant("ada", "recovery")
+		signUp := underGrant(inSession(challenge("ada"), s), g)
 		wantComplete(t, signUp)
 		addUsers(t, store, user("ada"))
-		addSessions(t, store, in)
-		putRecoveryGrants(t, store, by)
+		addSessions(t, store, s)
+		putRecoveryGrants(t, store, g)
 		addChallenges(t, store, challenge("ben"), signUp)
 		got, err := challengeByID(t, store, signUp.ID)
 		wantSame(t, got, err, signUp)
@@ -38,26 +38,26 @@ var challenges = rules{
 		}
 	},
 
-	"an unknown one is not found": func(t *testing.T, store ports.Store) {
+	"an unknown challenge is not found": func(t *testing.T, store ports.Store) {
 		_, err := challengeByID(t, store, challenge("ada").ID)
 		wantError(t, err, domain.ErrChallengeNotFound)
 		_, err = takeChallenge(t, store, challenge("ada").ID)
 		wantError(t, err, domain.ErrChallengeNotFound)
 	},
 
-	"an id is added once": func(t *testing.T, store ports.Store) {
+	"a duplicate id is rejected": func(t *testing.T, store ports.Store) {
 		first, second := challenge("ada"), challenge("ben")
 		second.ID = first.ID
 		addChallenges(t, store, first)
 		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(t.Context(), domain.RestoreChallenge(second)) })
 		if err == nil {
-			t.Fatal("the second was added")
+			t.Fatal("the duplicate was added")
 		}
 		got, err := challengeByID(t, store, first.ID)
 		wantSame(t, got, err, first)
 	},
 
-	"looking does not take": func(t *testing.T, store ports.Store) {
+	"reading does not take": func(t *testing.T, store ports.Store) {
 		addChallenges(t, store, challenge("ada"))
 		for range 3 {
 			got, err := challengeByID(t, store, challenge("ada").ID)
@@ -65,7 +65,7 @@ var challenges = rules{
 		}
 	},
 
-	"what was taken is gone": func(t *testing.T, store ports.Store) {
+	"a taken challenge is removed": func(t *testing.T, store ports.Store) {
 		addChallenges(t, store, challenge("ada"), challenge("ben"))
 		if _, err := takeChallenge(t, store, challenge("ada").ID); err != nil {
 			t.Fatal(err)
@@ -78,80 +78,80 @@ var challenges = rules{
 		wantSame(t, got, err, challenge("ben"))
 	},
 
-	"one that was begun in a session goes with it": func(t *testing.T, store ports.Store) {
+	"removing a session removes its challenges": func(t *testing.T, store ports.Store) {
 		ended, lasting := session("ada", "phone"), activeSession("ada", "laptop")
 		lasting.IdleEndsAt, lasting.ExpiresAt = hour(20), hour(21)
-		stranded := inSession(challenge("stranded"), ended)
-		kept := []domain.ChallengeState{inSession(challenge("kept"), lasting), challenge("unbound")}
+		removed := inSession(challenge("removed"), ended)
+		remaining := []domain.ChallengeState{inSession(challenge("remaining"), lasting), challenge("unbound")}
 		addUsers(t, store, user("ada"))
 		addSessions(t, store, ended, lasting)
-		addChallenges(t, store, append(kept, stranded)...)
+		addChallenges(t, store, append(remaining, removed)...)
 		update(t, store, func(ctx context.Context, tx ports.Tx) error {
-			swept, err := tx.Sessions.DeleteExpired(ctx, ended.RevokedAt, 9)
-			if err == nil && swept != 1 {
-				return fmt.Errorf("%d sessions were swept, want 1", swept)
+			deleted, err := tx.Sessions.DeleteExpired(ctx, ended.RevokedAt, 9)
+			if err == nil && deleted != 1 {
+				return fmt.Errorf("%d sessions were deleted, want 1", deleted)
 			}
 			return err
 		})
-		_, err := challengeByID(t, store, stranded.ID)
+		_, err := challengeByID(t, store, removed.ID)
 		wantError(t, err, domain.ErrChallengeNotFound)
-		for _, s := range kept {
+		for _, s := range remaining {
 			got, err := challengeByID(t, store, s.ID)
 			wantSame(t, got, err, s)
 		}
 	},
 
-	"one that was begun under a grant goes with it": func(t *testing.T, store ports.Store) {
+	"removing a recovery grant removes its challenges": func(t *testing.T, store ports.Store) {
 		lasting := recoveryGrant("lasting", "grant")
-		kept := []domain.ChallengeState{underGrant(challenge("kept"), lasting), challenge("unbound")}
+		remaining := []domain.ChallengeState{underGrant(challenge("remaining"), lasting), challenge("unbound")}
 		addUsers(t, store, user("lasting"))
 		putRecoveryGrants(t, store, lasting)
-		addChallenges(t, store, kept...)
-		for how, end := range map[string]func(ctx context.Context, tx ports.Tx, g domain.RecoveryGrantState) error{
+		addChallenges(t, store, remaining...)
+		for cause, end := range map[string]func(ctx context.Context, tx ports.Tx, g domain.RecoveryGrantState) error{
 			"taken": func(ctx context.Context, tx ports.Tx, g domain.RecoveryGrantState) error {
 				_, err := tx.RecoveryGrants.Take(ctx, g.Token)
 				return err
 			},
-			"swept": func(ctx context.Context, tx ports.Tx, g domain.RecoveryGrantState) error {
+			"expired": func(ctx context.Context, tx ports.Tx, g domain.RecoveryGrantState) error {
 				_, err := tx.RecoveryGrants.DeleteExpired(ctx, g.ExpiresAt, 9)
 				return err
 			},
 			"replaced": func(ctx context.Context, tx ports.Tx, _ domain.RecoveryGrantState) error {
-				return tx.RecoveryGrants.Put(ctx, domain.RestoreRecoveryGrant(recoveryGrant("replaced", "in its place")))
+				return tx.RecoveryGrants.Put(ctx, domain.RestoreRecoveryGrant(recoveryGrant("replaced", "replacement")))
 			},
 		} {
-			ending := recoveryGrant(how, "grant")
+			ending := recoveryGrant(cause, "grant")
 			ending.ExpiresAt = lasting.ExpiresAt.Add(-time.Hour)
-			addUsers(t, store, user(how))
+			addUsers(t, store, user(cause))
 			putRecoveryGrants(t, store, ending)
-			addChallenges(t, store, underGrant(challenge(how), ending))
+			addChallenges(t, store, underGrant(challenge(cause), ending))
 			update(t, store, func(ctx context.Context, tx ports.Tx) error { return end(ctx, tx, ending) })
-			if _, err := challengeByID(t, store, challenge(how).ID); !errors.Is(err, domain.ErrChallengeNotFound) {
-				t.Errorf("its grant was %s: got %v, want %v", how, err, domain.ErrChallengeNotFound)
+			if _, err := challengeByID(t, store, challenge(cause).ID); !errors.Is(err, domain.ErrChallengeNotFound) {
+				t.Errorf("after its grant was %s: got %v, want %v", cause, err, domain.ErrChallengeNotFound)
 			}
 		}
-		for _, s := range kept {
+		for _, s := range remaining {
 			got, err := challengeByID(t, store, s.ID)
 			wantSame(t, got, err, s)
 		}
 	},
 
-	"one of a session or a grant that is not there is not added": func(t *testing.T, store ports.Store) {
+	"Add rejects an unknown session or grant": func(t *testing.T, store ports.Store) {
 		for name, s := range map[string]domain.ChallengeState{
 			"session": inSession(challenge("ada"), session("ada", "phone")),
 			"grant":   underGrant(challenge("ada"), recoveryGrant("ada", "recovery")),
 		} {
 			if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(t.Context(), domain.RestoreChallenge(s)) }); err == nil {
-				t.Errorf("one of a %s that is not there was added", name)
+				t.Errorf("a challenge of an unknown %s was added", name)
 			}
 			_, err := challengeByID(t, store, s.ID)
 			wantError(t, err, domain.ErrChallengeNotFound)
 		}
 	},
 
-	"of many who take one at once one gets it, and what the winner wrote holds": func(t *testing.T, store ports.Store) {
+	"of concurrent callers that take one challenge, one succeeds and its writes are committed": func(t *testing.T, store ports.Store) {
 		addChallenges(t, store, challenge("ada"))
-		name := func(i int) string { return fmt.Sprint("applicant", i) }
+		name := func(i int) string { return fmt.Sprint("user", i) }
 		won := wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
 				if err := tx.Users.Add(t.Context(), domain.RestoreUser(user(name(i)))); err != nil {
@@ -173,7 +173,7 @@ var challenges = rules{
 		}
 	},
 
-	"sweeping takes the expired, oldest first, so many and no more": func(t *testing.T, store ports.Store) {
+	"DeleteExpired deletes expired challenges, oldest first, up to the limit": func(t *testing.T, store ports.Store) {
 		now := hour(50)
 		expiring := func(name string, at time.Time) domain.ChallengeState {
 			s := challenge(name)
@@ -183,24 +183,24 @@ var challenges = rules{
 		addChallenges(t, store,
 			expiring("just now", now), expiring("oldest", now.Add(-2*time.Hour)), expiring("soon", now.Add(time.Microsecond)),
 			expiring("older", now.Add(-time.Hour)), expiring("later", now.Add(time.Hour)))
-		for _, step := range []struct{ swept, left string }{
+		for _, step := range []struct{ deleted, remaining string }{
 			{"2", "[just now soon later]"},
 			{"1", "[soon later]"},
 			{"0", "[soon later]"},
 		} {
-			var swept int
+			var deleted int
 			update(t, store, func(ctx context.Context, tx ports.Tx) (err error) {
-				swept, err = tx.Challenges.DeleteExpired(ctx, now, 2)
+				deleted, err = tx.Challenges.DeleteExpired(ctx, now, 2)
 				return err
 			})
-			left := []string{}
+			remaining := []string{}
 			for _, name := range []string{"oldest", "older", "just now", "soon", "later"} {
 				if _, err := challengeByID(t, store, challenge(name).ID); err == nil {
-					left = append(left, name)
+					remaining = append(remaining, name)
 				}
 			}
-			if fmt.Sprint(swept) != step.swept || fmt.Sprint(left) != step.left {
-				t.Fatalf("swept %d, left %v; want %s, %s", swept, left, step.swept, step.left)
+			if fmt.Sprint(deleted) != step.deleted || fmt.Sprint(remaining) != step.remaining {
+				t.Fatalf("deleted %d, remaining %v; want %s, %s", deleted, remaining, step.deleted, step.remaining)
 			}
 		}
 	},

@@ -11,7 +11,7 @@ import (
 )
 
 var contexts = rules{
-	"one that has ended runs nothing": func(t *testing.T, store ports.Store) {
+	"fn does not run if the context has ended": func(t *testing.T, store ports.Store) {
 		seed(t, store)
 		cancelled, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -24,7 +24,7 @@ var contexts = rules{
 		wantSeedOnly(t, store)
 	},
 
-	"one that ends while fn runs keeps nothing": func(t *testing.T, store ports.Store) {
+	"a context that ends while fn runs rolls back": func(t *testing.T, store ports.Store) {
 		seed(t, store)
 		ctx, cancel := context.WithCancel(t.Context())
 		err := store.Update(ctx, func(tx ports.Tx) error {
@@ -36,11 +36,11 @@ var contexts = rules{
 		wantSeedOnly(t, store)
 	},
 
-	"one that ends between two writes keeps nothing": func(t *testing.T, store ports.Store) {
+	"a context that ends between two writes rolls back": func(t *testing.T, store ports.Store) {
 		seed(t, store)
-		ctx := &lapsing{t.Context(), make(chan struct{})}
+		ctx := &expiringContext{t.Context(), make(chan struct{})}
 		err := store.Update(ctx, func(tx ports.Tx) error {
-			close(ctx.lapsed)
+			close(ctx.expired)
 			return writeEverything(ctx, tx)
 		})
 		wantError(t, err, context.DeadlineExceeded)
@@ -48,12 +48,12 @@ var contexts = rules{
 		update(t, store, writeEverything)
 	},
 
-	"one that ends while a view runs is the view's error": func(t *testing.T, store ports.Store) {
+	"a context that ends while a View runs is the error of the View": func(t *testing.T, store ports.Store) {
 		ctx, cancel := context.WithCancel(t.Context())
 		wantError(t, store.View(ctx, func(ports.Tx) error { cancel(); return nil }), context.Canceled)
 	},
 
-	"nobody waits for another's writes longer than theirs lasts": func(t *testing.T, store ports.Store) {
+	"a caller waits for the writes of another one until its context ends": func(t *testing.T, store ports.Store) {
 		seed(t, store)
 		written, released, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 		go func() {
@@ -70,16 +70,16 @@ var contexts = rules{
 		<-written
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error, 1)
-		go waitsInVain(ctx, store, result)
-		AwaitBlocked(t, 1, "storetest.waitsInVain") // for its turn, for the network, or for what the other one writes
+		go updateAndReport(ctx, store, result)
+		AwaitBlocked(t, 1, "storetest.updateAndReport") // for the writer, the network, or a lock
 		cancel()
 		select {
 		case err := <-result:
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("got error %v, want %v", err, context.Canceled)
 			}
-		case <-time.After(5 * time.Minute): // for a store that hangs
-			t.Error("still waiting")
+		case <-time.After(5 * time.Minute): // reached only if the test fails
+			t.Error("the Update still waits after its context has ended")
 		}
 		close(released)
 		wantError(t, <-ended, errCaller)
@@ -88,21 +88,21 @@ var contexts = rules{
 	},
 }
 
-func waitsInVain(ctx context.Context, store ports.Store, result chan<- error) {
+func updateAndReport(ctx context.Context, store ports.Store, result chan<- error) {
 	result <- store.Update(ctx, func(tx ports.Tx) error { return writeEverything(ctx, tx) })
 }
 
-// lapsing is a context whose deadline passes when lapsed is closed.
-type lapsing struct {
+// expiringContext is a context whose deadline passes when expired is closed.
+type expiringContext struct {
 	context.Context
-	lapsed chan struct{}
+	expired chan struct{}
 }
 
-func (c *lapsing) Done() <-chan struct{} { return c.lapsed }
+func (c *expiringContext) Done() <-chan struct{} { return c.expired }
 
-func (c *lapsing) Err() error {
+func (c *expiringContext) Err() error {
 	select {
-	case <-c.lapsed:
+	case <-c.expired:
 		return context.DeadlineExceeded
 	default:
 		return c.Context.Err()

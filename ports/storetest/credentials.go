@@ -13,7 +13,7 @@ import (
 )
 
 var credentials = rules{
-	"every field is kept": func(t *testing.T, store ports.Store) {
+	"every field is stored": func(t *testing.T, store ports.Store) {
 		key := credential("ada", "key")
 		wantComplete(t, key)
 		addUsers(t, store, user("ada"))
@@ -71,8 +71,8 @@ var credentials = rules{
 		wantSame(t, got, err, key)
 	},
 
-	"of many who register one id at once one does, and the others leave nothing": func(t *testing.T, store ports.Store) {
-		name := func(i int) string { return fmt.Sprint("applicant", i) }
+	"of concurrent callers that register one id, one succeeds and the others are rolled back": func(t *testing.T, store ports.Store) {
+		name := func(i int) string { return fmt.Sprint("user", i) }
 		won := wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
 				if err := tx.Users.Add(t.Context(), domain.RestoreUser(user(name(i)))); err != nil {
@@ -93,15 +93,15 @@ var credentials = rules{
 		}
 	},
 
-	"a user's passkeys come oldest first, and nobody else's": func(t *testing.T, store ports.Store) {
-		made := func(owner, id string, at time.Time) domain.CredentialState {
+	"ListByUser returns the user's passkeys, oldest first": func(t *testing.T, store ports.Store) {
+		created := func(owner, id string, at time.Time) domain.CredentialState {
 			s := credential(owner, id)
 			s.CreatedAt = at
 			return s
 		}
 		addUsers(t, store, user("ada"), user("ben"), user("cem"))
-		addCredentials(t, store, made("ada", "b", hour(2)), made("ben", "d", hour(0)), made("ada", "a", hour(3)), made("ada", "c", hour(1)))
-		for owner, want := range map[string]string{"ada": "[c b a]", "ben": "[d]", "cem": "[]", "nobody": "[]"} {
+		addCredentials(t, store, created("ada", "b", hour(2)), created("ben", "d", hour(0)), created("ada", "a", hour(3)), created("ada", "c", hour(1)))
+		for owner, want := range map[string]string{"ada": "[c b a]", "ben": "[d]", "cem": "[]", "unknown": "[]"} {
 			keys, err := credentialsOf(t, store, owner)
 			if err != nil {
 				t.Fatal(err)
@@ -114,12 +114,12 @@ var credentials = rules{
 				t.Errorf("%s has %v, want %s", owner, ids, want)
 			}
 			if owner == "ada" {
-				wantSame(t, keys[2], nil, made("ada", "a", hour(3)))
+				wantSame(t, keys[2], nil, created("ada", "a", hour(3)))
 			}
 		}
 	},
 
-	"all that can change is saved": func(t *testing.T, store ports.Store) {
+	"Save stores every mutable field": func(t *testing.T, store ports.Store) {
 		before := unused(credential("ada", "key"))
 		after := before
 		after.Name = "Renamed"
@@ -132,8 +132,8 @@ var credentials = rules{
 		wantChanged(t, before, after,
 			"ID", "UserID", "RPID", "PublicKey", "Algorithm", "AAGUID", "Attachment", "Attestation", "Extensions", "CreatedAt")
 		addUsers(t, store, user("ada"))
-		bystander := credential("ada", "bystander")
-		addCredentials(t, store, before, bystander)
+		other := credential("ada", "other")
+		addCredentials(t, store, before, other)
 		for _, state := range []domain.CredentialState{after, before} {
 			update(t, store, func(ctx context.Context, tx ports.Tx) error {
 				return tx.Credentials.Save(ctx, domain.RestoreCredential(state))
@@ -141,11 +141,11 @@ var credentials = rules{
 			got, err := credentialByID(t, store, before.ID)
 			wantSame(t, got, err, state)
 		}
-		got, err := credentialByID(t, store, bystander.ID)
-		wantSame(t, got, err, bystander)
+		got, err := credentialByID(t, store, other.ID)
+		wantSame(t, got, err, other)
 	},
 
-	"removing takes one, and not the sessions that it opened": func(t *testing.T, store ports.Store) {
+	"Remove removes a passkey, but not the sessions that it opened": func(t *testing.T, store ports.Store) {
 		opened := activeSession("ada", "phone")
 		opened.CredentialID = "key"
 		addUsers(t, store, user("ada"))
@@ -154,15 +154,15 @@ var credentials = rules{
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Credentials.Remove(ctx, "key") })
 		_, err := credentialByID(t, store, "key")
 		wantError(t, err, domain.ErrPasskeyUnknown)
-		left, err := credentialsOf(t, store, "ada")
-		wantList(t, left, err, credential("ada", "other"))
+		remaining, err := credentialsOf(t, store, "ada")
+		wantList(t, remaining, err, credential("ada", "other"))
 		s, err := sessionByID(t, store, opened.ID)
 		wantSame(t, s, err, opened)
-		addCredentials(t, store, credential("ada", "key")) // it may join again
+		addCredentials(t, store, credential("ada", "key")) // its id is free
 	},
 
-	"passkeys of other RP ids are counted, each RP id by itself": func(t *testing.T, store ports.Store) {
-		foreign := func(rpID string) map[string]int {
+	"CountOtherRPIDs counts the passkeys of each other RP ID": func(t *testing.T, store ports.Store) {
+		count := func(rpID string) map[string]int {
 			t.Helper()
 			counts, err := get(t, store, func(ctx context.Context, tx ports.Tx) (map[string]int, error) {
 				return tx.Credentials.CountOtherRPIDs(ctx, rpID)
@@ -172,8 +172,8 @@ var credentials = rules{
 			}
 			return counts
 		}
-		if got := foreign("example.org"); len(got) != 0 {
-			t.Errorf("of no passkeys: %v", got)
+		if got := count("example.org"); len(got) != 0 {
+			t.Errorf("without passkeys: %v", got)
 		}
 		addUsers(t, store, user("ada"), user("ben"))
 		for i, rpID := range []string{"example.org", "example.com", "example.org", "id.example.org", "example.org"} {
@@ -188,17 +188,17 @@ var credentials = rules{
 			"EXAMPLE.ORG":    {"example.com": 1, "example.org": 3, "id.example.org": 1},
 			"":               {"example.com": 1, "example.org": 3, "id.example.org": 1},
 		} {
-			if got := foreign(rpID); !maps.Equal(got, want) {
-				t.Errorf("beside %q: %v, want %v", rpID, got, want)
+			if got := count(rpID); !maps.Equal(got, want) {
+				t.Errorf("other than %q: %v, want %v", rpID, got, want)
 			}
 		}
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ben")) })
-		if got := foreign("example.org"); len(got) != 0 {
-			t.Errorf("after their owner is gone: %v", got)
+		if got := count("example.org"); len(got) != 0 {
+			t.Errorf("after the removal of their user: %v", got)
 		}
 	},
 
-	"of many who count at once no count is lost": func(t *testing.T, store ports.Store) {
+	"concurrent increments of a counter are not lost": func(t *testing.T, store ports.Store) {
 		key := unused(credential("ada", "key"))
 		addUsers(t, store, user("ada"))
 		addCredentials(t, store, key)
@@ -222,7 +222,7 @@ var credentials = rules{
 		wantSame(t, got, err, key)
 	},
 
-	"what comes out is a copy": func(t *testing.T, store ports.Store) {
+	"returned aggregates are copies": func(t *testing.T, store ports.Store) {
 		key := unused(credential("ada", "key"))
 		addUsers(t, store, user("ada"))
 		given := domain.RestoreCredential(key)
@@ -241,7 +241,7 @@ var credentials = rules{
 	},
 }
 
-// unused is the passkey as it was before its first use: active, nothing counted, nothing suspected.
+// unused returns the passkey before its first use: active, with a counter of zero.
 func unused(s domain.CredentialState) domain.CredentialState {
 	s.Status, s.SignCount, s.CloneWarning, s.LastUsedAt = domain.CredentialActive, 0, false, time.Time{}
 	return s

@@ -14,7 +14,7 @@ import (
 )
 
 var events = rules{
-	"every field is kept": func(t *testing.T, store ports.Store) {
+	"every field is stored": func(t *testing.T, store ports.Store) {
 		e := event("ada", "phone")
 		wantComplete(t, e)
 		addUsers(t, store, user("ada"), user("ben"))
@@ -32,7 +32,7 @@ var events = rules{
 		wantList(t, got, err, e)
 	},
 
-	"sessions and passkeys may go before the events that name them": func(t *testing.T, store ports.Store) {
+	"an event remains after its session and passkey are removed": func(t *testing.T, store ports.Store) {
 		e := event("ada", "phone")
 		e.CredentialID = "key"
 		addUsers(t, store, user("ada"))
@@ -49,14 +49,14 @@ var events = rules{
 		wantList(t, got, err, e)
 	},
 
-	"an id is added once": func(t *testing.T, store ports.Store) {
-		first, again := event("ada", "phone"), event("ben", "phone")
-		again.ID = first.ID
+	"a duplicate id is rejected": func(t *testing.T, store ports.Store) {
+		first, duplicate := event("ada", "phone"), event("ben", "phone")
+		duplicate.ID = first.ID
 		addUsers(t, store, user("ada"), user("ben"))
 		addEvents(t, store, first)
-		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Events.Add(t.Context(), domain.RestoreEvent(again)) })
+		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Events.Add(t.Context(), domain.RestoreEvent(duplicate)) })
 		if err == nil {
-			t.Fatal("the second was added")
+			t.Fatal("the duplicate was added")
 		}
 		got, err := eventsOf(t, store, userID("ada"))
 		wantList(t, got, err, first)
@@ -64,39 +64,39 @@ var events = rules{
 		wantList(t, got, err)
 	},
 
-	"one that is nobody's says nothing about anybody": func(t *testing.T, store ports.Store) {
-		full := event("nobody", "phone")
-		bare := anonymized(full)
+	"an event without a user has no personal data": func(t *testing.T, store ports.Store) {
+		full := event("anonymous", "phone")
+		anonymous := anonymized(full)
 		for i := range reflect.TypeFor[domain.EventState]().NumField() {
 			name := reflect.TypeFor[domain.EventState]().Field(i).Name
-			if slices.Contains(anonymizedFields, name) || name == "Key" { // strangers' refusals that name no account have one
+			if slices.Contains(anonymizedFields, name) || name == "Key" { // a rejected sign-in without an account has a key
 				continue
 			}
-			telling := bare
-			reflect.ValueOf(&telling).Elem().Field(i).Set(reflect.ValueOf(full).Field(i))
-			err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Events.Add(t.Context(), domain.RestoreEvent(telling)) })
+			personal := anonymous
+			reflect.ValueOf(&personal).Elem().Field(i).Set(reflect.ValueOf(full).Field(i))
+			err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Events.Add(t.Context(), domain.RestoreEvent(personal)) })
 			if err == nil {
-				t.Errorf("one was added that is nobody's and has a %s", name)
+				t.Errorf("an event without a user but with %s was added", name)
 			}
 		}
-		addEvents(t, store, bare)
+		addEvents(t, store, anonymous)
 		got, err := eventsOf(t, store, domain.UserID{})
-		wantList(t, got, err, bare)
+		wantList(t, got, err, anonymous)
 	},
 
-	"a key is added once, is found, and goes with its event's owner": func(t *testing.T, store ports.Store) {
-		adas, again := event("ada", "phone"), event("ben", "phone")
-		again.Key = adas.Key
-		nameless := anonymized(event("nobody", "phone"))
-		nameless.Key = repetitionKey("nameless")
-		alone := event("ada", "alone")
-		alone.Key, alone.Repeats, alone.LastAt, alone.OtherIPs = domain.RepetitionKey{}, 0, time.Time{}, nil
+	"a repetition key is unique, is found, and is removed with the user": func(t *testing.T, store ports.Store) {
+		adas, duplicate := event("ada", "phone"), event("ben", "phone")
+		duplicate.Key = adas.Key
+		withoutUser := anonymized(event("anonymous", "phone"))
+		withoutUser.Key = repetitionKey("anonymous")
+		withoutKey := event("ada", "without key")
+		withoutKey.Key, withoutKey.Repeats, withoutKey.LastAt, withoutKey.OtherIPs = domain.RepetitionKey{}, 0, time.Time{}, nil
 		addUsers(t, store, user("ada"), user("ben"))
-		addEvents(t, store, adas, nameless, alone)
-		if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Events.Add(t.Context(), domain.RestoreEvent(again)) }); err == nil {
-			t.Fatal("the second was added")
+		addEvents(t, store, adas, withoutUser, withoutKey)
+		if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Events.Add(t.Context(), domain.RestoreEvent(duplicate)) }); err == nil {
+			t.Fatal("the duplicate was added")
 		}
-		for _, want := range []domain.EventState{adas, nameless} {
+		for _, want := range []domain.EventState{adas, withoutUser} {
 			got, err := eventByKey(t, store, want.Key)
 			wantSame(t, got, err, want)
 		}
@@ -109,7 +109,7 @@ var events = rules{
 		wantError(t, err, domain.ErrEventNotFound)
 	},
 
-	"repetitions change what they may, and nothing else": func(t *testing.T, store ports.Store) {
+	"Save stores the mutable fields only": func(t *testing.T, store ports.Store) {
 		before := event("ada", "phone")
 		before.Repeats, before.LastAt, before.OtherIPs = 0, time.Time{}, nil
 		after := before
@@ -124,41 +124,43 @@ var events = rules{
 		wantSame(t, got, err, after)
 		got, err = eventByKey(t, store, other.Key)
 		wantSame(t, got, err, other)
-		err = store.Update(t.Context(), func(tx ports.Tx) error { return tx.Events.Save(t.Context(), domain.RestoreEvent(event("ada", "gone"))) })
+		err = store.Update(t.Context(), func(tx ports.Tx) error {
+			return tx.Events.Save(t.Context(), domain.RestoreEvent(event("ada", "unknown")))
+		})
 		wantError(t, err, domain.ErrEventNotFound)
 	},
 
-	"repetitions that come at once are all counted": func(t *testing.T, store ports.Store) {
+	"concurrent repetitions are all counted": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
-		at := func(i int) *domain.Event {
+		repetition := func(i int) *domain.Event {
 			return domain.NewEvent(domain.EventState{
 				UserID: userID("ada"), Kind: domain.EventSignInRefused, Reason: "signature_invalid", IP: fmt.Sprint("192.0.2.", i%4),
 			}, hour(0), randomSource(fmt.Sprint("event ", i)))
 		}
 		for _, err := range concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
-				earlier, err := tx.Events.ByKey(t.Context(), at(i).Key())
+				earlier, err := tx.Events.ByKey(t.Context(), repetition(i).Key())
 				if errors.Is(err, domain.ErrEventNotFound) {
-					return tx.Events.Add(t.Context(), at(i))
+					return tx.Events.Add(t.Context(), repetition(i))
 				}
 				if err != nil {
 					return err
 				}
-				earlier.AddRepetition(at(i))
+				earlier.AddRepetition(repetition(i))
 				return tx.Events.Save(t.Context(), earlier)
 			})
 		}) {
 			wantError(t, err, nil)
 		}
-		logged, err := eventsOf(t, store, userID("ada"))
-		if err != nil || len(logged) != 1 || logged[0].Count() != concurrentCallers || len(logged[0].IPs()) != 4 {
-			t.Errorf("%d entries, the first %+v, %v", len(logged), logged, err)
+		events, err := eventsOf(t, store, userID("ada"))
+		if err != nil || len(events) != 1 || events[0].Count() != concurrentCallers || len(events[0].IPs()) != 4 {
+			t.Errorf("%d events: %+v, %v", len(events), events, err)
 		}
 	},
 
-	"a user's are listed by kind": func(t *testing.T, store ports.Store) {
+	"ListByUser filters by kind": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"), user("ben"))
-		of := map[domain.EventKind][]domain.EventID{}
+		ids := map[domain.EventKind][]domain.EventID{}
 		for i, kind := range []domain.EventKind{
 			domain.EventSignedIn, domain.EventPasskeyAdded, domain.EventSignedIn, domain.EventSignedOut, domain.EventPasskeyAdded,
 		} {
@@ -170,7 +172,7 @@ var events = rules{
 				}
 				addEvents(t, store, e)
 				if owner != "ben" {
-					of[domain.EventKind(owner)+kind] = append(of[domain.EventKind(owner)+kind], e.ID)
+					ids[domain.EventKind(owner)+kind] = append(ids[domain.EventKind(owner)+kind], e.ID)
 				}
 			}
 		}
@@ -183,15 +185,15 @@ var events = rules{
 					return idsOf(all), err
 				}
 			}
-			wantPages(t, of[owner+domain.EventPasskeyAdded], page(domain.EventPasskeyAdded))
-			both := slices.Concat(of[owner+domain.EventSignedIn], of[owner+domain.EventSignedOut])
+			wantPages(t, ids[owner+domain.EventPasskeyAdded], page(domain.EventPasskeyAdded))
+			both := slices.Concat(ids[owner+domain.EventSignedIn], ids[owner+domain.EventSignedOut])
 			slices.SortFunc(both, func(a, b domain.EventID) int { return compareIDs(b, a) })
 			wantPages(t, both, page(domain.EventSignedOut, domain.EventSignedIn))
 			wantPages(t, nil, page(domain.EventRecovered))
 		}
 	},
 
-	"a user's are listed newest first by id, page by page, and nobody else's": func(t *testing.T, store ports.Store) {
+	"ListByUser returns the user's events in pages, newest id first": func(t *testing.T, store ports.Store) {
 		page := func(user domain.UserID) func(domain.EventID, int) ([]domain.EventID, error) {
 			return func(before domain.EventID, limit int) ([]domain.EventID, error) {
 				all, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Event, error) {
@@ -202,7 +204,7 @@ var events = rules{
 		}
 		addUsers(t, store, user("ada"), user("ben"), user("cem"))
 		ids := map[domain.UserID][]domain.EventID{}
-		for i := range 6 { // by twos in one millisecond, somebody else's and nobody's among each two
+		for i := range 6 { // two in each millisecond, with those of another user and anonymous ones between them
 			for _, owner := range []string{"ada", "ben", ""} {
 				e := event(owner, fmt.Sprint("event", i))
 				e.ID = domain.NewEventID(hour(3-i/2), randomSource(fmt.Sprint(owner, i)))
@@ -223,40 +225,40 @@ var events = rules{
 		wantPageFrom(t, ids[userID("ada")], ids[userID("ben")][2], page(userID("ada")))
 	},
 
-	"sweeping takes the old, oldest first, so many and no more": func(t *testing.T, store ports.Store) {
+	"DeleteExpired deletes old events, oldest first, up to the limit": func(t *testing.T, store ports.Store) {
 		now := hour(50)
 		at := func(tag string, at time.Time) domain.EventState {
 			e := event("ada", tag)
 			e.At = at
 			return e
 		}
-		nobodys := anonymized(at("nobody's", now.Add(-3*time.Hour)))
+		anonymousEvent := anonymized(at("anonymous", now.Add(-3*time.Hour)))
 		addUsers(t, store, user("ada"))
 		addEvents(t, store,
-			at("just now", now), at("old", now.Add(-2*time.Hour)), at("too new", now.Add(time.Microsecond)), nobodys,
+			at("just now", now), at("old", now.Add(-2*time.Hour)), at("too new", now.Add(time.Microsecond)), anonymousEvent,
 			at("less old", now.Add(-time.Hour)), at("new", now.Add(time.Hour)))
-		for _, step := range []struct{ swept, left string }{
+		for _, step := range []struct{ deleted, remaining string }{
 			{"2", "[less old just now too new new]"},
 			{"2", "[too new new]"},
 			{"0", "[too new new]"},
 		} {
-			var swept int
+			var deleted int
 			update(t, store, func(ctx context.Context, tx ports.Tx) (err error) {
-				swept, err = tx.Events.DeleteExpired(ctx, now, 2)
+				deleted, err = tx.Events.DeleteExpired(ctx, now, 2)
 				return err
 			})
-			logged, err := eventsOf(t, store, userID("ada"))
+			events, err := eventsOf(t, store, userID("ada"))
 			wantError(t, err, nil)
 			anonymous, err := eventsOf(t, store, domain.UserID{})
 			wantList(t, anonymous, err)
-			left := []string{}
+			remaining := []string{}
 			for _, tag := range []string{"old", "less old", "just now", "too new", "new"} {
-				if slices.Contains(idsOf(logged), event("ada", tag).ID) {
-					left = append(left, tag)
+				if slices.Contains(idsOf(events), event("ada", tag).ID) {
+					remaining = append(remaining, tag)
 				}
 			}
-			if fmt.Sprint(swept) != step.swept || fmt.Sprint(left) != step.left {
-				t.Fatalf("swept %d, left %v; want %s, %s", swept, left, step.swept, step.left)
+			if fmt.Sprint(deleted) != step.deleted || fmt.Sprint(remaining) != step.remaining {
+				t.Fatalf("deleted %d, remaining %v; want %s, %s", deleted, remaining, step.deleted, step.remaining)
 			}
 		}
 	},

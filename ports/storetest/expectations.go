@@ -50,12 +50,12 @@ func sessionByID(t *testing.T, store ports.Store, id domain.SessionID) (*domain.
 	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Session, error) { return tx.Sessions.ByID(ctx, id) })
 }
 
-// eventsOf returns a user's whole log; for the zero id, the events that are nobody's any more.
 func eventByKey(t *testing.T, store ports.Store, key domain.RepetitionKey) (*domain.Event, error) {
 	t.Helper()
 	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Event, error) { return tx.Events.ByKey(ctx, key) })
 }
 
+// eventsOf returns all events of a user, or all anonymous events for the zero id.
 func eventsOf(t *testing.T, store ports.Store, id domain.UserID) ([]*domain.Event, error) {
 	t.Helper()
 	return get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Event, error) {
@@ -99,7 +99,7 @@ func dueEmails(t *testing.T, store ports.Store, now time.Time, limit int) ([]*do
 	})
 }
 
-// allEmails returns every message that waits, by id.
+// allEmails returns all e-mails, ordered by id.
 func allEmails(t *testing.T, store ports.Store) []*domain.OutboxEmail {
 	t.Helper()
 	all, err := dueEmails(t, store, hour(9999), 9999)
@@ -108,30 +108,30 @@ func allEmails(t *testing.T, store ports.Store) []*domain.OutboxEmail {
 	return all
 }
 
-// wantEmails fails the test unless exactly these wait, in whichever order.
+// wantEmails fails the test unless the store contains exactly these e-mails.
 func wantEmails(t *testing.T, store ports.Store, want ...domain.OutboxEmailState) {
 	t.Helper()
 	byID := func(a, b domain.OutboxEmailState) int { return compareIDs(a.ID, b.ID) }
 	wantList(t, allEmails(t, store), nil, slices.SortedFunc(slices.Values(want), byID)...)
 }
 
-// wantCodeCount fails the test unless so many of the owner's backup codes are left, of a set made then.
-func wantCodeCount(t *testing.T, store ports.Store, owner string, left int, made time.Time) {
+// wantCodeCount fails the test unless the owner has this number of backup codes, in a set created at this time.
+func wantCodeCount(t *testing.T, store ports.Store, owner string, count int, created time.Time) {
 	t.Helper()
-	type stock struct {
-		left int
-		made time.Time
+	type codeSet struct {
+		count   int
+		created time.Time
 	}
-	got, err := get(t, store, func(ctx context.Context, tx ports.Tx) (s stock, err error) {
-		s.left, s.made, err = tx.BackupCodes.Count(ctx, userID(owner))
+	got, err := get(t, store, func(ctx context.Context, tx ports.Tx) (s codeSet, err error) {
+		s.count, s.created, err = tx.BackupCodes.Count(ctx, userID(owner))
 		return s, err
 	})
-	if want := (stock{left, made}); err != nil || got != want {
-		t.Fatalf("%s has %d codes of %v, error %v; want %d of %v", owner, got.left, got.made, err, left, made)
+	if want := (codeSet{count, created}); err != nil || got != want {
+		t.Fatalf("%s has %d codes of %v, error %v; want %d of %v", owner, got.count, got.created, err, count, created)
 	}
 }
 
-// wantCodes fails the test unless these are the owner's codes that are left, in whichever order.
+// wantCodes fails the test unless the owner has exactly these backup codes.
 func wantCodes(t *testing.T, store ports.Store, owner string, want ...domain.BackupCodeDigest) {
 	t.Helper()
 	got, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]domain.BackupCodeDigest, error) {
@@ -140,22 +140,22 @@ func wantCodes(t *testing.T, store ports.Store, owner string, want ...domain.Bac
 	byBytes := func(a, b domain.BackupCodeDigest) int { return bytes.Compare(a[:], b[:]) }
 	slices.SortFunc(got, byBytes)
 	if want = slices.SortedFunc(slices.Values(want), byBytes); err != nil || !slices.Equal(got, want) {
-		t.Fatalf("%s has %x left, error %v; want %x", owner, got, err, want)
+		t.Fatalf("%s has the codes %x, error %v; want %x", owner, got, err, want)
 	}
 }
 
-// wantCodeOwner fails the test unless each of the codes is that owner's.
+// wantCodeOwner fails the test unless each of the codes belongs to the owner.
 func wantCodeOwner(t *testing.T, store ports.Store, owner string, set ...domain.BackupCodeDigest) {
 	t.Helper()
 	for i, digest := range set {
 		id, found, err := codeOwner(t, store, digest)
 		if err != nil || id != userID(owner) || found != digest {
-			t.Fatalf("code %d: got %v, %x, %v; want it to be %s's", i, id, found, err, owner)
+			t.Fatalf("code %d: got %v, %x, %v; want owner %s", i, id, found, err, owner)
 		}
 	}
 }
 
-// wantNoCodeOwner fails the test unless each of the codes is nobody's.
+// wantNoCodeOwner fails the test if any of the codes belongs to a user.
 func wantNoCodeOwner(t *testing.T, store ports.Store, set ...domain.BackupCodeDigest) {
 	t.Helper()
 	for _, digest := range set {
@@ -173,45 +173,44 @@ func codeOwner(t *testing.T, store ports.Store, digests ...domain.BackupCodeDige
 	return id, found, err
 }
 
-// wantSame fails the test unless what a store returned is what it was given.
+// wantSame fails the test unless the store returned the state that it was given.
 func wantSame[A interface{ State() S }, S any](t *testing.T, got A, err error, want S) {
 	t.Helper()
 	if err != nil {
-		t.Fatalf("reading back: %v", err)
+		t.Fatalf("reading: %v", err)
 	}
 	if !reflect.DeepEqual(got.State(), want) {
-		t.Fatalf("came back different:\n got %+v\nwant %+v", got.State(), want)
+		t.Fatalf("different state:\n got %+v\nwant %+v", got.State(), want)
 	}
 }
 
-// wantList fails the test unless a store returned exactly these, in this order.
+// wantList fails the test unless the store returned exactly these, in this order.
 func wantList[A interface{ State() S }, S any](t *testing.T, got []A, err error, want ...S) {
 	t.Helper()
 	if err != nil {
 		t.Fatalf("listing: %v", err)
 	}
 	if len(got) != len(want) {
-		t.Fatalf("%d of %T are listed, want %d", len(got), got, len(want))
+		t.Fatalf("%d of %T listed, want %d", len(got), got, len(want))
 	}
 	for i := range want {
 		wantSame(t, got[i], nil, want[i])
 	}
 }
 
-// wantPages fails the test unless the wanted list is what page gives, whatever the limit: in order, nothing twice, nothing
-// left out, and only the last page short. page returns up to limit ids that come after the given one in the list's order,
-// from its start for the zero id.
+// wantPages fails the test unless page returns the wanted list with every limit: in order, without duplicates or gaps, and only the last
+// page is incomplete. page returns up to limit ids after the given one in the list's order, or from the start for the zero id.
 func wantPages[ID comparable](t *testing.T, want []ID, page func(from ID, limit int) ([]ID, error)) {
 	t.Helper()
 	for limit := range len(want) + 2 {
 		var from ID
-		for rest := want; ; rest = rest[min(limit, len(rest)):] {
+		for remaining := want; ; remaining = remaining[min(limit, len(remaining)):] {
 			got, err := page(from, limit)
 			if err != nil {
 				t.Fatalf("a page of %d: %v", limit, err)
 			}
-			if wanted := rest[:min(limit, len(rest))]; !slices.Equal(got, wanted) {
-				t.Fatalf("a page of %d from %v on:\n got %v\nwant %v", limit, from, got, wanted)
+			if wanted := remaining[:min(limit, len(remaining))]; !slices.Equal(got, wanted) {
+				t.Fatalf("a page of %d after %v:\n got %v\nwant %v", limit, from, got, wanted)
 			}
 			if len(got) == 0 {
 				break
@@ -221,7 +220,7 @@ func wantPages[ID comparable](t *testing.T, want []ID, page func(from ID, limit 
 	}
 }
 
-// wantPageFrom fails the test unless a list that goes down by id may be read from an id that is not on it.
+// wantPageFrom fails the test unless a list in descending order of ids can be read from an id that it does not contain.
 func wantPageFrom[ID interface {
 	comparable
 	fmt.Stringer
@@ -229,11 +228,11 @@ func wantPageFrom[ID interface {
 	t.Helper()
 	want := slices.DeleteFunc(slices.Clone(all), func(id ID) bool { return compareIDs(id, from) >= 0 })
 	if got, err := page(from, len(all)); err != nil || !slices.Equal(got, want) || len(got) == 0 {
-		t.Fatalf("from %v on: got %v, %v; want %v", from, got, err, want)
+		t.Fatalf("after %v: got %v, %v; want %v", from, got, err, want)
 	}
 }
 
-// compareIDs orders ids as every list by id does: by their bytes, which is by their text.
+// compareIDs orders ids as lists do: by their bytes, which is the order of their texts.
 func compareIDs[ID fmt.Stringer](a, b ID) int { return strings.Compare(a.String(), b.String()) }
 
 func idsOf[A interface{ ID() ID }, ID any](all []A) []ID {
@@ -244,8 +243,7 @@ func idsOf[A interface{ ID() ID }, ID any](all []A) []ID {
 	return ids
 }
 
-// wantComplete fails the test if any field of a snapshot is zero, so that a field that is added to the domain cannot be
-// forgotten by a store.
+// wantComplete fails the test if any field of a snapshot is zero, so that a new field of the domain gets a value in the fixtures.
 func wantComplete(t *testing.T, snapshot any) {
 	t.Helper()
 	var walk func(path string, v reflect.Value)
@@ -267,8 +265,8 @@ func wantComplete(t *testing.T, snapshot any) {
 	walk(fmt.Sprintf("%T", snapshot), reflect.ValueOf(snapshot))
 }
 
-// wantChanged fails the test unless every field but the fixed ones differs, so that a field that is added to the domain
-// is one that Save keeps, or one that somebody decided it does not.
+// wantChanged fails the test unless exactly the fixed fields are unchanged, so that each new field of the domain is either stored by Save
+// or listed as fixed.
 func wantChanged(t *testing.T, before, after any, fixed ...string) {
 	t.Helper()
 	isFixed := map[string]bool{}

@@ -12,13 +12,12 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// hour returns a moment that differs from every other one in each of its parts, down to the microsecond that a store
-// keeps.
+// hour returns a time that differs from every other hour in each of its parts, down to the microsecond that a store stores.
 func hour(n int) time.Time {
 	return time.Date(2026, time.March, 1, 12, 0, 0, 123_456_000, time.UTC).Add(time.Duration(n) * (time.Hour + time.Second + time.Microsecond))
 }
 
-// fixedBytes returns bytes that are the same for the same name in every run.
+// fixedBytes returns the same bytes for a name in every run.
 func fixedBytes(name string, length int) []byte {
 	bytes := make([]byte, length)
 	rand.NewChaCha8(sha256.Sum256([]byte(name))).Read(bytes) // never fails
@@ -31,12 +30,12 @@ func userID(name string) domain.UserID {
 	return domain.NewUserID(hour(0), randomSource(name+"'s user id"))
 }
 
-// handle returns bytes that no text column and no C string would keep.
+// handle returns bytes that a text column or a C string would not preserve.
 func handle(name string) domain.UserHandle {
 	return domain.UserHandle("\x00\xff\xc3\x28" + string(fixedBytes(name+"'s handle", 27)) + "\x00")
 }
 
-// user is a person of that name with an e-mail address and a claim to another one, every field set.
+// user returns a user with an e-mail address and a pending one. Every field is set.
 func user(name string) domain.UserState {
 	return domain.UserState{
 		ID:              userID(name),
@@ -55,7 +54,7 @@ func user(name string) domain.UserState {
 	}
 }
 
-// credential is a passkey of that owner, every field set.
+// credential returns a passkey of the owner. Every field is set.
 func credential(owner, id string) domain.CredentialState {
 	return domain.CredentialState{
 		ID:           domain.CredentialID(id),
@@ -84,7 +83,7 @@ func credential(owner, id string) domain.CredentialState {
 	}
 }
 
-// challenge is the sign-up of somebody of that name, bound to no session and no recovery, every other field set.
+// challenge returns a sign-up challenge without a session or recovery grant. Every other field is set.
 func challenge(name string) domain.ChallengeState {
 	return domain.ChallengeState{
 		ID:            domain.NewChallengeID(hour(0), randomSource(name+"'s challenge id")),
@@ -95,26 +94,26 @@ func challenge(name string) domain.ChallengeState {
 			UserID:      userID(name),
 			Handle:      handle(name),
 			Email:       domain.Email(name + "@example.net"),
-			DisplayName: domain.DisplayName("Applicant " + name),
+			DisplayName: domain.DisplayName("Pending " + name),
 		},
 		CreatedAt: hour(5),
 		ExpiresAt: hour(6),
 	}
 }
 
-// inSession is the challenge as begun in a session.
+// inSession returns the challenge bound to a session.
 func inSession(s domain.ChallengeState, in domain.SessionState) domain.ChallengeState {
 	s.SessionID = in.ID
 	return s
 }
 
-// underGrant is the challenge as begun under a grant.
+// underGrant returns the challenge bound to a recovery grant.
 func underGrant(s domain.ChallengeState, g domain.RecoveryGrantState) domain.ChallengeState {
 	s.RecoveryGrant = g.Token
 	return s
 }
 
-// session is a sign-in of that owner, told from their others by its tag, every field set.
+// session returns a revoked session of the owner, distinguished from the others by its tag. Every field is set.
 func session(owner, tag string) domain.SessionState {
 	return domain.SessionState{
 		ID:            domain.NewSessionID(hour(0), randomSource(owner+tag+" session id")),
@@ -136,14 +135,14 @@ func session(owner, tag string) domain.SessionState {
 	}
 }
 
-// activeSession is session while it lasts.
+// activeSession is session, not revoked.
 func activeSession(owner, tag string) domain.SessionState {
 	s := session(owner, tag)
 	s.RevokedAt = time.Time{}
 	return s
 }
 
-// event is an entry of that owner's log, told from their others by its tag, every field set.
+// event returns an event of the owner, distinguished from the others by its tag. Every field is set.
 func event(owner, tag string) domain.EventState {
 	return domain.EventState{
 		ID:           domain.NewEventID(hour(0), randomSource(owner+tag+" event id")),
@@ -170,26 +169,26 @@ func repetitionKey(name string) domain.RepetitionKey {
 	return domain.RepetitionKey(fixedBytes(name+" key", len(domain.RepetitionKey{})))
 }
 
-// anonymized is what stays of an event when its user goes.
+// anonymized returns what remains of an event after its user is removed.
 func anonymized(s domain.EventState) domain.EventState {
 	return domain.EventState{ID: s.ID, Kind: s.Kind, At: s.At, Actor: s.Actor, Reason: s.Reason, Repeats: s.Repeats, LastAt: s.LastAt}
 }
 
-// anonymizedFields names the fields that disowned leaves.
+// anonymizedFields names the fields that anonymized keeps.
 var anonymizedFields = []string{"ID", "Kind", "At", "Actor", "Reason", "Repeats", "LastAt"}
 
-// signingKey is a key of that id, every field set.
+// signingKey returns a key with this id. Every field is set.
 func signingKey(id string) domain.SigningKeyState {
 	return domain.SigningKeyState{
 		ID:           id,
 		Algorithm:    domain.SigningEdDSA,
-		EncryptedKey: append([]byte("\x00\xff{"), fixedBytes(id+" sealed", 150)...),
+		EncryptedKey: append([]byte("\x00\xff{"), fixedBytes(id+" encrypted", 150)...),
 		CreatedAt:    hour(16),
 		SignsFrom:    hour(17),
 	}
 }
 
-// totp is that owner's authenticator app with another one beside it, every field set.
+// totp returns the owner's confirmed authenticator app and a pending one. Every field is set.
 func totp(owner string) domain.TOTPState {
 	return domain.TOTPState{
 		UserID:        userID(owner),
@@ -201,7 +200,7 @@ func totp(owner string) domain.TOTPState {
 	}
 }
 
-// codes is a set of backup codes, told from others by its tag.
+// codes returns a set of backup codes, distinguished from others by its tag.
 func codes(tag string) []domain.BackupCodeDigest {
 	set := make([]domain.BackupCodeDigest, domain.BackupCodeCount)
 	for i := range set {
@@ -210,20 +209,20 @@ func codes(tag string) []domain.BackupCodeDigest {
 	return set
 }
 
-// recoveryGrant is a recovery of that owner, told from their others by its tag, every field set.
+// recoveryGrant returns a recovery grant of the owner, distinguished from the others by its tag. Every field is set.
 func recoveryGrant(owner, tag string) domain.RecoveryGrantState {
 	return domain.RecoveryGrantState{
 		UserID:     userID(owner),
 		Token:      domain.TokenDigest(fixedBytes(owner+tag+" grant", 32)),
 		Nonce:      append([]byte("\x00\xff"), fixedBytes(owner+tag+" nonce", 30)...),
-		BackupCode: domain.BackupCodeDigest(fixedBytes(owner+tag+" code that paid", 32)),
+		BackupCode: domain.BackupCodeDigest(fixedBytes(owner+tag+" backup code", 32)),
 		Factors:    []domain.RecoveryFactor{domain.FactorTOTP, domain.FactorBackupCode, "an, \"odd\" one"},
 		CreatedAt:  hour(20),
 		ExpiresAt:  hour(21),
 	}
 }
 
-// lockout is that of whoever goes by that name, every field set.
+// lockout returns the lockout of a name. Every field is set.
 func lockout(name string) domain.LockoutState {
 	return domain.LockoutState{
 		Subject:     domain.LockoutSubject(fixedBytes(name+"'s subject", 32)),
@@ -233,10 +232,10 @@ func lockout(name string) domain.LockoutState {
 	}
 }
 
-// outboxEmail is a letter of that owner's, told from their others by its tag, every field set.
+// outboxEmail returns an e-mail to the owner, distinguished from the others by its tag. Every field is set.
 func outboxEmail(owner, tag string) domain.OutboxEmailState {
 	return domain.OutboxEmailState{
-		ID:     domain.NewOutboxEmailID(hour(0), randomSource(owner+tag+" message id")),
+		ID:     domain.NewOutboxEmailID(hour(0), randomSource(owner+tag+" e-mail id")),
 		UserID: userID(owner),
 		To:     domain.Email(owner + "@example.com"),
 		Kind:   domain.EmailKindVerificationCode,
@@ -247,16 +246,16 @@ func outboxEmail(owner, tag string) domain.OutboxEmailState {
 			DeviceName:  "Firefox on Linux ☺",
 			IP:          "2001:db8::7",
 		},
-		Code:      append([]byte("\x00\xff{"), fixedBytes(owner+tag+" sealed code", 40)...),
+		Code:      append([]byte("\x00\xff{"), fixedBytes(owner+tag+" encrypted code", 40)...),
 		Attempts:  5,
 		DueAt:     hour(26),
 		ExpiresAt: hour(27),
 	}
 }
 
-// emailWithoutUser is a letter to that owner, who is not there any more or never was: a message of nobody.
+// emailWithoutUser returns an e-mail to the owner that refers to no user.
 func emailWithoutUser(owner string) domain.OutboxEmailState {
-	m := outboxEmail(owner, "farewell")
+	m := outboxEmail(owner, "account deleted")
 	m.UserID, m.Kind, m.Code = domain.UserID{}, domain.EmailKindAccountDeleted, nil
 	return m
 }

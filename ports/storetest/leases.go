@@ -11,42 +11,42 @@ import (
 )
 
 var leases = rules{
-	"a duty that nobody has taken is due": func(t *testing.T, store ports.Store) {
-		for _, duty := range []domain.Lease{"sweep", "another"} {
-			if !acquireLease(t, store, duty, hour(1), hour(2)) {
-				t.Errorf("nobody may take %q", duty)
+	"a lease that was never acquired is free": func(t *testing.T, store ports.Store) {
+		for _, lease := range []domain.Lease{"cleanup", "another"} {
+			if !acquireLease(t, store, lease, hour(1), hour(2)) {
+				t.Errorf("%q was not acquired", lease)
 			}
 		}
 	},
 
-	"one that is taken is due again at its time, and not before": func(t *testing.T, store ports.Store) {
-		acquireLease(t, store, "sweep", hour(1), hour(3))
+	"an acquired lease is free again at its time, and not before": func(t *testing.T, store ports.Store) {
+		acquireLease(t, store, "cleanup", hour(1), hour(3))
 		for _, step := range []struct {
 			now, next time.Time
 			want      bool
 		}{
 			{hour(1), hour(9), false},
-			{hour(3).Add(-time.Microsecond), hour(9), false}, // and puts nothing off
+			{hour(3).Add(-time.Microsecond), hour(9), false}, // changes nothing
 			{hour(3), hour(5), true},
 			{hour(4), hour(9), false},
 			{hour(7), hour(8), true},
 		} {
-			if got := acquireLease(t, store, "sweep", step.now, step.next); got != step.want {
+			if got := acquireLease(t, store, "cleanup", step.now, step.next); got != step.want {
 				t.Errorf("at %s: %t, want %t", step.now, got, step.want)
 			}
 		}
 		if !acquireLease(t, store, "another", hour(1), hour(2)) {
-			t.Error("one duty puts another off")
+			t.Error("the lease of another job was not acquired")
 		}
 	},
 
-	"of many at once one takes it": func(t *testing.T, store ports.Store) {
+	"of concurrent callers, one acquires the lease": func(t *testing.T, store ports.Store) {
 		errNotDue := errors.New("not due")
-		for _, now := range []time.Time{hour(1), hour(2)} { // at first, and again
+		for _, now := range []time.Time{hour(1), hour(2)} { // the first time, and after it has expired
 			wantOneWinner(t, concurrently(concurrentCallers, func(int) error {
 				return store.Update(t.Context(), func(tx ports.Tx) error {
-					taken, err := tx.Leases.Acquire(t.Context(), "sweep", now, now.Add(time.Hour))
-					if err == nil && !taken {
+					acquired, err := tx.Leases.Acquire(t.Context(), "cleanup", now, now.Add(time.Hour))
+					if err == nil && !acquired {
 						return errNotDue
 					}
 					return err
@@ -56,11 +56,11 @@ var leases = rules{
 	},
 }
 
-func acquireLease(t *testing.T, store ports.Store, duty domain.Lease, now, next time.Time) (taken bool) {
+func acquireLease(t *testing.T, store ports.Store, lease domain.Lease, now, next time.Time) (acquired bool) {
 	t.Helper()
 	update(t, store, func(ctx context.Context, tx ports.Tx) (err error) {
-		taken, err = tx.Leases.Acquire(ctx, duty, now, next)
+		acquired, err = tx.Leases.Acquire(ctx, lease, now, next)
 		return err
 	})
-	return taken
+	return acquired
 }

@@ -13,7 +13,7 @@ import (
 )
 
 var lockouts = rules{
-	"every field is kept, though nobody of that name is there": func(t *testing.T, store ports.Store) {
+	"every field is stored, even without such a user": func(t *testing.T, store ports.Store) {
 		l := lockout("ada")
 		wantComplete(t, l)
 		saveLockouts(t, store, lockout("ben"), l)
@@ -29,7 +29,7 @@ var lockouts = rules{
 		wantSame(t, got, err, l)
 	},
 
-	"where nothing was counted there is a new one": func(t *testing.T, store ports.Store) {
+	"Get returns a new lockout for an unknown subject": func(t *testing.T, store ports.Store) {
 		saveLockouts(t, store, lockout("ben"))
 		got, err := lockoutOf(t, store, lockout("ada").Subject)
 		wantSame(t, got, err, domain.LockoutState{Subject: lockout("ada").Subject})
@@ -51,7 +51,7 @@ var lockouts = rules{
 		}
 	},
 
-	"all are listed by subject, page by page": func(t *testing.T, store ports.Store) {
+	"List returns all lockouts in pages, by subject": func(t *testing.T, store ports.Store) {
 		page := func(after domain.LockoutSubject, limit int) (subjects []domain.LockoutSubject, err error) {
 			list, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Lockout, error) {
 				return tx.Lockouts.List(ctx, after, limit)
@@ -72,11 +72,11 @@ var lockouts = rules{
 		wantPages(t, want, page)
 		between, err := page(domain.LockoutSubject{0: 'A', 31: 7}, 1)
 		if err != nil || len(between) != 1 || between[0] != (domain.LockoutSubject{0: 'a'}) {
-			t.Fatalf("after a subject that is not there: %x, %v", between, err)
+			t.Fatalf("after an unknown subject: %x, %v", between, err)
 		}
 	},
 
-	"those that are listed are whole": func(t *testing.T, store ports.Store) {
+	"List returns every field": func(t *testing.T, store ports.Store) {
 		saveLockouts(t, store, lockout("ada"))
 		list, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Lockout, error) {
 			return tx.Lockouts.List(ctx, domain.LockoutSubject{}, 9)
@@ -84,7 +84,7 @@ var lockouts = rules{
 		wantList(t, list, err, lockout("ada"))
 	},
 
-	"all that can change is saved": func(t *testing.T, store ports.Store) {
+	"Save stores every mutable field": func(t *testing.T, store ports.Store) {
 		before := lockout("ada")
 		after := domain.LockoutState{Subject: before.Subject, Failures: 1 << 40, UpdatedAt: hour(30)}
 		wantChanged(t, before, after, "Subject")
@@ -98,7 +98,7 @@ var lockouts = rules{
 		wantSame(t, got, err, lockout("ben"))
 	},
 
-	"clearing forgets one, and nothing counted is no error": func(t *testing.T, store ports.Store) {
+	"Clear removes one lockout, and a missing one is no error": func(t *testing.T, store ports.Store) {
 		saveLockouts(t, store, lockout("ada"), lockout("ben"))
 		for range 2 {
 			update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Lockouts.Clear(ctx, lockout("ada").Subject) })
@@ -109,7 +109,7 @@ var lockouts = rules{
 		}
 	},
 
-	"what comes out is a copy": func(t *testing.T, store ports.Store) {
+	"returned aggregates are copies": func(t *testing.T, store ports.Store) {
 		given := domain.RestoreLockout(lockout("ada"))
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Lockouts.Save(ctx, given) })
 		given.RecordFailure(hour(30))
@@ -120,7 +120,7 @@ var lockouts = rules{
 		wantSame(t, got, err, lockout("ada"))
 	},
 
-	"sweeping takes the old, oldest first, so many and no more": func(t *testing.T, store ports.Store) {
+	"DeleteExpired deletes old lockouts, oldest first, up to the limit": func(t *testing.T, store ports.Store) {
 		now := hour(50)
 		names := []string{"oldest", "older", "just now", "too new", "new"}
 		for name, l := range map[string]domain.LockoutState{
@@ -133,24 +133,24 @@ var lockouts = rules{
 			l.Subject = lockout(name).Subject
 			saveLockouts(t, store, l)
 		}
-		for _, step := range []struct{ swept, left string }{
+		for _, step := range []struct{ deleted, remaining string }{
 			{"2", "[just now too new new]"},
 			{"1", "[too new new]"},
 			{"0", "[too new new]"},
 		} {
-			var swept int
+			var deleted int
 			update(t, store, func(ctx context.Context, tx ports.Tx) (err error) {
-				swept, err = tx.Lockouts.DeleteExpired(ctx, now, 2)
+				deleted, err = tx.Lockouts.DeleteExpired(ctx, now, 2)
 				return err
 			})
-			left := []string{}
+			remaining := []string{}
 			for _, name := range names {
 				if l, err := lockoutOf(t, store, lockout(name).Subject); err == nil && l.State().Failures > 0 {
-					left = append(left, name)
+					remaining = append(remaining, name)
 				}
 			}
-			if fmt.Sprint(swept) != step.swept || fmt.Sprint(left) != step.left {
-				t.Fatalf("swept %d, left %v; want %s, %s", swept, left, step.swept, step.left)
+			if fmt.Sprint(deleted) != step.deleted || fmt.Sprint(remaining) != step.remaining {
+				t.Fatalf("deleted %d, remaining %v; want %s, %s", deleted, remaining, step.deleted, step.remaining)
 			}
 		}
 	},

@@ -12,7 +12,7 @@ import (
 )
 
 var outboxEmails = rules{
-	"every field is kept": func(t *testing.T, store ports.Store) {
+	"every field is stored": func(t *testing.T, store ports.Store) {
 		m := outboxEmail("ada", "code")
 		wantComplete(t, m)
 		addUsers(t, store, user("ada"), user("ben"))
@@ -27,31 +27,31 @@ var outboxEmails = rules{
 		wantEmails(t, store, m)
 	},
 
-	"an id is added once": func(t *testing.T, store ports.Store) {
-		first, again := outboxEmail("ada", "code"), outboxEmail("ben", "code")
-		again.ID = first.ID
+	"a duplicate id is rejected": func(t *testing.T, store ports.Store) {
+		first, duplicate := outboxEmail("ada", "code"), outboxEmail("ben", "code")
+		duplicate.ID = first.ID
 		addUsers(t, store, user("ada"), user("ben"))
 		addEmails(t, store, first)
-		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.OutboxEmails.Add(t.Context(), domain.RestoreOutboxEmail(again)) })
+		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.OutboxEmails.Add(t.Context(), domain.RestoreOutboxEmail(duplicate)) })
 		if err == nil {
-			t.Fatal("the second was added")
+			t.Fatal("the duplicate was added")
 		}
 		wantEmails(t, store, first)
 	},
 
-	"one of a user who is not there is not added, and one of nobody is": func(t *testing.T, store ports.Store) {
+	"Add rejects an unknown user and accepts no user": func(t *testing.T, store ports.Store) {
 		err := store.Update(t.Context(), func(tx ports.Tx) error {
 			return tx.OutboxEmails.Add(t.Context(), domain.RestoreOutboxEmail(outboxEmail("ada", "code")))
 		})
 		if err == nil {
-			t.Fatal("one of an unknown user was added")
+			t.Fatal("an e-mail of an unknown user was added")
 		}
 		wantEmails(t, store)
 		addEmails(t, store, emailWithoutUser("ada"))
 		wantEmails(t, store, emailWithoutUser("ada"))
 	},
 
-	"one is told from another by its id alone": func(t *testing.T, store ports.Store) {
+	"e-mails that differ by id only are distinct": func(t *testing.T, store ports.Store) {
 		one, other := outboxEmail("ada", "one"), outboxEmail("ada", "one")
 		other.ID = outboxEmail("ada", "other").ID
 		addUsers(t, store, user("ada"))
@@ -61,7 +61,7 @@ var outboxEmails = rules{
 		wantEmails(t, store, other)
 	},
 
-	"those that are due are listed, the one that has been so for longest first, so many and no more": func(t *testing.T, store ports.Store) {
+	"ListDue returns due e-mails, earliest first, up to the limit": func(t *testing.T, store ports.Store) {
 		now := hour(50)
 		addUsers(t, store, user("ada"))
 		var due []domain.OutboxEmailState
@@ -88,7 +88,7 @@ var outboxEmails = rules{
 		wantList(t, listed, err)
 	},
 
-	"all are listed by id, due or not, page by page": func(t *testing.T, store ports.Store) {
+	"List returns all e-mails in pages, by id": func(t *testing.T, store ports.Store) {
 		page := func(after domain.OutboxEmailID, limit int) ([]domain.OutboxEmailID, error) {
 			list, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.OutboxEmail, error) {
 				return tx.OutboxEmails.List(ctx, after, limit)
@@ -98,12 +98,12 @@ var outboxEmails = rules{
 		wantPages(t, nil, page)
 		addUsers(t, store, user("ada"), user("ben"))
 		var want []domain.OutboxEmailID
-		for i := range 6 { // by twos in one millisecond, of two people and of nobody
-			m := outboxEmail([]string{"ada", "ben"}[i%2], fmt.Sprint("message", i))
+		for i := range 6 { // two in each millisecond, of two users and without a user
+			m := outboxEmail([]string{"ada", "ben"}[i%2], fmt.Sprint("e-mail", i))
 			if i == 3 {
 				m = emailWithoutUser("ada")
 			}
-			m.ID = domain.NewOutboxEmailID(hour(3-i/2), randomSource(fmt.Sprint("message", i)))
+			m.ID = domain.NewOutboxEmailID(hour(3-i/2), randomSource(fmt.Sprint("e-mail", i)))
 			m.DueAt, m.ExpiresAt = hour(1000*i), hour(i)
 			addEmails(t, store, m)
 			want = append(want, m.ID)
@@ -112,7 +112,7 @@ var outboxEmails = rules{
 		wantPages(t, want, page)
 	},
 
-	"those that are listed are whole": func(t *testing.T, store ports.Store) {
+	"List returns every field": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		addEmails(t, store, outboxEmail("ada", "code"))
 		list, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.OutboxEmail, error) {
@@ -121,7 +121,7 @@ var outboxEmails = rules{
 		wantList(t, list, err, outboxEmail("ada", "code"))
 	},
 
-	"one that has expired is due until it is swept": func(t *testing.T, store ports.Store) {
+	"an expired e-mail is due until it is deleted": func(t *testing.T, store ports.Store) {
 		expired := outboxEmail("ada", "expired")
 		expired.DueAt, expired.ExpiresAt = hour(1), hour(2)
 		addUsers(t, store, user("ada"))
@@ -130,59 +130,59 @@ var outboxEmails = rules{
 		wantList(t, listed, err, expired)
 	},
 
-	"all that can change is saved": func(t *testing.T, store ports.Store) {
-		before, bystanders := outboxEmail("ada", "code"), []domain.OutboxEmailState{outboxEmail("ada", "notice"), emailWithoutUser("ben")}
+	"Save stores every mutable field": func(t *testing.T, store ports.Store) {
+		before, others := outboxEmail("ada", "code"), []domain.OutboxEmailState{outboxEmail("ada", "notice"), emailWithoutUser("ben")}
 		after := before
 		after.Attempts, after.DueAt = 0, hour(30)
 		wantChanged(t, before, after, "ID", "UserID", "To", "Kind", "Details", "Code", "ExpiresAt")
 		addUsers(t, store, user("ada"))
-		addEmails(t, store, append(bystanders, before)...)
+		addEmails(t, store, append(others, before)...)
 		for _, state := range []domain.OutboxEmailState{after, before} {
 			saveEmail(t, store, state)
-			wantEmails(t, store, append(bystanders, state)...)
+			wantEmails(t, store, append(others, state)...)
 		}
 	},
 
-	"one that is put off is due at its new time": func(t *testing.T, store ports.Store) {
+	"a postponed e-mail is due at its new time": func(t *testing.T, store ports.Store) {
 		m := domain.RestoreOutboxEmail(outboxEmail("ada", "code"))
 		addUsers(t, store, user("ada"))
 		addEmails(t, store, m.State())
 		m.BeginAttempt(hour(50))
 		saveEmail(t, store, m.State())
-		again := m.State().DueAt
-		listed, err := dueEmails(t, store, again.Add(-time.Microsecond), 9)
+		due := m.State().DueAt
+		listed, err := dueEmails(t, store, due.Add(-time.Microsecond), 9)
 		wantList(t, listed, err)
-		listed, err = dueEmails(t, store, again, 9)
+		listed, err = dueEmails(t, store, due, 9)
 		wantList(t, listed, err, m.State())
 	},
 
-	"one that is gone stays gone, whichever way it went": func(t *testing.T, store ports.Store) {
-		kept := emailWithoutUser("ada")
-		kept.ExpiresAt = hour(99)
-		addEmails(t, store, kept)
-		for how, end := range map[string]func(ctx context.Context, tx ports.Tx, m domain.OutboxEmailState) error{
+	"Save does not restore a removed e-mail": func(t *testing.T, store ports.Store) {
+		remaining := emailWithoutUser("ada")
+		remaining.ExpiresAt = hour(99)
+		addEmails(t, store, remaining)
+		for cause, end := range map[string]func(ctx context.Context, tx ports.Tx, m domain.OutboxEmailState) error{
 			"removed": func(ctx context.Context, tx ports.Tx, m domain.OutboxEmailState) error {
 				return tx.OutboxEmails.Remove(ctx, m.ID)
 			},
-			"swept": func(ctx context.Context, tx ports.Tx, m domain.OutboxEmailState) error {
+			"expired": func(ctx context.Context, tx ports.Tx, m domain.OutboxEmailState) error {
 				_, err := tx.OutboxEmails.DeleteExpired(ctx, m.ExpiresAt, 9)
 				return err
 			},
-			"gone with its user": func(ctx context.Context, tx ports.Tx, m domain.OutboxEmailState) error {
+			"removed with its user": func(ctx context.Context, tx ports.Tx, m domain.OutboxEmailState) error {
 				return tx.Users.Remove(ctx, m.UserID)
 			},
 		} {
-			going := outboxEmail(how, "code")
-			addUsers(t, store, user(how))
-			addEmails(t, store, going)
-			update(t, store, func(ctx context.Context, tx ports.Tx) error { return end(ctx, tx, going) })
-			wantEmails(t, store, kept)
-			saveEmail(t, store, going)
-			wantEmails(t, store, kept)
+			removed := outboxEmail(cause, "code")
+			addUsers(t, store, user(cause))
+			addEmails(t, store, removed)
+			update(t, store, func(ctx context.Context, tx ports.Tx) error { return end(ctx, tx, removed) })
+			wantEmails(t, store, remaining)
+			saveEmail(t, store, removed)
+			wantEmails(t, store, remaining)
 		}
 	},
 
-	"one is removed, and one that is not there is no error": func(t *testing.T, store ports.Store) {
+	"Remove removes one, and a missing one is no error": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		addEmails(t, store, outboxEmail("ada", "code"), outboxEmail("ada", "notice"), emailWithoutUser("ada"), emailWithoutUser("ben"))
 		for range 2 {
@@ -195,7 +195,7 @@ var outboxEmails = rules{
 		}
 	},
 
-	"what comes out is a copy": func(t *testing.T, store ports.Store) {
+	"returned aggregates are copies": func(t *testing.T, store ports.Store) {
 		given := domain.RestoreOutboxEmail(outboxEmail("ada", "code"))
 		addUsers(t, store, user("ada"))
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.OutboxEmails.Add(ctx, given) })
@@ -206,7 +206,7 @@ var outboxEmails = rules{
 		wantEmails(t, store, outboxEmail("ada", "code"))
 	},
 
-	"sweeping takes the expired, oldest first, so many and no more": func(t *testing.T, store ports.Store) {
+	"DeleteExpired deletes expired e-mails, oldest first, up to the limit": func(t *testing.T, store ports.Store) {
 		now := hour(50)
 		tags := []string{"oldest", "older", "just now", "soon", "later"}
 		addUsers(t, store, user("ada"))
@@ -220,25 +220,25 @@ var outboxEmails = rules{
 			}
 			addEmails(t, store, m)
 		}
-		for _, step := range []struct{ swept, left string }{
+		for _, step := range []struct{ deleted, remaining string }{
 			{"2", "[just now soon later]"},
 			{"1", "[soon later]"},
 			{"0", "[soon later]"},
 		} {
-			var swept int
+			var deleted int
 			update(t, store, func(ctx context.Context, tx ports.Tx) (err error) {
-				swept, err = tx.OutboxEmails.DeleteExpired(ctx, now, 2)
+				deleted, err = tx.OutboxEmails.DeleteExpired(ctx, now, 2)
 				return err
 			})
-			waiting := idsOf(allEmails(t, store))
-			left := []string{}
+			ids := idsOf(allEmails(t, store))
+			remaining := []string{}
 			for _, tag := range tags {
-				if slices.Contains(waiting, outboxEmail("ada", tag).ID) {
-					left = append(left, tag)
+				if slices.Contains(ids, outboxEmail("ada", tag).ID) {
+					remaining = append(remaining, tag)
 				}
 			}
-			if fmt.Sprint(swept) != step.swept || fmt.Sprint(left) != step.left {
-				t.Fatalf("swept %d, left %v; want %s, %s", swept, left, step.swept, step.left)
+			if fmt.Sprint(deleted) != step.deleted || fmt.Sprint(remaining) != step.remaining {
+				t.Fatalf("deleted %d, remaining %v; want %s, %s", deleted, remaining, step.deleted, step.remaining)
 			}
 		}
 	},

@@ -10,18 +10,18 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// pendingEmails are the addresses that users say are theirs. Users as such are tried with a claim in every field.
+// pendingEmails are the rules of pending e-mail addresses. The rules of users cover every field of one.
 var pendingEmails = rules{
-	"one is put, counted on, replaced and withdrawn": func(t *testing.T, store ports.Store) {
+	"a pending e-mail is stored, counted, replaced and cleared": func(t *testing.T, store ports.Store) {
 		ada, ben := user("ada"), user("ben")
-		claim := ada.PendingEmail
-		counted := claim
+		pending := ada.PendingEmail
+		counted := pending
 		counted.Failures++
-		fresh := domain.PendingEmail{Email: "countess@example.com", Code: domain.EmailCodeDigest{31: 1}, ExpiresAt: hour(30)}
-		wantChanged(t, claim, fresh)
+		replacement := domain.PendingEmail{Email: "countess@example.com", Code: domain.EmailCodeDigest{31: 1}, ExpiresAt: hour(30)}
+		wantChanged(t, pending, replacement)
 		ada.PendingEmail = domain.PendingEmail{}
 		addUsers(t, store, ada, ben)
-		for _, state := range []domain.PendingEmail{claim, counted, fresh, {}, fresh} {
+		for _, state := range []domain.PendingEmail{pending, counted, replacement, {}, replacement} {
 			ada.PendingEmail = state
 			saveUser(t, store, ada)
 			got, err := userByID(t, store, ada.ID)
@@ -31,9 +31,9 @@ var pendingEmails = rules{
 		wantSame(t, got, err, ben)
 	},
 
-	"one is whatever its code's digest is": func(t *testing.T, store ports.Store) {
+	"any digest of a code is stored": func(t *testing.T, store ports.Store) {
 		for i, digest := range []domain.EmailCodeDigest{{}, {0: 'a'}, {0: 'A'}, {31: 1}, {0: 0xff, 1: 0xc3, 31: 0xfe}} {
-			s := user(fmt.Sprint("claimant", i))
+			s := user(fmt.Sprint("user", i))
 			s.PendingEmail.Code = digest
 			addUsers(t, store, s)
 			got, err := userByID(t, store, s.ID)
@@ -41,7 +41,7 @@ var pendingEmails = rules{
 		}
 	},
 
-	"one finds nobody": func(t *testing.T, store ports.Store) {
+	"ByEmail does not find a pending e-mail": func(t *testing.T, store ports.Store) {
 		ada, ben := user("ada"), user("ben")
 		ben.Email, ben.EmailVerifiedAt = "", time.Time{}
 		addUsers(t, store, ada, ben)
@@ -52,29 +52,29 @@ var pendingEmails = rules{
 		}
 	},
 
-	"many may claim one address, and only one has it": func(t *testing.T, store ports.Store) {
+	"several users may have the same pending e-mail, and one of them verifies it": func(t *testing.T, store ports.Store) {
 		ada, ben, cem := user("ada"), user("ben"), user("cem")
 		ben.PendingEmail.Email, cem.PendingEmail.Email = ada.PendingEmail.Email, ada.PendingEmail.Email
 		addUsers(t, store, ada, ben)
 		addUsers(t, store, user("cem"))
 		saveUser(t, store, cem)
 
-		proved := func(s domain.UserState) domain.UserState {
+		verified := func(s domain.UserState) domain.UserState {
 			s.Email, s.PendingEmail = s.PendingEmail.Email, domain.PendingEmail{}
 			return s
 		}
-		saveUser(t, store, proved(ben))
-		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Save(t.Context(), domain.RestoreUser(proved(ada))) })
+		saveUser(t, store, verified(ben))
+		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Save(t.Context(), domain.RestoreUser(verified(ada))) })
 		wantError(t, err, domain.ErrEmailTaken)
-		for _, s := range []domain.UserState{ada, proved(ben), cem} {
+		for _, s := range []domain.UserState{ada, verified(ben), cem} {
 			got, err := userByID(t, store, s.ID)
 			wantSame(t, got, err, s)
 		}
 		got, err := userByEmail(t, store, ada.PendingEmail.Email)
-		wantSame(t, got, err, proved(ben))
+		wantSame(t, got, err, verified(ben))
 	},
 
-	"an address that somebody has may be claimed, and one that is claimed may be somebody's": func(t *testing.T, store ports.Store) {
+	"a pending e-mail may equal the e-mail of another user": func(t *testing.T, store ports.Store) {
 		ada, ben, cem := user("ada"), user("ben"), user("cem")
 		ben.PendingEmail.Email = ada.Email
 		cem.Email = ada.PendingEmail.Email
@@ -87,18 +87,18 @@ var pendingEmails = rules{
 		}
 	},
 
-	"of many who prove one address at once one gets it": func(t *testing.T, store ports.Store) {
-		claimant := func(i int) domain.UserState {
-			s := user(fmt.Sprint("claimant", i))
+	"of concurrent users that verify one address, one gets it": func(t *testing.T, store ports.Store) {
+		pending := func(i int) domain.UserState {
+			s := user(fmt.Sprint("user", i))
 			s.PendingEmail = domain.PendingEmail{Email: "ada@example.org", Code: domain.EmailCodeDigest{0: byte(i)}, ExpiresAt: hour(9)}
 			return s
 		}
 		for i := range concurrentCallers {
-			addUsers(t, store, claimant(i))
+			addUsers(t, store, pending(i))
 		}
 		won := wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
-				u, err := tx.Users.ByID(t.Context(), claimant(i).ID)
+				u, err := tx.Users.ByID(t.Context(), pending(i).ID)
 				if err != nil {
 					return err
 				}
@@ -110,7 +110,7 @@ var pendingEmails = rules{
 			})
 		}), domain.ErrEmailTaken)
 		for i := range concurrentCallers {
-			want := claimant(i)
+			want := pending(i)
 			if i == won {
 				want.Email, want.EmailVerifiedAt, want.PendingEmail = "ada@example.org", hour(8), domain.PendingEmail{}
 			}
@@ -119,19 +119,19 @@ var pendingEmails = rules{
 		}
 	},
 
-	"of many wrong codes at once each counts": func(t *testing.T, store ports.Store) {
+	"concurrent wrong codes are all counted": func(t *testing.T, store ports.Store) {
 		want := user("ada")
 		want.PendingEmail.Failures, want.PendingEmail.ExpiresAt = 0, hour(9)
 		addUsers(t, store, want)
-		const tries = 4 // fewer than end a code
-		for _, err := range concurrently(tries, func(int) error {
+		const attempts = 4 // fewer than invalidate a code
+		for _, err := range concurrently(attempts, func(int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
 				u, err := tx.Users.ByID(t.Context(), want.ID)
 				if err != nil {
 					return err
 				}
 				if err := u.VerifyEmail(nil, hour(8)); !errors.Is(err, domain.ErrInvalidCode) {
-					return fmt.Errorf("proving with no code: %w", err)
+					return fmt.Errorf("verifying without a code: %w", err)
 				}
 				yieldToOthers()
 				return tx.Users.Save(t.Context(), u)
@@ -139,7 +139,7 @@ var pendingEmails = rules{
 		}) {
 			wantError(t, err, nil)
 		}
-		want.PendingEmail.Failures = tries
+		want.PendingEmail.Failures = attempts
 		got, err := userByID(t, store, want.ID)
 		wantSame(t, got, err, want)
 	},

@@ -9,8 +9,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// addRecoveryData adds all that a user may have for the day when their passkeys are lost: an authenticator app, backup codes,
-// and a recovery with a ceremony under way in it. Codes, recovery and ceremony are told from their others by the tag.
+// addRecoveryData adds everything of a user that is for recovery: an authenticator app, backup codes, a recovery grant and a challenge of
+// it. The tag distinguishes the codes, the grant and the challenge from others.
 func addRecoveryData(ctx context.Context, tx ports.Tx, owner, tag string) error {
 	for _, add := range []func() error{
 		func() error { return tx.TOTPs.Save(ctx, domain.RestoreTOTP(totp(owner))) },
@@ -19,7 +19,7 @@ func addRecoveryData(ctx context.Context, tx ports.Tx, owner, tag string) error 
 			return tx.RecoveryGrants.Put(ctx, domain.RestoreRecoveryGrant(recoveryGrant(owner, tag)))
 		},
 		func() error {
-			return tx.Challenges.Add(ctx, domain.RestoreChallenge(underGrant(challenge(owner+tag+" back"), recoveryGrant(owner, tag))))
+			return tx.Challenges.Add(ctx, domain.RestoreChallenge(underGrant(challenge(owner+tag+" recovery"), recoveryGrant(owner, tag))))
 		},
 	} {
 		if err := add(); err != nil {
@@ -29,7 +29,7 @@ func addRecoveryData(ctx context.Context, tx ports.Tx, owner, tag string) error 
 	return nil
 }
 
-// wantRecoveryData fails the test unless all of them are there.
+// wantRecoveryData fails the test unless the store contains all of it.
 func wantRecoveryData(t *testing.T, store ports.Store, owner, tag string) {
 	t.Helper()
 	app, err := totpOf(t, store, owner)
@@ -38,11 +38,11 @@ func wantRecoveryData(t *testing.T, store ports.Store, owner, tag string) {
 	wantCodeOwner(t, store, owner, codes(owner+tag)...)
 	g, err := recoveryGrantOf(t, store, owner)
 	wantSame(t, g, err, recoveryGrant(owner, tag))
-	c, err := challengeByID(t, store, challenge(owner+tag+" back").ID)
-	wantSame(t, c, err, underGrant(challenge(owner+tag+" back"), recoveryGrant(owner, tag)))
+	c, err := challengeByID(t, store, challenge(owner+tag+" recovery").ID)
+	wantSame(t, c, err, underGrant(challenge(owner+tag+" recovery"), recoveryGrant(owner, tag)))
 }
 
-// wantNoRecoveryData fails the test if any of them is there.
+// wantNoRecoveryData fails the test if the store contains any of it.
 func wantNoRecoveryData(t *testing.T, store ports.Store, owner, tag string) {
 	t.Helper()
 	app, err := totpOf(t, store, owner)
@@ -53,6 +53,6 @@ func wantNoRecoveryData(t *testing.T, store ports.Store, owner, tag string) {
 	wantError(t, err, domain.ErrRecoveryGrantInvalid)
 	_, err = recoveryGrantByToken(t, store, recoveryGrant(owner, tag).Token)
 	wantError(t, err, domain.ErrRecoveryGrantInvalid)
-	_, err = challengeByID(t, store, challenge(owner+tag+" back").ID)
+	_, err = challengeByID(t, store, challenge(owner+tag+" recovery").ID)
 	wantError(t, err, domain.ErrChallengeNotFound)
 }

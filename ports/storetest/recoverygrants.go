@@ -11,7 +11,7 @@ import (
 )
 
 var recoveryGrants = rules{
-	"every field is kept": func(t *testing.T, store ports.Store) {
+	"every field is stored": func(t *testing.T, store ports.Store) {
 		g := recoveryGrant("ada", "recovery")
 		wantComplete(t, g)
 		addUsers(t, store, user("ada"), user("ben"))
@@ -33,10 +33,10 @@ var recoveryGrants = rules{
 		wantSame(t, got, err, g)
 	},
 
-	"a user's is removed, and nobody else's": func(t *testing.T, store ports.Store) {
+	"Remove removes the grant of that user only": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"), user("ben"))
 		putRecoveryGrants(t, store, recoveryGrant("ada", "recovery"), recoveryGrant("ben", "recovery"))
-		for range 2 { // none is no error
+		for range 2 { // the second removes nothing
 			update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.RecoveryGrants.Remove(ctx, userID("ada")) })
 		}
 		_, err := recoveryGrantOf(t, store, "ada")
@@ -47,7 +47,7 @@ var recoveryGrants = rules{
 		wantSame(t, got, err, recoveryGrant("ben", "recovery"))
 	},
 
-	"an unknown one opens nothing": func(t *testing.T, store ports.Store) {
+	"an unknown grant is not found": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"), user("ben"))
 		putRecoveryGrants(t, store, recoveryGrant("ben", "recovery"))
 		_, err := recoveryGrantOf(t, store, "ada")
@@ -79,40 +79,42 @@ var recoveryGrants = rules{
 		wantError(t, err, domain.ErrRecoveryGrantInvalid)
 	},
 
-	"a token opens one": func(t *testing.T, store ports.Store) {
-		first, again := recoveryGrant("ada", "recovery"), recoveryGrant("ben", "recovery")
-		again.Token = first.Token
+	"a duplicate token is rejected": func(t *testing.T, store ports.Store) {
+		first, duplicate := recoveryGrant("ada", "recovery"), recoveryGrant("ben", "recovery")
+		duplicate.Token = first.Token
 		addUsers(t, store, user("ada"), user("ben"))
-		putRecoveryGrants(t, store, first, recoveryGrant("ben", "former"))
-		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.RecoveryGrants.Put(t.Context(), domain.RestoreRecoveryGrant(again)) })
+		putRecoveryGrants(t, store, first, recoveryGrant("ben", "previous"))
+		err := store.Update(t.Context(), func(tx ports.Tx) error {
+			return tx.RecoveryGrants.Put(t.Context(), domain.RestoreRecoveryGrant(duplicate))
+		})
 		if err == nil {
-			t.Fatal("the second was put")
+			t.Fatal("the duplicate was stored")
 		}
 		got, err := recoveryGrantByToken(t, store, first.Token)
 		wantSame(t, got, err, first)
 		got, err = recoveryGrantOf(t, store, "ben")
-		wantSame(t, got, err, recoveryGrant("ben", "former"))
+		wantSame(t, got, err, recoveryGrant("ben", "previous"))
 	},
 
-	"a new one takes the former one's place": func(t *testing.T, store ports.Store) {
-		former, present, bens := recoveryGrant("ada", "former"), recoveryGrant("ada", "present"), recoveryGrant("ben", "recovery")
-		present.BackupCode, present.Factors = domain.BackupCodeDigest{}, []domain.RecoveryFactor{domain.FactorOperator}
-		present.CreatedAt, present.ExpiresAt = hour(30), hour(31)
-		wantChanged(t, former, present, "UserID")
+	"a new grant replaces the previous one of the user": func(t *testing.T, store ports.Store) {
+		previous, current, bens := recoveryGrant("ada", "previous"), recoveryGrant("ada", "current"), recoveryGrant("ben", "recovery")
+		current.BackupCode, current.Factors = domain.BackupCodeDigest{}, []domain.RecoveryFactor{domain.FactorOperator}
+		current.CreatedAt, current.ExpiresAt = hour(30), hour(31)
+		wantChanged(t, previous, current, "UserID")
 		addUsers(t, store, user("ada"), user("ben"))
-		putRecoveryGrants(t, store, former, bens)
-		putRecoveryGrants(t, store, present)
+		putRecoveryGrants(t, store, previous, bens)
+		putRecoveryGrants(t, store, current)
 		got, err := recoveryGrantOf(t, store, "ada")
-		wantSame(t, got, err, present)
-		got, err = recoveryGrantByToken(t, store, present.Token)
-		wantSame(t, got, err, present)
-		_, err = recoveryGrantByToken(t, store, former.Token)
+		wantSame(t, got, err, current)
+		got, err = recoveryGrantByToken(t, store, current.Token)
+		wantSame(t, got, err, current)
+		_, err = recoveryGrantByToken(t, store, previous.Token)
 		wantError(t, err, domain.ErrRecoveryGrantInvalid)
 		got, err = recoveryGrantOf(t, store, "ben")
 		wantSame(t, got, err, bens)
 	},
 
-	"looking does not take": func(t *testing.T, store ports.Store) {
+	"reading does not take": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		putRecoveryGrants(t, store, recoveryGrant("ada", "recovery"))
 		for range 3 {
@@ -123,7 +125,7 @@ var recoveryGrants = rules{
 		}
 	},
 
-	"what was taken is gone": func(t *testing.T, store ports.Store) {
+	"a taken grant is removed": func(t *testing.T, store ports.Store) {
 		adas, bens := recoveryGrant("ada", "recovery"), recoveryGrant("ben", "recovery")
 		addUsers(t, store, user("ada"), user("ben"))
 		putRecoveryGrants(t, store, adas, bens)
@@ -140,7 +142,7 @@ var recoveryGrants = rules{
 		wantSame(t, got, err, bens)
 	},
 
-	"of many who take one at once one gets it, and what the winner wrote holds": func(t *testing.T, store ports.Store) {
+	"of concurrent callers that take one grant, one succeeds and its writes are committed": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		putRecoveryGrants(t, store, recoveryGrant("ada", "recovery"))
 		key := func(i int) string { return fmt.Sprint("key", i) }
@@ -155,11 +157,11 @@ var recoveryGrants = rules{
 		}), domain.ErrRecoveryGrantInvalid)
 		_, err := recoveryGrantOf(t, store, "ada")
 		wantError(t, err, domain.ErrRecoveryGrantInvalid)
-		kept, err := credentialsOf(t, store, "ada")
-		wantList(t, kept, err, credential("ada", key(won)))
+		stored, err := credentialsOf(t, store, "ada")
+		wantList(t, stored, err, credential("ada", key(won)))
 	},
 
-	"of many who take it with a challenge of their own under it one gets through": func(t *testing.T, store ports.Store) {
+	"of concurrent callers that take a grant after a challenge of their own, one succeeds": func(t *testing.T, store ports.Store) {
 		g := recoveryGrant("ada", "recovery")
 		own := func(i int) domain.ChallengeState { return underGrant(challenge(fmt.Sprint("attempt", i)), g) }
 		addUsers(t, store, user("ada"))
@@ -176,10 +178,10 @@ var recoveryGrants = rules{
 				_, err := tx.RecoveryGrants.Take(t.Context(), g.Token)
 				return err
 			})
-		}), domain.ErrChallengeNotFound) // the others' went with the grant
+		}), domain.ErrChallengeNotFound) // removed with the grant
 	},
 
-	"of many that are put at once one is left": func(t *testing.T, store ports.Store) {
+	"of concurrent callers that put a grant, the grant of one remains": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		nth := func(i int) domain.RecoveryGrantState { return recoveryGrant("ada", fmt.Sprint("recovery", i)) }
 		for _, err := range concurrently(concurrentCallers, func(i int) error {
@@ -189,20 +191,20 @@ var recoveryGrants = rules{
 		}) {
 			wantError(t, err, nil)
 		}
-		left := []domain.RecoveryGrantState{}
+		remaining := []domain.RecoveryGrantState{}
 		for i := range concurrentCallers {
 			if g, err := recoveryGrantByToken(t, store, nth(i).Token); err == nil {
-				left = append(left, g.State())
+				remaining = append(remaining, g.State())
 			}
 		}
-		if len(left) != 1 {
-			t.Fatalf("%d are left, want 1", len(left))
+		if len(remaining) != 1 {
+			t.Fatalf("%d grants remain, want 1", len(remaining))
 		}
 		got, err := recoveryGrantOf(t, store, "ada")
-		wantSame(t, got, err, left[0])
+		wantSame(t, got, err, remaining[0])
 	},
 
-	"sweeping takes the expired, oldest first, so many and no more": func(t *testing.T, store ports.Store) {
+	"DeleteExpired deletes expired grants, oldest first, up to the limit": func(t *testing.T, store ports.Store) {
 		now := hour(50)
 		owners := []string{"oldest", "older", "now", "soon", "later"}
 		for owner, at := range map[string]time.Time{
@@ -213,24 +215,24 @@ var recoveryGrants = rules{
 			addUsers(t, store, user(owner))
 			putRecoveryGrants(t, store, g)
 		}
-		for _, step := range []struct{ swept, left string }{
+		for _, step := range []struct{ deleted, remaining string }{
 			{"2", "[now soon later]"},
 			{"1", "[soon later]"},
 			{"0", "[soon later]"},
 		} {
-			var swept int
+			var deleted int
 			update(t, store, func(ctx context.Context, tx ports.Tx) (err error) {
-				swept, err = tx.RecoveryGrants.DeleteExpired(ctx, now, 2)
+				deleted, err = tx.RecoveryGrants.DeleteExpired(ctx, now, 2)
 				return err
 			})
-			left := []string{}
+			remaining := []string{}
 			for _, owner := range owners {
 				if _, err := recoveryGrantOf(t, store, owner); err == nil {
-					left = append(left, owner)
+					remaining = append(remaining, owner)
 				}
 			}
-			if fmt.Sprint(swept) != step.swept || fmt.Sprint(left) != step.left {
-				t.Fatalf("swept %d, left %v; want %s, %s", swept, left, step.swept, step.left)
+			if fmt.Sprint(deleted) != step.deleted || fmt.Sprint(remaining) != step.remaining {
+				t.Fatalf("deleted %d, remaining %v; want %s, %s", deleted, remaining, step.deleted, step.remaining)
 			}
 		}
 	},

@@ -9,9 +9,9 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// removal is what Users.Remove leaves: nothing by which anybody could tell who was here, whichever way it came in.
+// removal are the rules of Users.Remove: no data of a removed user remain in any collection.
 var removal = rules{
-	"who is removed goes with all that is theirs, and nothing else does": func(t *testing.T, store ports.Store) {
+	"removing a user removes all of the user's data and nothing else": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"), user("ben"))
 		update(t, store, func(ctx context.Context, tx ports.Tx) error {
 			return errors.Join(
@@ -47,7 +47,7 @@ var removal = rules{
 		wantEmails(t, store, outboxEmail("ben", "phone"), outboxEmail("ben", "laptop"), emailWithoutUser("ada"))
 	},
 
-	"what stays of a removed user's events says nothing of whose they were": func(t *testing.T, store ports.Store) {
+	"the events of a removed user are anonymised": func(t *testing.T, store ports.Store) {
 		before := event("ada", "phone")
 		wantComplete(t, before)
 		wantChanged(t, before, anonymized(before), anonymizedFields...)
@@ -60,7 +60,7 @@ var removal = rules{
 		wantList(t, got, err, event("ben", "phone"))
 	},
 
-	"a removed user's address, passkeys and codes are free again": func(t *testing.T, store ports.Store) {
+	"the address, passkeys and codes of a removed user can be added again": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		replaceCodes(t, store, "ada", codes("set"), hour(24))
 		addCredentials(t, store, credential("ada", "key"))
@@ -77,7 +77,7 @@ var removal = rules{
 		wantSame(t, key, err, credential("ben", "key"))
 	},
 
-	"nothing is kept of who is not there": func(t *testing.T, store ports.Store) {
+	"nothing can be added to a removed user": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
 		for name, add := range map[string]func(ctx context.Context, tx ports.Tx) error{
@@ -102,10 +102,10 @@ var removal = rules{
 			"a grant": func(ctx context.Context, tx ports.Tx) error {
 				return tx.RecoveryGrants.Put(ctx, domain.RestoreRecoveryGrant(recoveryGrant("ada", "late")))
 			},
-			"a recovery's challenge": func(ctx context.Context, tx ports.Tx) error {
-				return tx.Challenges.Add(ctx, domain.RestoreChallenge(underGrant(challenge("adalate back"), recoveryGrant("ada", "late"))))
+			"a challenge of a recovery grant": func(ctx context.Context, tx ports.Tx) error {
+				return tx.Challenges.Add(ctx, domain.RestoreChallenge(underGrant(challenge("adalate recovery"), recoveryGrant("ada", "late"))))
 			},
-			"a message": func(ctx context.Context, tx ports.Tx) error {
+			"an e-mail": func(ctx context.Context, tx ports.Tx) error {
 				return tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(outboxEmail("ada", "late")))
 			},
 			"an event": func(ctx context.Context, tx ports.Tx) error {
@@ -113,14 +113,14 @@ var removal = rules{
 			},
 		} {
 			if err := store.Update(t.Context(), func(tx ports.Tx) error { return add(t.Context(), tx) }); err == nil {
-				t.Errorf("%s of a removed user was added", name)
+				t.Errorf("%s was added to a removed user", name)
 			}
 			wantNoUserData(t, store, "ada", "late")
 			wantNoRecoveryData(t, store, "ada", "late")
 		}
 	},
 
-	"of many who remove one at once one does": func(t *testing.T, store ports.Store) {
+	"of concurrent callers that remove one user, one succeeds": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		wantOneWinner(t, concurrently(concurrentCallers, func(int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), userID("ada")) })

@@ -9,8 +9,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// seed keeps one of each: Ada, her passkey and session, her ways back and a recovery under way, a challenge in both, an
-// event, a message, a signing key and a lockout; and somebody who is about to leave, with as much.
+// seed adds one of each: for Ada a passkey, a session, an authenticator app, backup codes, a recovery grant, a challenge, an event and an
+// e-mail; a signing key; a lockout; and the same for a user who will be removed.
 func seed(t *testing.T, store ports.Store) {
 	t.Helper()
 	addUsers(t, store, user("ada"), user("leaver"))
@@ -27,7 +27,7 @@ func seed(t *testing.T, store ports.Store) {
 	addEmails(t, store, seedEmails...)
 }
 
-// seedEmails are one of Ada's, two of the leaver's, and one of nobody.
+// seedEmails are one e-mail of Ada, two of the leaver, and one without a user.
 var seedEmails = []domain.OutboxEmailState{
 	outboxEmail("ada", "seed"), outboxEmail("leaver", "leaving"), outboxEmail("leaver", "removed"), emailWithoutUser("seed"),
 }
@@ -36,7 +36,7 @@ func seedChallenge(owner, tag string) domain.ChallengeState {
 	return underGrant(inSession(challenge(tag), session(owner, tag)), recoveryGrant(owner, tag))
 }
 
-// writeEverything adds one of each beside the seed, and changes or removes all that the seed has.
+// writeEverything adds one of each to the seed, and changes or removes everything in the seed.
 func writeEverything(ctx context.Context, tx ports.Tx) error {
 	if _, err := tx.Challenges.Take(ctx, challenge("seed").ID); err != nil {
 		return err
@@ -73,7 +73,7 @@ func writeEverything(ctx context.Context, tx ports.Tx) error {
 	)
 }
 
-// wantSeedOnly fails the test unless the seed is all there is, unchanged.
+// wantSeedOnly fails the test unless the store contains the unchanged seed and nothing else.
 func wantSeedOnly(t *testing.T, store ports.Store) {
 	t.Helper()
 	for owner, tag := range map[string]string{"ada": "seed", "leaver": "leaving"} {

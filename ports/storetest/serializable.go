@@ -11,12 +11,11 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// serializable are what Update's promise is for, that what fn has read stays as it was read until the commit: read, decide,
-// write. The outcome is that of callers who came one after another (serializable, in SQL's words). It is not enough to
-// guard the rows that fn writes, or to show each fn one state of its own: these callers write different rows, or add what
-// nobody else has, and each of them alone would be right.
+// serializable are the rules of callers that read, decide and write. Update guarantees that what fn has read does not change until its
+// commit, so the result is that of some order of the callers (SQL's SERIALIZABLE). It is not enough to lock the rows that fn writes, or
+// to give each fn a snapshot: these callers write different rows or add new ones, and each of them alone would be correct.
 var serializable = rules{
-	"of many who take one of somebody's two passkeys away one does": func(t *testing.T, store ports.Store) {
+	"of concurrent callers that remove one of two passkeys, one succeeds": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		addCredentials(t, store, unused(credential("ada", "phone")), unused(credential("ada", "laptop")))
 		wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {
@@ -32,12 +31,12 @@ var serializable = rules{
 				return tx.Credentials.Remove(t.Context(), keys[i%2].ID())
 			})
 		}), domain.ErrLastPasskey)
-		if left, err := credentialsOf(t, store, "ada"); err != nil || len(left) != 1 {
-			t.Fatalf("%d passkeys are left, error %v; want 1", len(left), err)
+		if remaining, err := credentialsOf(t, store, "ada"); err != nil || len(remaining) != 1 {
+			t.Fatalf("%d passkeys remain, error %v; want 1", len(remaining), err)
 		}
 	},
 
-	"of many who count and return CommitWith each is counted": func(t *testing.T, store ports.Store) {
+	"concurrent increments that return CommitWith are all counted": func(t *testing.T, store ports.Store) {
 		counted := lockout("caller")
 		counted.Failures = 0
 		saveLockouts(t, store, counted)
@@ -65,7 +64,7 @@ var serializable = rules{
 		wantSame(t, got, err, counted)
 	},
 
-	"as many add a passkey as the limit has room for": func(t *testing.T, store ports.Store) {
+	"concurrent callers do not exceed the passkey limit": func(t *testing.T, store ports.Store) {
 		const limit = 3
 		addUsers(t, store, user("ada"))
 		addCredentials(t, store, credential("ada", "first"))
@@ -89,12 +88,12 @@ var serializable = rules{
 				t.Errorf("caller %d got %v, want %v", i, err, domain.ErrPasskeyLimitReached)
 			}
 		}
-		if kept, err := credentialsOf(t, store, "ada"); err != nil || len(kept) != limit || added != limit-1 {
-			t.Fatalf("%d were added and %d are kept, error %v; want %d and %d", added, len(kept), err, limit-1, limit)
+		if stored, err := credentialsOf(t, store, "ada"); err != nil || len(stored) != limit || added != limit-1 {
+			t.Fatalf("%d were added and %d are stored, error %v; want %d and %d", added, len(stored), err, limit-1, limit)
 		}
 	},
 
-	"of many who refresh with one token one rotates it, and all get the same successor": func(t *testing.T, store ports.Store) {
+	"of concurrent callers that refresh one token, one rotates it and all get the same successor": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		keys := domain.KeyRing[domain.RefreshToken]{fixedBytes("refresh key", 32)}
 		lifetime := domain.SessionLifetime{TTL: 9 * time.Hour, IdleTTL: time.Hour}
@@ -124,7 +123,7 @@ var serializable = rules{
 		won := slices.Index(rotated[:], true)
 		for i := range concurrentCallers {
 			if successors[i].Reveal() != successors[0].Reveal() || rotated[i] && i != won {
-				t.Fatalf("caller %d: rotated is %t, as it is for caller %d; the same successor as caller 0's: %t",
+				t.Fatalf("caller %d: rotated %t, first rotated by caller %d; same successor as caller 0: %t",
 					i, rotated[i], won, successors[i].Reveal() == successors[0].Reveal())
 			}
 		}
@@ -136,7 +135,7 @@ var serializable = rules{
 		wantSame(t, got, err, want)
 	},
 
-	"of many who find no signing key and make one one does": func(t *testing.T, store ports.Store) {
+	"of concurrent callers that find no signing key, one adds one": func(t *testing.T, store ports.Store) {
 		for _, err := range concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
 				keys, err := tx.SigningKeys.All(t.Context())
@@ -150,11 +149,11 @@ var serializable = rules{
 			wantError(t, err, nil)
 		}
 		if keys, err := allSigningKeys(t, store); err != nil || len(keys) != 1 {
-			t.Fatalf("%d keys were made, error %v; want 1", len(keys), err)
+			t.Fatalf("%d keys were added, error %v; want 1", len(keys), err)
 		}
 	},
 
-	"of many who change one session no change is lost": func(t *testing.T, store ports.Store) {
+	"concurrent changes of a session are not lost": func(t *testing.T, store ports.Store) {
 		want := activeSession("ada", "phone")
 		want.AMR = nil
 		addUsers(t, store, user("ada"))
@@ -183,9 +182,9 @@ var serializable = rules{
 		wantSame(t, domain.RestoreSession(s), nil, want)
 	},
 
-	"of many who show one code of an app one is let in": func(t *testing.T, store ports.Store) {
+	"of concurrent callers that use one TOTP code, one is accepted": func(t *testing.T, store ports.Store) {
 		want := totp("ada")
-		shown := want.LastStep + 1
+		step := want.LastStep + 1
 		addUsers(t, store, user("ada"))
 		saveTOTPs(t, store, want)
 		wantOneWinner(t, concurrently(concurrentCallers, func(int) error {
@@ -194,19 +193,19 @@ var serializable = rules{
 				if err != nil {
 					return err
 				}
-				if err := app.Accept(shown); err != nil {
+				if err := app.Accept(step); err != nil {
 					return err
 				}
 				yieldToOthers()
 				return tx.TOTPs.Save(t.Context(), app)
 			})
 		}), domain.ErrInvalidCode)
-		want.LastStep = shown
+		want.LastStep = step
 		got, err := totpOf(t, store, "ada")
 		wantSame(t, got, err, want)
 	},
 
-	"of many wrong codes at once each counts": func(t *testing.T, store ports.Store) {
+	"concurrent wrong codes are all counted": func(t *testing.T, store ports.Store) {
 		subject := lockout("ada").Subject
 		for _, err := range concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
@@ -228,12 +227,12 @@ var serializable = rules{
 		}
 	},
 
-	"of many who take the message that is due for longest each gets another one": func(t *testing.T, store ports.Store) {
+	"concurrent callers that take the earliest due e-mail get different ones": func(t *testing.T, store ports.Store) {
 		now := hour(50)
 		addUsers(t, store, user("ada"))
 		for i := range concurrentCallers {
-			m := outboxEmail("ada", fmt.Sprint("letter", i))
-			m.DueAt = hour(i / 4) // by fours due at one time
+			m := outboxEmail("ada", fmt.Sprint("e-mail", i))
+			m.DueAt = hour(i / 4) // four at each time
 			addEmails(t, store, m)
 		}
 		var taken [concurrentCallers]domain.OutboxEmailID
@@ -241,7 +240,7 @@ var serializable = rules{
 			return store.Update(t.Context(), func(tx ports.Tx) error {
 				due, err := tx.OutboxEmails.ListDue(t.Context(), now, 1)
 				if err != nil || len(due) == 0 {
-					return errors.Join(err, errors.New("nothing is due"))
+					return errors.Join(err, errors.New("no e-mail is due"))
 				}
 				due[0].BeginAttempt(now)
 				taken[i] = due[0].ID()
@@ -253,13 +252,13 @@ var serializable = rules{
 		}
 		slices.SortFunc(taken[:], compareIDs)
 		if distinct := slices.Compact(slices.Clone(taken[:])); len(distinct) != concurrentCallers {
-			t.Fatalf("%d messages were taken by %d callers", len(distinct), concurrentCallers)
+			t.Fatalf("%d e-mails were taken by %d callers", len(distinct), concurrentCallers)
 		}
-		left, err := dueEmails(t, store, now, 1)
-		wantList(t, left, err)
+		remaining, err := dueEmails(t, store, now, 1)
+		wantList(t, remaining, err)
 	},
 
-	"a code that was found can be spent, whoever replaces its set meanwhile": func(t *testing.T, store ports.Store) {
+	"a backup code that was found can be consumed, even if another caller replaces the set": func(t *testing.T, store ports.Store) {
 		before, after := codes("before"), codes("after")
 		addUsers(t, store, user("ada"))
 		replaceCodes(t, store, "ada", before, hour(24))
@@ -274,7 +273,7 @@ var serializable = rules{
 				}
 				yieldToOthers()
 				if err := tx.BackupCodes.Consume(t.Context(), digest); err != nil {
-					return fmt.Errorf("it was found, and now: %s", err.Error())
+					return fmt.Errorf("consuming a code that was found: %s", err.Error())
 				}
 				return nil
 			})
@@ -290,9 +289,9 @@ var serializable = rules{
 		wantNoCodeOwner(t, store, before...)
 	},
 
-	"whoever finds a user and adds what is theirs is done before the user goes": func(t *testing.T, store ports.Store) {
+	"a caller that finds a user and adds data commits before the removal of the user, or fails": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
-		tag := func(i int) string { return fmt.Sprint("visit", i) }
+		tag := func(i int) string { return fmt.Sprint("tag", i) }
 		for i, err := range concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
 				ctx := t.Context()
@@ -319,5 +318,5 @@ var serializable = rules{
 	},
 }
 
-// yieldToOthers is time for others to read the same, if the store lets them.
+// yieldToOthers gives other callers time to read the same data, if the store allows that.
 func yieldToOthers() { time.Sleep(time.Millisecond) }

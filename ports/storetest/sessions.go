@@ -12,7 +12,7 @@ import (
 )
 
 var sessions = rules{
-	"every field is kept": func(t *testing.T, store ports.Store) {
+	"every field is stored": func(t *testing.T, store ports.Store) {
 		s := session("ada", "phone")
 		wantComplete(t, s)
 		addUsers(t, store, user("ada"))
@@ -55,14 +55,14 @@ var sessions = rules{
 		wantError(t, err, domain.ErrUnauthenticated)
 	},
 
-	"the token before the latest one opens nothing": func(t *testing.T, store ports.Store) {
+	"the previous token is not found": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		addSessions(t, store, activeSession("ada", "phone"))
 		_, err := sessionByToken(t, store, activeSession("ada", "phone").PreviousToken)
 		wantError(t, err, domain.ErrUnauthenticated)
 	},
 
-	"an id or a token is added once": func(t *testing.T, store ports.Store) {
+	"a duplicate id or token is rejected": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		first, sameID, sameToken := activeSession("ada", "first"), activeSession("ada", "second"), activeSession("ada", "third")
 		sameID.ID, sameToken.Token = first.ID, first.Token
@@ -70,7 +70,7 @@ var sessions = rules{
 		for _, s := range []domain.SessionState{sameID, sameToken} {
 			err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), domain.RestoreSession(s)) })
 			if err == nil {
-				t.Fatal("the second was added")
+				t.Fatal("the duplicate was added")
 			}
 			got, err := sessionByToken(t, store, first.Token)
 			wantSame(t, got, err, first)
@@ -79,7 +79,7 @@ var sessions = rules{
 		}
 	},
 
-	"an unknown one opens nothing, is not found and not saved": func(t *testing.T, store ports.Store) {
+	"an unknown session is not found and not saved": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		s := activeSession("ada", "phone")
 		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), domain.RestoreSession(s)) })
@@ -90,7 +90,7 @@ var sessions = rules{
 		wantError(t, err, domain.ErrSessionNotFound)
 	},
 
-	"all that can change is saved": func(t *testing.T, store ports.Store) {
+	"Save stores every mutable field": func(t *testing.T, store ports.Store) {
 		before := activeSession("ada", "phone")
 		before.PreviousToken, before.RotatedAt = domain.TokenDigest{}, time.Time{}
 		after := before
@@ -102,9 +102,9 @@ var sessions = rules{
 		after.Device = domain.Device{Name: "Chrome on Android", UserAgent: "Mozilla/5.0 (Linux; Android 16)", IP: "192.0.2.9"}
 		after.AuthTime, after.LastSeenAt, after.IdleEndsAt, after.ExpiresAt, after.RevokedAt = hour(20), hour(21), hour(22), hour(23), hour(24)
 		wantChanged(t, before, after, "ID", "UserID", "Transport", "CreatedAt")
-		bystander := activeSession("ada", "laptop")
+		other := activeSession("ada", "laptop")
 		addUsers(t, store, user("ada"))
-		addSessions(t, store, before, bystander)
+		addSessions(t, store, before, other)
 		for _, state := range []domain.SessionState{after, before} {
 			update(t, store, func(ctx context.Context, tx ports.Tx) error {
 				return tx.Sessions.Save(ctx, domain.RestoreSession(state))
@@ -114,11 +114,11 @@ var sessions = rules{
 		}
 		_, err := sessionByToken(t, store, after.Token)
 		wantError(t, err, domain.ErrUnauthenticated)
-		got, err := sessionByToken(t, store, bystander.Token)
-		wantSame(t, got, err, bystander)
+		got, err := sessionByToken(t, store, other.Token)
+		wantSame(t, got, err, other)
 	},
 
-	"those live at a time are neither revoked nor at their end": func(t *testing.T, store ports.Store) {
+	"ListActive omits revoked and expired sessions": func(t *testing.T, store ports.Store) {
 		now, soon := hour(50), hour(50).Add(time.Microsecond)
 		ending := func(tag string, idleEnd, end, revoked time.Time) domain.SessionState {
 			s := session("ada", tag)
@@ -150,7 +150,7 @@ var sessions = rules{
 		wantList(t, all, err, want...)
 	},
 
-	"a user's live ones are listed newest first by id, page by page, and nobody else's": func(t *testing.T, store ports.Store) {
+	"ListActive returns the user's sessions in pages, newest id first": func(t *testing.T, store ports.Store) {
 		page := func(owner string) func(domain.SessionID, int) ([]domain.SessionID, error) {
 			return func(before domain.SessionID, limit int) ([]domain.SessionID, error) {
 				all, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Session, error) {
@@ -161,7 +161,7 @@ var sessions = rules{
 		}
 		addUsers(t, store, user("ada"), user("ben"), user("cem"))
 		ids := map[string][]domain.SessionID{}
-		for i := range 6 { // by twos in one millisecond, an ended one and somebody else's among each two
+		for i := range 6 { // two in each millisecond, with ended ones and those of another user between them
 			for _, owner := range []string{"ada", "ben"} {
 				tag := fmt.Sprint("session", i)
 				lasting, ended := activeSession(owner, tag), session(owner, tag+" ended")
@@ -177,11 +177,11 @@ var sessions = rules{
 			wantPages(t, want, page(owner))
 		}
 		wantPages(t, nil, page("cem"))
-		wantPages(t, nil, page("nobody"))
+		wantPages(t, nil, page("unknown"))
 		wantPageFrom(t, ids["ada"], ids["ben"][2], page("ada"))
 	},
 
-	"what comes out is a copy": func(t *testing.T, store ports.Store) {
+	"returned aggregates are copies": func(t *testing.T, store ports.Store) {
 		s := activeSession("ada", "phone")
 		addUsers(t, store, user("ada"))
 		given := domain.RestoreSession(s)
@@ -194,7 +194,7 @@ var sessions = rules{
 		wantSame(t, got, err, s)
 	},
 
-	"sweeping takes the ended, oldest first, so many and no more": func(t *testing.T, store ports.Store) {
+	"DeleteExpired deletes ended sessions, oldest first, up to the limit": func(t *testing.T, store ports.Store) {
 		now := hour(50)
 		addUsers(t, store, user("ada"))
 		idle := func(tag string, at time.Time) domain.SessionState {
@@ -213,24 +213,24 @@ var sessions = rules{
 			revoked("revoked soon", now.Add(time.Microsecond)), idle("lasting", now.Add(48*time.Hour)),
 		}
 		addSessions(t, store, all...)
-		for _, step := range []struct{ swept, left string }{
+		for _, step := range []struct{ deleted, remaining string }{
 			{"2", "[idle now revoked now idle soon revoked soon lasting]"},
 			{"2", "[idle soon revoked soon lasting]"},
 			{"0", "[idle soon revoked soon lasting]"},
 		} {
-			var swept int
+			var deleted int
 			update(t, store, func(ctx context.Context, tx ports.Tx) (err error) {
-				swept, err = tx.Sessions.DeleteExpired(ctx, now, 2)
+				deleted, err = tx.Sessions.DeleteExpired(ctx, now, 2)
 				return err
 			})
-			left := []string{}
+			remaining := []string{}
 			for _, tag := range []string{"idle for long", "revoked long ago", "idle now", "revoked now", "idle soon", "revoked soon", "lasting"} {
 				if _, err := sessionByToken(t, store, activeSession("ada", tag).Token); err == nil {
-					left = append(left, tag)
+					remaining = append(remaining, tag)
 				}
 			}
-			if fmt.Sprint(swept) != step.swept || fmt.Sprint(left) != step.left {
-				t.Fatalf("swept %d, left %v; want %s, %s", swept, left, step.swept, step.left)
+			if fmt.Sprint(deleted) != step.deleted || fmt.Sprint(remaining) != step.remaining {
+				t.Fatalf("deleted %d, remaining %v; want %s, %s", deleted, remaining, step.deleted, step.remaining)
 			}
 		}
 	},

@@ -10,7 +10,7 @@ import (
 )
 
 var signingKeys = rules{
-	"every field is kept": func(t *testing.T, store ports.Store) {
+	"every field is stored": func(t *testing.T, store ports.Store) {
 		key := signingKey("key")
 		wantComplete(t, key)
 		addSigningKeys(t, store, key)
@@ -18,12 +18,12 @@ var signingKeys = rules{
 		wantList(t, got, err, key)
 	},
 
-	"none is no error": func(t *testing.T, store ports.Store) {
+	"All returns no error without keys": func(t *testing.T, store ports.Store) {
 		got, err := allSigningKeys(t, store)
 		wantList(t, got, err)
 	},
 
-	"the first to sign comes first": func(t *testing.T, store ports.Store) {
+	"All returns the key that signs first at the start": func(t *testing.T, store ports.Store) {
 		signing := func(id string, from, created time.Time) domain.SigningKeyState {
 			s := signingKey(id)
 			s.SignsFrom, s.CreatedAt = from, created
@@ -46,27 +46,27 @@ var signingKeys = rules{
 		wantList(t, got, err, upper)
 	},
 
-	"an id is added once": func(t *testing.T, store ports.Store) {
-		first, again := signingKey("key"), signingKey("key")
-		again.EncryptedKey = fixedBytes("another", 150)
+	"a duplicate id is rejected": func(t *testing.T, store ports.Store) {
+		first, duplicate := signingKey("key"), signingKey("key")
+		duplicate.EncryptedKey = fixedBytes("another", 150)
 		addSigningKeys(t, store, first)
 		err := store.Update(t.Context(), func(tx ports.Tx) error {
-			return tx.SigningKeys.Add(t.Context(), domain.RestoreSigningKey(again))
+			return tx.SigningKeys.Add(t.Context(), domain.RestoreSigningKey(duplicate))
 		})
 		if err == nil {
-			t.Fatal("the second was added")
+			t.Fatal("the duplicate was added")
 		}
 		got, err := allSigningKeys(t, store)
 		wantList(t, got, err, first)
 	},
 
-	"removing takes one, and one that is not there is no error": func(t *testing.T, store ports.Store) {
-		leaving, staying := signingKey("leaving"), signingKey("staying")
-		addSigningKeys(t, store, leaving, staying)
+	"Remove removes one, and a missing one is no error": func(t *testing.T, store ports.Store) {
+		removed, remaining := signingKey("removed"), signingKey("remaining")
+		addSigningKeys(t, store, removed, remaining)
 		for range 2 {
-			update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.SigningKeys.Remove(ctx, leaving.ID) })
+			update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.SigningKeys.Remove(ctx, removed.ID) })
 			got, err := allSigningKeys(t, store)
-			wantList(t, got, err, staying)
+			wantList(t, got, err, remaining)
 		}
 	},
 }

@@ -1,10 +1,10 @@
-// Package storetest is the contract of ports.Store as tests. Whoever writes an adapter runs them against it:
+// Package storetest is the contract of ports.Store as tests. Every adapter runs them:
 //
 //	func TestContract(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T) ports.Store { return open(t) })
 //	}
 //
-// Run them with the race detector too: half of what a store promises is about callers who come at once.
+// Run them with the race detector, too: half of the contract is about concurrent callers.
 package storetest
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Run holds a store to its contract. open returns a new, empty one and closes it when its test ends.
+// Run tests a store against the contract. open returns a new, empty store and closes it when its test ends.
 func Run(t *testing.T, open func(t *testing.T) ports.Store) {
 	t.Run("UnitOfWork", func(t *testing.T) { runAll(t, open, unitOfWork) })
 	t.Run("Serializable", func(t *testing.T) { runAll(t, open, serializable) })
@@ -37,7 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) ports.Store) {
 	t.Run("OutboxEmails", func(t *testing.T) { runAll(t, open, outboxEmails) })
 }
 
-// rules are tests by the sentence that each holds a store to.
+// rules are tests by the sentence that each checks.
 type rules map[string]func(t *testing.T, store ports.Store)
 
 func runAll(t *testing.T, open func(t *testing.T) ports.Store, all rules) {
@@ -46,10 +46,10 @@ func runAll(t *testing.T, open func(t *testing.T) ports.Store, all rules) {
 	}
 }
 
-// concurrentCallers is how many callers come at once where it matters who wins.
+// concurrentCallers is the number of callers in the rules about concurrency.
 const concurrentCallers = 16
 
-// concurrently lets n callers go at the same moment and returns what each of them got.
+// concurrently starts n callers at the same moment and returns the error of each.
 func concurrently(n int, call func(i int) error) []error {
 	results := make([]error, n)
 	start := make(chan struct{})
@@ -65,8 +65,8 @@ func concurrently(n int, call func(i int) error) []error {
 	return results
 }
 
-// wantOneWinner fails the test unless exactly one caller succeeded and all others got the given error.
-func wantOneWinner(t *testing.T, results []error, otherwise error) int {
+// wantOneWinner fails the test unless exactly one caller succeeded and all others got the given error. It returns the winner.
+func wantOneWinner(t *testing.T, results []error, want error) int {
 	t.Helper()
 	won := -1
 	for i, err := range results {
@@ -75,17 +75,17 @@ func wantOneWinner(t *testing.T, results []error, otherwise error) int {
 			t.Fatalf("callers %d and %d both succeeded", won, i)
 		case err == nil:
 			won = i
-		case !errors.Is(err, otherwise):
-			t.Errorf("caller %d got %v, want %v", i, err, otherwise)
+		case !errors.Is(err, want):
+			t.Errorf("caller %d got %v, want %v", i, err, want)
 		}
 	}
 	if won < 0 {
-		t.Fatal("nobody succeeded")
+		t.Fatal("no caller succeeded")
 	}
 	return won
 }
 
-// update fails the test if the store does.
+// update runs fn in an Update and fails the test on an error.
 func update(t *testing.T, store ports.Store, fn func(ctx context.Context, tx ports.Tx) error) {
 	t.Helper()
 	ctx := t.Context()
@@ -94,7 +94,7 @@ func update(t *testing.T, store ports.Store, fn func(ctx context.Context, tx por
 	}
 }
 
-// get reads one thing in a View of its own.
+// get returns the result of read in a View.
 func get[T any](t *testing.T, store ports.Store, read func(ctx context.Context, tx ports.Tx) (T, error)) (T, error) {
 	t.Helper()
 	ctx := t.Context()
@@ -106,7 +106,7 @@ func get[T any](t *testing.T, store ports.Store, read func(ctx context.Context, 
 	return result, err
 }
 
-// wantError fails the test unless err is the given one.
+// wantError fails the test unless err is want.
 func wantError(t *testing.T, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {

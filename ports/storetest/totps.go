@@ -10,7 +10,7 @@ import (
 )
 
 var totps = rules{
-	"every field is kept": func(t *testing.T, store ports.Store) {
+	"every field is stored": func(t *testing.T, store ports.Store) {
 		app := totp("ada")
 		wantComplete(t, app)
 		addUsers(t, store, user("ada"), user("ben"))
@@ -31,14 +31,14 @@ var totps = rules{
 		}
 	},
 
-	"whoever has none has a new one that holds nothing": func(t *testing.T, store ports.Store) {
+	"Get returns an empty TOTP for a user without one": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"), user("ben"))
 		saveTOTPs(t, store, totp("ben"))
 		got, err := totpOf(t, store, "ada")
 		wantSame(t, got, err, domain.TOTPState{UserID: userID("ada")})
 	},
 
-	"all that can change is saved": func(t *testing.T, store ports.Store) {
+	"Save stores every mutable field": func(t *testing.T, store ports.Store) {
 		before := totp("ada")
 		after := domain.TOTPState{UserID: before.UserID, Secret: before.PendingSecret, ConfirmedAt: hour(30), LastStep: 3}
 		wantChanged(t, before, after, "UserID")
@@ -53,7 +53,7 @@ var totps = rules{
 		wantSame(t, got, err, totp("ben"))
 	},
 
-	"removing takes one, and one that is not there is no error": func(t *testing.T, store ports.Store) {
+	"Remove removes one, and a missing one is no error": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"), user("ben"))
 		saveTOTPs(t, store, totp("ada"), totp("ben"))
 		for range 2 {
@@ -65,7 +65,7 @@ var totps = rules{
 		}
 	},
 
-	"what comes out is a copy": func(t *testing.T, store ports.Store) {
+	"returned aggregates are copies": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		given := domain.RestoreTOTP(totp("ada"))
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.TOTPs.Save(ctx, given) })

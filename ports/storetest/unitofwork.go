@@ -13,15 +13,15 @@ import (
 )
 
 var (
-	errCaller    = errors.New("the caller's own reason")
-	errCommitted = errors.New("the caller's own reason, to be returned after the commit")
+	errCaller    = errors.New("the caller's error")
+	errCommitted = errors.New("the caller's error to be returned after the commit")
 )
 
-// overlapTimeout is how long a test waits for what a store need not let happen at the same time. Only such a store makes it wait.
+// overlapTimeout is how long a rule waits for operations that a store need not run at the same time.
 const overlapTimeout = time.Second
 
 var unitOfWork = rules{
-	"fn's error comes back as it was, and nothing is kept": func(t *testing.T, store ports.Store) {
+	"an error of fn is returned unchanged and rolls back": func(t *testing.T, store ports.Store) {
 		seed(t, store)
 		err := store.Update(t.Context(), func(tx ports.Tx) error { return errors.Join(writeEverything(t.Context(), tx), errCaller) })
 		wantError(t, err, errCaller)
@@ -29,7 +29,7 @@ var unitOfWork = rules{
 		wantError(t, store.View(t.Context(), func(ports.Tx) error { return errCaller }), errCaller)
 	},
 
-	"CommitWith commits and returns exactly its error": func(t *testing.T, store ports.Store) {
+	"CommitWith commits and returns its error unchanged": func(t *testing.T, store ports.Store) {
 		seed(t, store)
 		err := store.Update(t.Context(), func(tx ports.Tx) error {
 			if err := writeEverything(t.Context(), tx); err != nil {
@@ -49,7 +49,7 @@ var unitOfWork = rules{
 		update(t, store, func(context.Context, ports.Tx) error { return ports.CommitWith(nil) })
 	},
 
-	"CommitWith does not commit after the end of its context": func(t *testing.T, store ports.Store) {
+	"CommitWith does not commit after the context has ended": func(t *testing.T, store ports.Store) {
 		seed(t, store)
 		ctx, cancel := context.WithCancel(t.Context())
 		err := store.Update(ctx, func(tx ports.Tx) error {
@@ -63,12 +63,12 @@ var unitOfWork = rules{
 		wantSeedOnly(t, store)
 	},
 
-	"an error inside fn that it gets over spoils nothing": func(t *testing.T, store ports.Store) {
+	"an error that fn handles does not roll back": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
-		again := user("ben")
-		again.Email = user("ada").Email
+		duplicate := user("ben")
+		duplicate.Email = user("ada").Email
 		update(t, store, func(ctx context.Context, tx ports.Tx) error {
-			if err := tx.Users.Add(ctx, domain.RestoreUser(again)); !errors.Is(err, domain.ErrEmailTaken) {
+			if err := tx.Users.Add(ctx, domain.RestoreUser(duplicate)); !errors.Is(err, domain.ErrEmailTaken) {
 				return fmt.Errorf("adding: got %v, want %v", err, domain.ErrEmailTaken)
 			}
 			if err := tx.Users.Add(ctx, domain.RestoreUser(user("cem"))); err != nil {
@@ -87,7 +87,7 @@ var unitOfWork = rules{
 		}
 	},
 
-	"a panic reaches the caller, and nothing is kept": func(t *testing.T, store ports.Store) {
+	"a panic reaches the caller and rolls back": func(t *testing.T, store ports.Store) {
 		seed(t, store)
 		for name, run := range map[string]func(context.Context, func(ports.Tx) error) error{"Update": store.Update, "View": store.View} {
 			recovered := func() (recovered any) {
@@ -102,19 +102,19 @@ var unitOfWork = rules{
 				})
 			}()
 			if recovered != errCaller {
-				t.Fatalf("%s: recovered %v, want what was thrown", name, recovered)
+				t.Fatalf("%s: recovered %v, want the value of panic", name, recovered)
 			}
 		}
 		wantSeedOnly(t, store)
 		update(t, store, writeEverything)
 	},
 
-	"one that fails does no harm to those beside it": func(t *testing.T, store ports.Store) {
-		name := func(i int) string { return fmt.Sprint("applicant", i) }
+	"an Update that fails does not affect concurrent ones": func(t *testing.T, store ports.Store) {
+		name := func(i int) string { return fmt.Sprint("user", i) }
 		release := holdUpdate(t, store)
 		results := make(chan []error)
-		var about sync.WaitGroup
-		about.Add(concurrentCallers)
+		var started sync.WaitGroup
+		started.Add(concurrentCallers)
 		go func() {
 			results <- concurrently(concurrentCallers, func(i int) (err error) {
 				defer func() {
@@ -122,7 +122,7 @@ var unitOfWork = rules{
 						err = recovered.(error)
 					}
 				}()
-				about.Done()
+				started.Done()
 				return store.Update(t.Context(), func(tx ports.Tx) error {
 					err := tx.Users.Add(t.Context(), domain.RestoreUser(user(name(i))))
 					switch i % 4 {
@@ -139,7 +139,7 @@ var unitOfWork = rules{
 				})
 			})
 		}()
-		about.Wait() // while they come, the end of the first update is written
+		started.Wait()
 		release()
 		for i, err := range <-results {
 			got, readErr := userByID(t, store, userID(name(i)))
@@ -157,7 +157,7 @@ var unitOfWork = rules{
 		}
 	},
 
-	"a unit of work sees its own writes": func(t *testing.T, store ports.Store) {
+	"an Update sees its own writes": func(t *testing.T, store ports.Store) {
 		update(t, store, func(ctx context.Context, tx ports.Tx) error {
 			if err := tx.Users.Add(ctx, domain.RestoreUser(user("ada"))); err != nil {
 				return err
@@ -167,7 +167,7 @@ var unitOfWork = rules{
 		})
 	},
 
-	"a view cannot write": func(t *testing.T, store ports.Store) {
+	"a View cannot write": func(t *testing.T, store ports.Store) {
 		seed(t, store)
 		ctx := t.Context()
 		for name, write := range map[string]func(tx ports.Tx) error{
@@ -186,7 +186,7 @@ var unitOfWork = rules{
 				_, err := tx.Challenges.Take(ctx, challenge("seed").ID)
 				return err
 			},
-			"Challenges.Sweep": func(tx ports.Tx) error {
+			"Challenges.DeleteExpired": func(tx ports.Tx) error {
 				_, err := tx.Challenges.DeleteExpired(ctx, hour(99), 9)
 				return err
 			},
@@ -194,13 +194,13 @@ var unitOfWork = rules{
 			"Sessions.Save": func(tx ports.Tx) error {
 				return tx.Sessions.Save(ctx, domain.RestoreSession(activeSession("ada", "seed")))
 			},
-			"Sessions.Sweep": func(tx ports.Tx) error {
+			"Sessions.DeleteExpired": func(tx ports.Tx) error {
 				_, err := tx.Sessions.DeleteExpired(ctx, hour(99), 9)
 				return err
 			},
 			"Events.Add":  func(tx ports.Tx) error { return tx.Events.Add(ctx, domain.RestoreEvent(event("ada", "new"))) },
 			"Events.Save": func(tx ports.Tx) error { return tx.Events.Save(ctx, domain.RestoreEvent(event("ada", "seed"))) },
-			"Events.Sweep": func(tx ports.Tx) error {
+			"Events.DeleteExpired": func(tx ports.Tx) error {
 				_, err := tx.Events.DeleteExpired(ctx, hour(99), 9)
 				return err
 			},
@@ -211,53 +211,53 @@ var unitOfWork = rules{
 			"TOTPs.Save":          func(tx ports.Tx) error { return tx.TOTPs.Save(ctx, domain.NewTOTP(userID("ada"))) },
 			"TOTPs.Remove":        func(tx ports.Tx) error { return tx.TOTPs.Remove(ctx, userID("ada")) },
 			"BackupCodes.Replace": func(tx ports.Tx) error { return tx.BackupCodes.Replace(ctx, userID("ada"), codes("new"), hour(25)) },
-			"BackupCodes.Spend":   func(tx ports.Tx) error { return tx.BackupCodes.Consume(ctx, codes("seed")[0]) },
-			"Grants.Put": func(tx ports.Tx) error {
+			"BackupCodes.Consume": func(tx ports.Tx) error { return tx.BackupCodes.Consume(ctx, codes("seed")[0]) },
+			"RecoveryGrants.Put": func(tx ports.Tx) error {
 				return tx.RecoveryGrants.Put(ctx, domain.RestoreRecoveryGrant(recoveryGrant("ada", "new")))
 			},
-			"Grants.Take": func(tx ports.Tx) error {
+			"RecoveryGrants.Take": func(tx ports.Tx) error {
 				_, err := tx.RecoveryGrants.Take(ctx, recoveryGrant("ada", "seed").Token)
 				return err
 			},
-			"Grants.Sweep": func(tx ports.Tx) error {
+			"RecoveryGrants.DeleteExpired": func(tx ports.Tx) error {
 				_, err := tx.RecoveryGrants.DeleteExpired(ctx, hour(99), 9)
 				return err
 			},
-			"Lockouts.Save":  func(tx ports.Tx) error { return tx.Lockouts.Save(ctx, domain.RestoreLockout(lockout("seed"))) },
-			"Lockouts.Clear": func(tx ports.Tx) error { return tx.Lockouts.Clear(ctx, lockout("seed").Subject) },
-			"Grants.Remove":  func(tx ports.Tx) error { return tx.RecoveryGrants.Remove(ctx, userID("ada")) },
-			"Lockouts.Sweep": func(tx ports.Tx) error {
+			"Lockouts.Save":         func(tx ports.Tx) error { return tx.Lockouts.Save(ctx, domain.RestoreLockout(lockout("seed"))) },
+			"Lockouts.Clear":        func(tx ports.Tx) error { return tx.Lockouts.Clear(ctx, lockout("seed").Subject) },
+			"RecoveryGrants.Remove": func(tx ports.Tx) error { return tx.RecoveryGrants.Remove(ctx, userID("ada")) },
+			"Lockouts.DeleteExpired": func(tx ports.Tx) error {
 				_, err := tx.Lockouts.DeleteExpired(ctx, hour(99), 9)
 				return err
 			},
-			"Duties.Take": func(tx ports.Tx) error {
-				_, err := tx.Leases.Acquire(ctx, "sweep", hour(99), hour(100))
+			"Leases.Acquire": func(tx ports.Tx) error {
+				_, err := tx.Leases.Acquire(ctx, "cleanup", hour(99), hour(100))
 				return err
 			},
-			"Messages.Add": func(tx ports.Tx) error {
+			"OutboxEmails.Add": func(tx ports.Tx) error {
 				return tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(outboxEmail("ada", "new")))
 			},
-			"Messages.Save": func(tx ports.Tx) error {
+			"OutboxEmails.Save": func(tx ports.Tx) error {
 				return tx.OutboxEmails.Save(ctx, domain.RestoreOutboxEmail(attempted(outboxEmail("ada", "seed"))))
 			},
-			"Messages.Remove": func(tx ports.Tx) error { return tx.OutboxEmails.Remove(ctx, outboxEmail("ada", "seed").ID) },
-			"Messages.Sweep": func(tx ports.Tx) error {
+			"OutboxEmails.Remove": func(tx ports.Tx) error { return tx.OutboxEmails.Remove(ctx, outboxEmail("ada", "seed").ID) },
+			"OutboxEmails.DeleteExpired": func(tx ports.Tx) error {
 				_, err := tx.OutboxEmails.DeleteExpired(ctx, hour(99), 9)
 				return err
 			},
 		} {
-			var refused error
-			if err := store.View(ctx, func(tx ports.Tx) error { refused = write(tx); return nil }); err != nil {
+			var writeErr error
+			if err := store.View(ctx, func(tx ports.Tx) error { writeErr = write(tx); return nil }); err != nil {
 				t.Errorf("View around %s: %v", name, err)
 			}
-			if refused == nil {
+			if writeErr == nil {
 				t.Errorf("%s succeeded in a View", name)
 			}
 			wantSeedOnly(t, store)
 		}
 	},
 
-	"a view sees one state from its first read to its end": func(t *testing.T, store ports.Store) {
+	"a View sees one state from its first read to its end": func(t *testing.T, store ports.Store) {
 		signUp := func(ctx context.Context, tx ports.Tx) error {
 			return errors.Join(
 				tx.Users.Add(ctx, domain.RestoreUser(user("ada"))),
@@ -274,7 +274,7 @@ var unitOfWork = rules{
 			}()
 			select {
 			case <-ended:
-			case <-time.After(overlapTimeout): // this store lets updates wait for views, which is its right
+			case <-time.After(overlapTimeout): // a store may make Updates wait for Views
 			}
 			if _, err := tx.Credentials.ByID(ctx, "key"); !errors.Is(err, domain.ErrPasskeyUnknown) {
 				return nil, fmt.Errorf("after: got %v, want %v", err, domain.ErrPasskeyUnknown)
@@ -287,7 +287,7 @@ var unitOfWork = rules{
 		wantSame(t, got, err, credential("ada", "key"))
 	},
 
-	"a view sees nothing of an update that runs": func(t *testing.T, store ports.Store) {
+	"a View does not see the writes of a running Update": func(t *testing.T, store ports.Store) {
 		seed(t, store)
 		var views sync.WaitGroup
 		update(t, store, func(ctx context.Context, tx ports.Tx) error {
@@ -306,7 +306,7 @@ var unitOfWork = rules{
 				if !errors.Is(err, domain.ErrUserNotFound) {
 					return fmt.Errorf("a view during the update: got %v, want %v", err, domain.ErrUserNotFound)
 				}
-			case <-time.After(overlapTimeout): // this store lets views wait for updates, which is its right
+			case <-time.After(overlapTimeout): // a store may make Views wait for Updates
 			}
 			return nil
 		})
@@ -316,7 +316,7 @@ var unitOfWork = rules{
 	},
 }
 
-// holdUpdate starts an Update that lasts until the returned function is called, which waits for its end.
+// holdUpdate starts an Update that runs until the returned function is called, which waits for its end.
 func holdUpdate(t *testing.T, store ports.Store) (release func()) {
 	t.Helper()
 	running, released, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
@@ -324,7 +324,7 @@ func holdUpdate(t *testing.T, store ports.Store) (release func()) {
 		ended <- store.Update(t.Context(), func(tx ports.Tx) error {
 			close(running)
 			<-released
-			return tx.Users.Add(t.Context(), domain.RestoreUser(user("occupier")))
+			return tx.Users.Add(t.Context(), domain.RestoreUser(user("holder")))
 		})
 	}()
 	<-running
@@ -332,9 +332,9 @@ func holdUpdate(t *testing.T, store ports.Store) (release func()) {
 		t.Helper()
 		close(released)
 		if err := <-ended; err != nil {
-			t.Fatalf("the update that the others waited for: %v", err)
+			t.Fatalf("the held Update: %v", err)
 		}
-		got, err := userByID(t, store, userID("occupier"))
-		wantSame(t, got, err, user("occupier"))
+		got, err := userByID(t, store, userID("holder"))
+		wantSame(t, got, err, user("holder"))
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// addUserData adds all that a user may have: a passkey, a session with a ceremony under way in it, an event, and a message.
+// addUserData adds everything that a user may have, except recovery data: a passkey, a session with a challenge, an event and an e-mail.
 func addUserData(ctx context.Context, tx ports.Tx, owner, tag string) error {
 	for _, add := range []func() error{
 		func() error { return tx.Credentials.Add(ctx, domain.RestoreCredential(credential(owner, owner+tag))) },
@@ -27,7 +27,7 @@ func addUserData(ctx context.Context, tx ports.Tx, owner, tag string) error {
 	return nil
 }
 
-// wantUserData fails the test unless all of the visit is there.
+// wantUserData fails the test unless the store contains all of it.
 func wantUserData(t *testing.T, store ports.Store, owner, tag string) {
 	t.Helper()
 	key, err := credentialByID(t, store, domain.CredentialID(owner+tag))
@@ -39,14 +39,14 @@ func wantUserData(t *testing.T, store ports.Store, owner, tag string) {
 	logged, err := eventsOf(t, store, userID(owner))
 	wantError(t, err, nil)
 	if !slices.Contains(idsOf(logged), event(owner, tag).ID) {
-		t.Fatalf("the event of %s is gone", owner+tag)
+		t.Fatalf("the event of %s is missing", owner+tag)
 	}
 	if !slices.Contains(idsOf(allEmails(t, store)), outboxEmail(owner, tag).ID) {
-		t.Fatalf("the message of %s is gone", owner+tag)
+		t.Fatalf("the e-mail of %s is missing", owner+tag)
 	}
 }
 
-// wantNoUserData fails the test if anything of the visit is there.
+// wantNoUserData fails the test if the store contains any of it.
 func wantNoUserData(t *testing.T, store ports.Store, owner, tag string) {
 	t.Helper()
 	_, err := credentialByID(t, store, domain.CredentialID(owner+tag))
@@ -60,6 +60,6 @@ func wantNoUserData(t *testing.T, store ports.Store, owner, tag string) {
 	logged, err := eventsOf(t, store, userID(owner))
 	wantList(t, logged, err)
 	if slices.Contains(idsOf(allEmails(t, store)), outboxEmail(owner, tag).ID) {
-		t.Fatalf("the message of %s is there", owner+tag)
+		t.Fatalf("the e-mail of %s still exists", owner+tag)
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 var users = rules{
-	"every field is kept": func(t *testing.T, store ports.Store) {
+	"every field is stored": func(t *testing.T, store ports.Store) {
 		ada := user("ada")
 		wantComplete(t, ada)
 		addUsers(t, store, user("ben"), ada)
@@ -32,7 +32,7 @@ var users = rules{
 		wantSame(t, got, err, ada)
 	},
 
-	"many may have no address, and it finds none of them": func(t *testing.T, store ports.Store) {
+	"several users may have no address, and an empty address finds none": func(t *testing.T, store ports.Store) {
 		ada, ben := user("ada"), user("ben")
 		ada.Email, ada.EmailVerifiedAt = "", time.Time{}
 		ben.Email, ben.EmailVerifiedAt = "", time.Time{}
@@ -66,7 +66,7 @@ var users = rules{
 		}
 	},
 
-	"an address belongs to one user": func(t *testing.T, store ports.Store) {
+	"a duplicate address is rejected": func(t *testing.T, store ports.Store) {
 		ada, ben := user("ada"), user("ben")
 		ben.Email = ada.Email
 		addUsers(t, store, ada)
@@ -78,39 +78,39 @@ var users = rules{
 		wantSame(t, got, err, ada)
 	},
 
-	"a user id is added once": func(t *testing.T, store ports.Store) {
-		ada, again := user("ada"), user("ben")
-		again.ID = ada.ID
+	"a duplicate id is rejected with another error": func(t *testing.T, store ports.Store) {
+		ada, duplicate := user("ada"), user("ben")
+		duplicate.ID = ada.ID
 		addUsers(t, store, ada)
-		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Add(t.Context(), domain.RestoreUser(again)) })
+		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Add(t.Context(), domain.RestoreUser(duplicate)) })
 		if err == nil || errors.Is(err, domain.ErrEmailTaken) {
-			t.Fatalf("got %v, want a fault", err)
+			t.Fatalf("got %v, want an error other than %v", err, domain.ErrEmailTaken)
 		}
 		got, err := userByID(t, store, ada.ID)
 		wantSame(t, got, err, ada)
 	},
 
-	"of many who sign up with one address at once one gets it": func(t *testing.T, store ports.Store) {
-		applicant := func(i int) domain.UserState {
-			s := user(fmt.Sprint("applicant", i))
+	"of concurrent callers that add one address, one succeeds": func(t *testing.T, store ports.Store) {
+		pending := func(i int) domain.UserState {
+			s := user(fmt.Sprint("user", i))
 			s.Email = "ada@example.org"
 			return s
 		}
 		won := wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {
-			return store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Add(t.Context(), domain.RestoreUser(applicant(i))) })
+			return store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Add(t.Context(), domain.RestoreUser(pending(i))) })
 		}), domain.ErrEmailTaken)
 		for i := range concurrentCallers {
-			got, err := userByID(t, store, applicant(i).ID)
+			got, err := userByID(t, store, pending(i).ID)
 			if i == won {
-				wantSame(t, got, err, applicant(i))
+				wantSame(t, got, err, pending(i))
 			} else {
 				wantError(t, err, domain.ErrUserNotFound)
 			}
 		}
 	},
 
-	"all that can change is saved": func(t *testing.T, store ports.Store) {
-		before, bystander := user("ada"), user("ben")
+	"Save stores every mutable field": func(t *testing.T, store ports.Store) {
+		before, other := user("ada"), user("ben")
 		before.DisabledAt = time.Time{}
 		after := before
 		after.Email = "countess@example.org"
@@ -119,33 +119,33 @@ var users = rules{
 		after.DisplayName = ""
 		after.DisabledAt = hour(20)
 		wantChanged(t, before, after, "ID", "Handle", "CreatedAt")
-		addUsers(t, store, before, bystander)
+		addUsers(t, store, before, other)
 		for _, state := range []domain.UserState{after, before} {
 			saveUser(t, store, state)
 			got, err := userByID(t, store, before.ID)
 			wantSame(t, got, err, state)
 		}
-		got, err := userByID(t, store, bystander.ID)
-		wantSame(t, got, err, bystander)
+		got, err := userByID(t, store, other.ID)
+		wantSame(t, got, err, other)
 	},
 
-	"who moves is found by the new address, and the old one is free": func(t *testing.T, store ports.Store) {
+	"after a change of address the user is found by the new one, and the old one is free": func(t *testing.T, store ports.Store) {
 		ada, ben := user("ada"), user("ben")
-		given := ada.Email
+		previous := ada.Email
 		addUsers(t, store, ada, ben)
 		ada.Email = "countess@example.org"
 		saveUser(t, store, ada)
 		got, err := userByEmail(t, store, ada.Email)
 		wantSame(t, got, err, ada)
-		_, err = userByEmail(t, store, given)
+		_, err = userByEmail(t, store, previous)
 		wantError(t, err, domain.ErrUserNotFound)
-		ben.Email = given
+		ben.Email = previous
 		saveUser(t, store, ben)
-		got, err = userByEmail(t, store, given)
+		got, err = userByEmail(t, store, previous)
 		wantSame(t, got, err, ben)
 	},
 
-	"many may give up their address": func(t *testing.T, store ports.Store) {
+	"several users may remove their address": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"), user("ben"))
 		for _, name := range []string{"ada", "ben"} {
 			s := user(name)
@@ -156,12 +156,12 @@ var users = rules{
 		}
 	},
 
-	"nobody moves to an address that somebody has": func(t *testing.T, store ports.Store) {
+	"a change to the address of another user is rejected": func(t *testing.T, store ports.Store) {
 		ada, ben := user("ada"), user("ben")
 		addUsers(t, store, ada, ben)
-		moved := ben
-		moved.Email = ada.Email
-		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Save(t.Context(), domain.RestoreUser(moved)) })
+		changed := ben
+		changed.Email = ada.Email
+		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Save(t.Context(), domain.RestoreUser(changed)) })
 		wantError(t, err, domain.ErrEmailTaken)
 		got, err := userByEmail(t, store, ada.Email)
 		wantSame(t, got, err, ada)
@@ -169,30 +169,30 @@ var users = rules{
 		wantSame(t, got, err, ben)
 	},
 
-	"of many who move to one address at once one gets it": func(t *testing.T, store ports.Store) {
-		name := func(i int) string { return fmt.Sprint("mover", i) }
+	"of concurrent callers that change to one address, one succeeds": func(t *testing.T, store ports.Store) {
+		name := func(i int) string { return fmt.Sprint("user", i) }
 		for i := range concurrentCallers {
 			addUsers(t, store, user(name(i)))
 		}
-		moved := func(i int) domain.UserState {
+		changed := func(i int) domain.UserState {
 			s := user(name(i))
 			s.Email = "ada@example.org"
 			return s
 		}
 		won := wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {
-			return store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Save(t.Context(), domain.RestoreUser(moved(i))) })
+			return store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Save(t.Context(), domain.RestoreUser(changed(i))) })
 		}), domain.ErrEmailTaken)
 		for i := range concurrentCallers {
 			want := user(name(i))
 			if i == won {
-				want = moved(i)
+				want = changed(i)
 			}
 			got, err := userByID(t, store, want.ID)
 			wantSame(t, got, err, want)
 		}
 	},
 
-	"they are listed by id, page by page": func(t *testing.T, store ports.Store) {
+	"List returns all users in pages, by id": func(t *testing.T, store ports.Store) {
 		page := func(after domain.UserID, limit int) ([]domain.UserID, error) {
 			all, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.User, error) {
 				return tx.Users.List(ctx, after, limit)
@@ -203,7 +203,7 @@ var users = rules{
 		var ids []domain.UserID
 		for i, name := range []string{"ada", "ben", "cem", "dua", "eve", "fay"} {
 			s := user(name)
-			s.ID = domain.NewUserID(hour(3-i/2), randomSource(name)) // by twos in one millisecond
+			s.ID = domain.NewUserID(hour(3-i/2), randomSource(name)) // two in each millisecond
 			s.CreatedAt = hour(i)
 			ids = append(ids, s.ID)
 			addUsers(t, store, s)
@@ -213,9 +213,9 @@ var users = rules{
 
 		removed := ids[2]
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, removed) })
-		rest, err := page(removed, 99)
-		if err != nil || !slices.Equal(rest, ids[3:]) {
-			t.Fatalf("after one who is gone: got %v, %v; want %v", rest, err, ids[3:])
+		remaining, err := page(removed, 99)
+		if err != nil || !slices.Equal(remaining, ids[3:]) {
+			t.Fatalf("after a removed user: got %v, %v; want %v", remaining, err, ids[3:])
 		}
 		listed, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.User, error) {
 			return tx.Users.List(ctx, removed, 1)
