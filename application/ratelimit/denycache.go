@@ -11,8 +11,8 @@ import (
 const maxDenied = 4096
 
 // denyCache keeps the shared buckets that were empty until they can have a token. Without it, a client that floods the server
-// causes one query per request, which slows down sign-ins on the same database. Requests to other nodes only delay the next
-// token, so the cache denies no request that the store would allow.
+// causes one query per request, which slows down other requests on PostgreSQL (acceptance.BenchmarkRateLimitFlood). Requests to
+// other nodes only delay the next token, so the cache denies no request that the store would allow.
 type denyCache struct {
 	mu    sync.Mutex
 	until map[domain.RateSubject]time.Time
