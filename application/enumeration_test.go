@@ -24,62 +24,60 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Whether an address has an account is not to be told by the time that an answer takes. That is not measured here but
-// counted: for each kind of account the same things are asked of the store, in the same order, and the same cryptography is done.
-// acceptance.BenchmarkEnumeration measures.
+// The duration of a response must not reveal whether an address has an account. These tests do not measure durations: they compare the
+// calls of the store and of the cryptography for each class of account. acceptance.BenchmarkEnumeration measures.
 
-// recordingStore is a store, and the parts that do cryptography, which write down what they are asked.
+// recordingStore records the calls of a store and of the ports that do cryptography.
 type recordingStore struct {
-	breaking
+	failing
 	ports.RelyingParty
 	ports.TOTPCodes
-	asked []string
+	calls []string
 }
 
-// newRecordingStore wraps the house's store.
 func (f *fixture) newRecordingStore() *recordingStore {
-	c := &recordingStore{breaking: breaking{Store: f.store}, RelyingParty: f.relyingParty}
-	c.note = func(what string) { c.asked = append(c.asked, what) }
+	c := &recordingStore{failing: failing{Store: f.store}, RelyingParty: f.relyingParty}
+	c.record = func(call string) { c.calls = append(c.calls, call) }
 	return c
 }
 
 func (c *recordingStore) BeginAuthentication(allowed []domain.CredentialDescriptor) (ports.CeremonyOptions, error) {
-	c.asked = append(c.asked, "options")
+	c.calls = append(c.calls, "options")
 	return c.RelyingParty.BeginAuthentication(allowed)
 }
 
 func (c *recordingStore) BeginRegistration(user domain.UserEntity, excluded []domain.CredentialDescriptor) (ports.CeremonyOptions, error) {
-	c.asked = append(c.asked, "options")
+	c.calls = append(c.calls, "options")
 	return c.RelyingParty.BeginRegistration(user, excluded)
 }
 
-func (c *recordingStore) VerifyAuthentication(state []byte, answer ports.AuthenticationAnswer, owner *domain.User, credential *domain.Credential) (domain.Assertion, error) {
-	c.asked = append(c.asked, "verification")
-	return c.RelyingParty.VerifyAuthentication(state, answer, owner, credential)
+func (c *recordingStore) VerifyAuthentication(state []byte, input ports.AuthenticationAnswer, owner *domain.User, credential *domain.Credential) (domain.Assertion, error) {
+	c.calls = append(c.calls, "verification")
+	return c.RelyingParty.VerifyAuthentication(state, input, owner, credential)
 }
 
-func (c *recordingStore) RejectUnknown(state []byte, answer ports.AuthenticationAnswer, decoy bool) error {
-	c.asked = append(c.asked, "verification")
-	return c.RelyingParty.RejectUnknown(state, answer, decoy)
+func (c *recordingStore) RejectUnknown(state []byte, input ports.AuthenticationAnswer, decoy bool) error {
+	c.calls = append(c.calls, "verification")
+	return c.RelyingParty.RejectUnknown(state, input, decoy)
 }
 
-func (c *recordingStore) VerifyRegistration(state []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
-	c.asked = append(c.asked, "verification")
-	return c.RelyingParty.VerifyRegistration(state, answer)
+func (c *recordingStore) VerifyRegistration(state []byte, input ports.RegistrationAnswer) (domain.Registration, error) {
+	c.calls = append(c.calls, "verification")
+	return c.RelyingParty.VerifyRegistration(state, input)
 }
 
 func (c *recordingStore) FindStep(secret domain.Secret, code domain.TOTPCode, now time.Time) (domain.TOTPStep, error) {
-	c.asked = append(c.asked, "code")
+	c.calls = append(c.calls, "code")
 	return c.TOTPCodes.FindStep(secret, code, now)
 }
 
-// callerName names the method of the store that is asked.
+// callerName returns the method of the failing store that called it.
 func callerName() string {
 	var frames [8]uintptr
 	callers := runtime.CallersFrames(frames[:runtime.Callers(3, frames[:])])
 	for {
 		frame, more := callers.Next()
-		_, name, _ := strings.Cut(frame.Function, "_test.breaking")
+		_, name, _ := strings.Cut(frame.Function, "_test.failing")
 		if name != "" && !strings.Contains(name, "func") {
 			return name
 		}
@@ -91,7 +89,7 @@ func callerName() string {
 
 var decoys = domain.Decoys{Keys: [][]byte{[]byte("key")}, Limit: 20}
 
-// accountClasses are the addresses that are to look alike, by what is behind them.
+// accountClasses returns an address of each class that a client must not be able to distinguish.
 func (f *fixture) accountClasses() map[string]domain.Email {
 	f.t.Helper()
 	add := func(address domain.Email, change func(*domain.User)) {
@@ -102,11 +100,11 @@ func (f *fixture) accountClasses() map[string]domain.Email {
 			if err := tx.Users.Add(f.t.Context(), user); err != nil || address == "keyless@example.org" {
 				return err
 			}
-			adas, err := tx.Credentials.ListByUser(f.t.Context(), f.ada.User.ID())
+			passkeys, err := tx.Credentials.ListByUser(f.t.Context(), f.ada.User.ID())
 			if err != nil {
 				return err
 			}
-			state := adas[0].State()
+			state := passkeys[0].State()
 			state.ID, state.UserID = domain.CredentialID(address), user.ID()
 			return tx.Credentials.Add(f.t.Context(), domain.RestoreCredential(state))
 		})
@@ -121,16 +119,16 @@ func (f *fixture) accountClasses() map[string]domain.Email {
 		f.update(func(tx ports.Tx) error { return tx.Lockouts.Save(f.t.Context(), lockout) })
 	})
 	return map[string]domain.Email{
-		"known": "ada@example.org", "unknown": "nobody@example.org", "disabled": "disabled@example.org", "without a passkey": "keyless@example.org", "locked": "locked@example.org",
+		"known": "ada@example.org", "unknown": "unknown@example.org", "disabled": "disabled@example.org", "without a passkey": "keyless@example.org", "locked": "locked@example.org",
 	}
 }
 
-// requireSameCalls fails for each class that has something else done than a known one.
+// requireSameCalls fails the test for each class with other calls than the known one.
 func requireSameCalls(t *testing.T, classes map[string]domain.Email, execute func(email domain.Email) []string) {
 	t.Helper()
 	want := execute(classes["known"])
 	if len(want) < 3 {
-		t.Errorf("hardly anything was asked: %q", want)
+		t.Errorf("too few calls: %q", want)
 	}
 	for class, email := range classes {
 		if class == "known" {
@@ -139,7 +137,7 @@ func requireSameCalls(t *testing.T, classes map[string]domain.Email, execute fun
 		got := execute(email)
 		for at := range max(len(got), len(want)) {
 			if at >= len(got) || at >= len(want) || got[at] != want[at] {
-				t.Errorf("%s, from step %d: %q\nknown: %q", class, at, got[min(at, len(got)):], want[min(at, len(want)):])
+				t.Errorf("%s, from call %d: %q\nknown: %q", class, at, got[min(at, len(got)):], want[min(at, len(want)):])
 				break
 			}
 		}
@@ -150,52 +148,52 @@ func TestLoginBegin_SameCallsForEveryAddress(t *testing.T) {
 	f := newFixture(t)
 	requireSameCalls(t, f.accountClasses(), func(email domain.Email) []string {
 		c := f.newRecordingStore()
-		desk := *f.challenges()
-		desk.Store = c
-		if _, err := (&login.Service{Store: c, RelyingParty: c, Challenges: &desk, Decoys: decoys}).Begin(t.Context(), email, domain.Binding{}); err != nil {
+		service := *f.challenges()
+		service.Store = c
+		if _, err := (&login.Service{Store: c, RelyingParty: c, Challenges: &service, Decoys: decoys}).Begin(t.Context(), email, domain.Binding{}); err != nil {
 			t.Fatal(err)
 		}
-		return c.asked
+		return c.calls
 	})
 }
 
-// A stranger who answers with a listed id does not hold its key, whether it is a passkey's or a decoy's, and whether the sign-in was
-// begun with the address or without one.
+// An attacker without the private key responds with an id that the options listed, of a passkey or a decoy, to a challenge for the address
+// or for no address.
 func TestLoginFinish_ForgedResponseSameCallsForEveryAddress(t *testing.T) {
 	for name, forge := range map[string][]authenticator.Variation{
-		"a bad signature":   {},
-		"another handle":    {authenticator.ForgeUserHandle(make([]byte, 32))},
-		"no verification":   {authenticator.ForgeFlags(0, authenticator.UserVerified)},
-		"another origin":    {authenticator.ForgeOrigin("https://evil.example")},
-		"another challenge": {authenticator.ForgeChallenge(make([]byte, 32))},
-		"no client data":    {authenticator.ForgeClientDataJSON(func([]byte) []byte { return nil })},
+		"bad signature":        {},
+		"other user handle":    {authenticator.ForgeUserHandle(make([]byte, 32))},
+		"no user verification": {authenticator.ForgeFlags(0, authenticator.UserVerified)},
+		"other origin":         {authenticator.ForgeOrigin("https://evil.example")},
+		"other challenge":      {authenticator.ForgeChallenge(make([]byte, 32))},
+		"no client data":       {authenticator.ForgeClientDataJSON(func([]byte) []byte { return nil })},
 	} {
-		for _, named := range []bool{true, false} {
+		for _, withAddress := range []bool{true, false} {
 			f := newFixture(t)
 			var codes []string
 			requireSameCalls(t, f.accountClasses(), func(email domain.Email) []string {
 				c := f.newRecordingStore()
-				desk := *f.challenges()
-				desk.Store = c
+				service := *f.challenges()
+				service.Store = c
 				begun := f.beginSignIn(email)
-				listed := firstAllowedID(t, begun.Options)
-				if !named {
+				allowedID := firstAllowedID(t, begun.Options)
+				if !withAddress {
 					begun = f.beginSignIn("")
 				}
-				answer := f.getAssertion(withoutAllowCredentials(t, begun.Options), append([]authenticator.Variation{authenticator.ForgeUserHandle(nil), authenticator.ForgeSignature(flipSignature)}, forge...)...)
-				answer.ID = listed
-				_, err := (&login.Service{Store: c, RelyingParty: c, Clock: f.clock, Challenges: &desk, Audit: f.auditLog, Decoys: decoys}).Finish(t.Context(), login.FinishInput{ChallengeID: begun.ChallengeID, Credential: answer})
-				var refused *domain.Error
-				if !errors.As(err, &refused) || refused.Kind != domain.KindRejected {
-					t.Errorf("%s, %s, by address %t: %v", email, name, named, err)
-					return c.asked
+				input := f.getAssertion(withoutAllowCredentials(t, begun.Options), append([]authenticator.Variation{authenticator.ForgeUserHandle(nil), authenticator.ForgeSignature(flipSignature)}, forge...)...)
+				input.ID = allowedID
+				_, err := (&login.Service{Store: c, RelyingParty: c, Clock: f.clock, Challenges: &service, Audit: f.auditLog, Decoys: decoys}).Finish(t.Context(), login.FinishInput{ChallengeID: begun.ChallengeID, Credential: input})
+				var rejection *domain.Error
+				if !errors.As(err, &rejection) || rejection.Kind != domain.KindRejected {
+					t.Errorf("%s, %s, with address %t: %v", email, name, withAddress, err)
+					return c.calls
 				}
-				codes = append(codes, refused.Code)
-				return c.asked
+				codes = append(codes, rejection.Code)
+				return c.calls
 			})
 			slices.Sort(codes)
 			if len(slices.Compact(codes)) != 1 {
-				t.Errorf("%s, by address %t: refused as %q", name, named, codes)
+				t.Errorf("%s, with address %t: rejected with %q", name, withAddress, codes)
 			}
 		}
 	}
@@ -210,58 +208,58 @@ func (f *fixture) beginSignIn(email domain.Email) ceremony.Begun {
 	return begun
 }
 
-// Without attestation a client chooses the id of its new passkey: it may be one that was listed.
+// Without attestation, a client can choose the id of its new passkey: it may choose a listed one.
 func TestRegister_ListedIDIsTakenForEveryAddress(t *testing.T) {
-	for name, registers := range map[string]func(f *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error{
-		"sign up": func(f *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error {
+	for name, register := range map[string]func(f *fixture, c *recordingStore, service *ceremony.Service, allowedID []byte) error{
+		"sign up": func(f *fixture, c *recordingStore, service *ceremony.Service, allowedID []byte) error {
 			begun, err := f.beginSignUp("")
 			if err != nil {
 				return err
 			}
-			finish := &signup.Service{Policy: domain.RegistrationOpen, Store: c, RelyingParty: c, Clock: f.clock, Challenges: desk, SessionIssuer: f.sessionIssuer(), EmailVerification: f.verification, Decoys: decoys}
-			_, err = finish.Finish(f.t.Context(), signup.FinishInput{ChallengeID: begun.ChallengeID, Credential: f.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
+			finish := &signup.Service{Policy: domain.RegistrationOpen, Store: c, RelyingParty: c, Clock: f.clock, Challenges: service, SessionIssuer: f.sessionIssuer(), EmailVerification: f.verification, Decoys: decoys}
+			_, err = finish.Finish(f.t.Context(), signup.FinishInput{ChallengeID: begun.ChallengeID, Credential: f.createCredential(begun.Options, authenticator.ForgeCredentialID(allowedID))})
 			return err
 		},
-		"add a passkey": func(f *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error {
+		"add a passkey": func(f *fixture, c *recordingStore, service *ceremony.Service, allowedID []byte) error {
 			ben := f.addSignedInUser("Ben")
 			begun, err := (&passkeys.Service{Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Challenges: f.challenges(), StepUp: stepUp, Limit: 20}).BeginAdd(f.t.Context(), ben, domain.Binding{})
 			if err != nil {
 				return err
 			}
-			finish := &passkeys.Service{Store: c, RelyingParty: c, Clock: f.clock, Challenges: desk, Audit: f.auditLog, Limit: 20, Decoys: decoys}
-			_, err = finish.FinishAdd(f.t.Context(), ben, passkeys.FinishAddInput{ChallengeID: begun.ChallengeID, Credential: f.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
+			finish := &passkeys.Service{Store: c, RelyingParty: c, Clock: f.clock, Challenges: service, Audit: f.auditLog, Limit: 20, Decoys: decoys}
+			_, err = finish.FinishAdd(f.t.Context(), ben, passkeys.FinishAddInput{ChallengeID: begun.ChallengeID, Credential: f.createCredential(begun.Options, authenticator.ForgeCredentialID(allowedID))})
 			return err
 		},
-		"recover": func(f *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error {
+		"recover": func(f *fixture, c *recordingStore, service *ceremony.Service, allowedID []byte) error {
 			ben := f.addSignedInUser("Ben")
-			signIn, token := domain.NewRecoveryGrant(ben.User.ID(), []domain.RecoveryFactor{domain.FactorTOTP}, domain.BackupCodeDigest{}, domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)}, noon, rand.Reader)
-			f.update(func(tx ports.Tx) error { return tx.RecoveryGrants.Put(f.t.Context(), signIn) })
+			grant, token := domain.NewRecoveryGrant(ben.User.ID(), []domain.RecoveryFactor{domain.FactorTOTP}, domain.BackupCodeDigest{}, domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)}, noon, rand.Reader)
+			f.update(func(tx ports.Tx) error { return tx.RecoveryGrants.Put(f.t.Context(), grant) })
 			begun, err := (&recovery.Service{Policy: domain.RecoveryAny, Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Challenges: f.challenges()}).Begin(f.t.Context(), token, domain.Binding{})
 			if err != nil {
 				return err
 			}
-			finish := &recovery.Service{Policy: domain.RecoveryAny, Store: c, RelyingParty: c, Clock: f.clock, Challenges: desk, SessionIssuer: f.sessionIssuer(), Audit: f.auditLog, Decoys: decoys}
-			_, err = finish.Finish(f.t.Context(), recovery.FinishInput{Token: token, ChallengeID: begun.ChallengeID, Credential: f.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
+			finish := &recovery.Service{Policy: domain.RecoveryAny, Store: c, RelyingParty: c, Clock: f.clock, Challenges: service, SessionIssuer: f.sessionIssuer(), Audit: f.auditLog, Decoys: decoys}
+			_, err = finish.Finish(f.t.Context(), recovery.FinishInput{Token: token, ChallengeID: begun.ChallengeID, Credential: f.createCredential(begun.Options, authenticator.ForgeCredentialID(allowedID))})
 			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
 			requireSameCalls(t, f.accountClasses(), func(email domain.Email) []string {
-				listed := firstAllowedID(t, f.beginSignIn(email).Options)
+				allowedID := firstAllowedID(t, f.beginSignIn(email).Options)
 				c := f.newRecordingStore()
-				desk := *f.challenges()
-				desk.Store = c
-				if err := registers(f, c, &desk, listed); !errors.Is(err, domain.ErrPasskeyAlreadyRegistered) {
+				service := *f.challenges()
+				service.Store = c
+				if err := register(f, c, &service, allowedID); !errors.Is(err, domain.ErrPasskeyAlreadyRegistered) {
 					t.Errorf("%s: %v", email, err)
 				}
-				return c.asked
+				return c.calls
 			})
 		})
 	}
 }
 
-// addSignedInUser makes another account, signed in.
+// addSignedInUser stores another user with a session.
 func (f *fixture) addSignedInUser(name domain.DisplayName) identity.Principal {
 	f.t.Helper()
 	applicant := domain.NewPendingUser("", name, noon, rand.Reader)
@@ -282,7 +280,7 @@ func TestRedeem_SameCallsForEveryAccount(t *testing.T) {
 		f := newFixture(t)
 		classes := f.accountClasses()
 		f.update(func(tx ports.Tx) error {
-			for _, class := range []string{"known", "disabled", "locked"} { // those have an app
+			for _, class := range []string{"known", "disabled", "locked"} { // users with TOTP
 				user, err := tx.Users.ByEmail(t.Context(), classes[class])
 				if err != nil {
 					return err
@@ -297,24 +295,24 @@ func TestRedeem_SameCallsForEveryAccount(t *testing.T) {
 		requireSameCalls(t, classes, func(email domain.Email) []string {
 			c := f.newRecordingStore()
 			c.TOTPCodes = totp.New("Keylodge")
-			redeem := &recovery.Service{
+			service := &recovery.Service{
 				Policy: policy, Store: c, Codes: c, Sealer: plainSealer{}, Clock: f.clock, Random: rand.Reader, Audit: f.auditLog,
 				Peppers: domain.KeyRing[domain.BackupCode]{make([]byte, 32)}, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)}, Lockout: make([]byte, 32),
 			}
-			for try := range 14 { // through the waits as well
-				if try == 7 && email == "ada@example.org" { // which an owner's sign-in ends
+			for attempt := range 14 { // beyond the lockouts
+				if attempt == 7 && email == "ada@example.org" { // a sign-in of the owner ends the lockout
 					if err := f.finishSignIn(f.answerSignIn()); err != nil {
 						t.Fatal(err)
 					}
 				}
-				claim := recovery.Proof{User: domain.UserRef{Email: email}, TOTPCode: "000000"}
+				proof := recovery.Proof{User: domain.UserRef{Email: email}, TOTPCode: "000000"}
 				if policy == domain.RecoveryBoth {
-					claim.BackupCode = "0000-0000-0000-0000"
+					proof.BackupCode = "0000-0000-0000-0000"
 				}
-				_, err := redeem.Redeem(t.Context(), claim, identity.Client{IP: "192.0.2.7"})
-				c.asked = append(c.asked, reflect.TypeOf(err).String()+" "+err.Error())
+				_, err := service.Redeem(t.Context(), proof, identity.Client{IP: "192.0.2.7"})
+				c.calls = append(c.calls, reflect.TypeOf(err).String()+" "+err.Error())
 			}
-			return c.asked
+			return c.calls
 		})
 	}
 }
@@ -323,13 +321,13 @@ func TestSignUpBegin_SameCallsForEveryAddressWithMail(t *testing.T) {
 	f := newFixture(t)
 	requireSameCalls(t, f.accountClasses(), func(email domain.Email) []string {
 		c := f.newRecordingStore()
-		desk := *f.challenges()
-		desk.Store = c
-		begin := &signup.Service{Store: c, RelyingParty: c, Clock: f.clock, Random: rand.Reader, Challenges: &desk, Policy: domain.RegistrationOpen, EmailVerification: f.verification}
+		service := *f.challenges()
+		service.Store = c
+		begin := &signup.Service{Store: c, RelyingParty: c, Clock: f.clock, Random: rand.Reader, Challenges: &service, Policy: domain.RegistrationOpen, EmailVerification: f.verification}
 		if _, err := begin.Begin(t.Context(), signup.Input{Email: email}, domain.Binding{}); err != nil {
 			t.Fatal(err)
 		}
-		return c.asked
+		return c.calls
 	})
 }
 
@@ -338,7 +336,7 @@ func flipSignature(signature []byte) []byte {
 	return signature
 }
 
-// withoutAllowCredentials are the options for a device that has none of the passkeys asked for.
+// withoutAllowCredentials removes allowCredentials, so that the device of another passkey responds.
 func withoutAllowCredentials(t *testing.T, options []byte) []byte {
 	t.Helper()
 	var members map[string]json.RawMessage
@@ -355,11 +353,11 @@ func withoutAllowCredentials(t *testing.T, options []byte) []byte {
 
 func firstAllowedID(t *testing.T, options []byte) []byte {
 	t.Helper()
-	var listed struct {
+	var allowedID struct {
 		AllowCredentials []struct{ ID authenticator.Base64URL }
 	}
-	if err := json.Unmarshal(options, &listed); err != nil || len(listed.AllowCredentials) == 0 {
+	if err := json.Unmarshal(options, &allowedID); err != nil || len(allowedID.AllowCredentials) == 0 {
 		t.Fatalf("%v: %s", err, options)
 	}
-	return listed.AllowCredentials[0].ID
+	return allowedID.AllowCredentials[0].ID
 }

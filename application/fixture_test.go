@@ -34,7 +34,7 @@ const (
 	stepUp = domain.StepUpTTL(10 * time.Minute)
 )
 
-// clock stands still until it is told to go on.
+// clock is a clock that stands still.
 type clock struct{ now time.Time }
 
 func (c *clock) Now() time.Time { return c.now }
@@ -43,7 +43,7 @@ type deviceNames struct{}
 
 func (deviceNames) NameOf(string) string { return "" }
 
-// fixture is where Ada has just signed in, twice, by one of her two passkeys. It sends mail, and her address is verified.
+// fixture is a server that sends e-mail, and Ada, who has a verified address, two passkeys and two sessions of the first one.
 type fixture struct {
 	t            *testing.T
 	store        ports.Store
@@ -119,22 +119,22 @@ func (f *fixture) update(fn func(ports.Tx) error) {
 
 func (f *fixture) createCredential(options []byte, variations ...authenticator.Variation) ports.RegistrationAnswer {
 	f.t.Helper()
-	made, err := f.device.Create(options, variations...)
+	created, err := f.device.Create(options, variations...)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return ports.RegistrationAnswer{ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject}
+	return ports.RegistrationAnswer{ID: created.ID, ClientDataJSON: created.Response.ClientDataJSON, AttestationObject: created.Response.AttestationObject}
 }
 
 func (f *fixture) getAssertion(options []byte, variations ...authenticator.Variation) ports.AuthenticationAnswer {
 	f.t.Helper()
-	made, err := f.device.Get(options, variations...)
+	created, err := f.device.Get(options, variations...)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	return ports.AuthenticationAnswer{
-		ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AuthenticatorData: made.Response.AuthenticatorData,
-		Signature: made.Response.Signature, UserHandle: made.Response.UserHandle,
+		ID: created.ID, ClientDataJSON: created.Response.ClientDataJSON, AuthenticatorData: created.Response.AuthenticatorData,
+		Signature: created.Response.Signature, UserHandle: created.Response.UserHandle,
 	}
 }
 
@@ -152,23 +152,23 @@ func (f *fixture) beginStepUp() (ceremony.Begun, error) {
 	return begin.Begin(f.t.Context(), f.ada, domain.Binding{})
 }
 
-// storeDump is all that the store keeps, but for refused attempts in anybody's log.
+// storeDump is the content of the store, except events of rejected attempts.
 type storeDump struct {
 	users          []domain.UserState
 	passkeys       []domain.CredentialState
 	sessions       []domain.SessionState
-	log            []domain.EventState
+	events         []domain.EventState
 	keys           []domain.SigningKeyState
 	totps          []domain.TOTPState
 	codes          []int
 	recoveryGrants []domain.RecoveryGrantState
 	outboxEmails   []domain.OutboxEmailState
-	sendLimits     []domain.LockoutState // to the mailboxes that anybody claims here
+	sendLimits     []domain.LockoutState // of the mailboxes that the tests use
 }
 
-// changedFields names what is not as it was before.
-func (k storeDump) changedFields(before storeDump) (parts []string) {
-	now, then := reflect.ValueOf(k), reflect.ValueOf(before)
+// changedFields returns the names of the fields that differ.
+func (d storeDump) changedFields(before storeDump) (parts []string) {
+	now, then := reflect.ValueOf(d), reflect.ValueOf(before)
 	for i := range now.NumField() {
 		if fmt.Sprintf("%+v", now.Field(i)) != fmt.Sprintf("%+v", then.Field(i)) {
 			parts = append(parts, now.Type().Field(i).Name)
@@ -177,7 +177,7 @@ func (k storeDump) changedFields(before storeDump) (parts []string) {
 	return parts
 }
 
-func (f *fixture) dump() (k storeDump) {
+func (f *fixture) dump() (d storeDump) {
 	f.t.Helper()
 	f.update(func(tx ports.Tx) error {
 		ctx, seen := f.t.Context(), map[domain.SessionID]bool{}
@@ -185,41 +185,41 @@ func (f *fixture) dump() (k storeDump) {
 		if err != nil {
 			return err
 		}
-		owners := []domain.UserID{{}} // of what names nobody
+		owners := []domain.UserID{{}} // the zero id, of anonymous events
 		for _, user := range users {
-			k.users = append(k.users, user.State())
+			d.users = append(d.users, user.State())
 			owners = append(owners, user.ID())
 		}
 		for _, owner := range owners {
-			owned, credentialsErr := tx.Credentials.ListByUser(ctx, owner)
-			for _, c := range owned {
-				k.passkeys = append(k.passkeys, c.State())
+			credentials, credentialsErr := tx.Credentials.ListByUser(ctx, owner)
+			for _, c := range credentials {
+				d.passkeys = append(d.passkeys, c.State())
 			}
-			live, sessionsErr := tx.Sessions.ListActive(ctx, owner, noon, domain.SessionID{}, 100)
-			for _, session := range live {
+			active, sessionsErr := tx.Sessions.ListActive(ctx, owner, noon, domain.SessionID{}, 100)
+			for _, session := range active {
 				seen[session.ID()] = true
-				k.sessions = append(k.sessions, session.State())
+				d.sessions = append(d.sessions, session.State())
 			}
 			events, eventsErr := tx.Events.ListByUser(ctx, owner, domain.EventID{}, 100)
 			for _, e := range events {
-				if !slices.Contains(refusals, e.Kind()) {
-					k.log = append(k.log, e.State())
+				if !slices.Contains(rejections, e.Kind()) {
+					d.events = append(d.events, e.State())
 				}
 			}
 			app, appErr := tx.TOTPs.Get(ctx, owner)
-			k.totps = append(k.totps, app.State())
+			d.totps = append(d.totps, app.State())
 			codes, _, codesErr := tx.BackupCodes.Count(ctx, owner)
-			k.codes = append(k.codes, codes)
-			if signIn, err := tx.RecoveryGrants.ByUser(ctx, owner); err == nil {
-				k.recoveryGrants = append(k.recoveryGrants, signIn.State())
+			d.codes = append(d.codes, codes)
+			if grant, err := tx.RecoveryGrants.ByUser(ctx, owner); err == nil {
+				d.recoveryGrants = append(d.recoveryGrants, grant.State())
 			}
 			if err := errors.Join(credentialsErr, sessionsErr, eventsErr, appErr, codesErr); err != nil {
 				return err
 			}
 		}
-		for _, id := range []domain.SessionID{f.ada.Session.ID(), f.otherSession} { // also when they have ended
+		for _, id := range []domain.SessionID{f.ada.Session.ID(), f.otherSession} { // also revoked ones
 			if session, err := tx.Sessions.ByID(ctx, id); err == nil && !seen[id] {
-				k.sessions = append(k.sessions, session.State())
+				d.sessions = append(d.sessions, session.State())
 			}
 		}
 		for _, mailbox := range []domain.Email{"ada@example.org", newAdaEmail, "ben@example.org"} {
@@ -227,19 +227,19 @@ func (f *fixture) dump() (k storeDump) {
 			if err != nil {
 				return err
 			}
-			k.sendLimits = append(k.sendLimits, sent.State())
+			d.sendLimits = append(d.sendLimits, sent.State())
 		}
-		messages, messagesErr := tx.OutboxEmails.ListDue(ctx, noon.Add(100*365*24*time.Hour), 100)
-		for _, m := range messages {
-			k.outboxEmails = append(k.outboxEmails, m.State())
+		emails, messagesErr := tx.OutboxEmails.ListDue(ctx, noon.Add(100*365*24*time.Hour), 100)
+		for _, email := range emails {
+			d.outboxEmails = append(d.outboxEmails, email.State())
 		}
 		keys, err := tx.SigningKeys.All(ctx)
 		for _, key := range keys {
-			k.keys = append(k.keys, key.State())
+			d.keys = append(d.keys, key.State())
 		}
 		return errors.Join(err, messagesErr)
 	})
-	return k
+	return d
 }
 
-var refusals = []domain.EventKind{domain.EventSignInRefused, domain.EventStepUpRefused, domain.EventPasskeyAddRefused}
+var rejections = []domain.EventKind{domain.EventSignInRefused, domain.EventStepUpRefused, domain.EventPasskeyAddRefused}

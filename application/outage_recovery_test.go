@@ -21,108 +21,108 @@ import (
 )
 
 type (
-	breakingTOTPs struct {
+	failingTOTPs struct {
 		ports.TOTPs
-		*breaking
+		*failing
 	}
-	breakingCodes struct {
+	failingCodes struct {
 		ports.BackupCodes
-		*breaking
+		*failing
 	}
-	breakingRecoveryGrants struct {
+	failingRecoveryGrants struct {
 		ports.RecoveryGrants
-		*breaking
+		*failing
 	}
-	breakingLockouts struct {
+	failingLockouts struct {
 		ports.Lockouts
-		*breaking
+		*failing
 	}
 )
 
-func (t breakingTOTPs) Get(ctx context.Context, user domain.UserID) (*domain.TOTP, error) {
-	return valueOrFail(t.breaking, func() (*domain.TOTP, error) { return t.TOTPs.Get(ctx, user) })
+func (t failingTOTPs) Get(ctx context.Context, user domain.UserID) (*domain.TOTP, error) {
+	return valueOrFail(t.failing, func() (*domain.TOTP, error) { return t.TOTPs.Get(ctx, user) })
 }
 
-func (t breakingTOTPs) Save(ctx context.Context, app *domain.TOTP) error {
-	return orFail(t.breaking, func() error { return t.TOTPs.Save(ctx, app) })
+func (t failingTOTPs) Save(ctx context.Context, app *domain.TOTP) error {
+	return orFail(t.failing, func() error { return t.TOTPs.Save(ctx, app) })
 }
 
-func (t breakingTOTPs) Remove(ctx context.Context, user domain.UserID) error {
-	return orFail(t.breaking, func() error { return t.TOTPs.Remove(ctx, user) })
+func (t failingTOTPs) Remove(ctx context.Context, user domain.UserID) error {
+	return orFail(t.failing, func() error { return t.TOTPs.Remove(ctx, user) })
 }
 
-func (c breakingCodes) Replace(ctx context.Context, user domain.UserID, set []domain.BackupCodeDigest, now time.Time) error {
-	return orFail(c.breaking, func() error { return c.BackupCodes.Replace(ctx, user, set, now) })
+func (c failingCodes) Replace(ctx context.Context, user domain.UserID, set []domain.BackupCodeDigest, now time.Time) error {
+	return orFail(c.failing, func() error { return c.BackupCodes.Replace(ctx, user, set, now) })
 }
 
-func (c breakingCodes) Count(ctx context.Context, user domain.UserID) (left int, made time.Time, err error) {
-	err = orFail(c.breaking, func() error {
-		left, made, err = c.BackupCodes.Count(ctx, user)
+func (c failingCodes) Count(ctx context.Context, user domain.UserID) (remaining int, created time.Time, err error) {
+	err = orFail(c.failing, func() error {
+		remaining, created, err = c.BackupCodes.Count(ctx, user)
 		return err
 	})
-	return left, made, err
+	return remaining, created, err
 }
 
-func (c breakingCodes) FindOwner(ctx context.Context, digests []domain.BackupCodeDigest) (owner domain.UserID, found domain.BackupCodeDigest, err error) {
-	err = orFail(c.breaking, func() error {
+func (c failingCodes) FindOwner(ctx context.Context, digests []domain.BackupCodeDigest) (owner domain.UserID, found domain.BackupCodeDigest, err error) {
+	err = orFail(c.failing, func() error {
 		owner, found, err = c.BackupCodes.FindOwner(ctx, digests)
 		return err
 	})
 	return owner, found, err
 }
 
-func (c breakingCodes) Consume(ctx context.Context, digest domain.BackupCodeDigest) error {
-	return orFail(c.breaking, func() error { return c.BackupCodes.Consume(ctx, digest) })
+func (c failingCodes) Consume(ctx context.Context, digest domain.BackupCodeDigest) error {
+	return orFail(c.failing, func() error { return c.BackupCodes.Consume(ctx, digest) })
 }
 
-func (g breakingRecoveryGrants) Put(ctx context.Context, signIn *domain.RecoveryGrant) error {
-	return orFail(g.breaking, func() error { return g.RecoveryGrants.Put(ctx, signIn) })
+func (g failingRecoveryGrants) Put(ctx context.Context, grant *domain.RecoveryGrant) error {
+	return orFail(g.failing, func() error { return g.RecoveryGrants.Put(ctx, grant) })
 }
 
-func (g breakingRecoveryGrants) ByUser(ctx context.Context, user domain.UserID) (*domain.RecoveryGrant, error) {
-	return valueOrFail(g.breaking, func() (*domain.RecoveryGrant, error) { return g.RecoveryGrants.ByUser(ctx, user) })
+func (g failingRecoveryGrants) ByUser(ctx context.Context, user domain.UserID) (*domain.RecoveryGrant, error) {
+	return valueOrFail(g.failing, func() (*domain.RecoveryGrant, error) { return g.RecoveryGrants.ByUser(ctx, user) })
 }
 
-func (g breakingRecoveryGrants) ByToken(ctx context.Context, token domain.TokenDigest) (*domain.RecoveryGrant, error) {
-	return valueOrFail(g.breaking, func() (*domain.RecoveryGrant, error) { return g.RecoveryGrants.ByToken(ctx, token) })
+func (g failingRecoveryGrants) ByToken(ctx context.Context, token domain.TokenDigest) (*domain.RecoveryGrant, error) {
+	return valueOrFail(g.failing, func() (*domain.RecoveryGrant, error) { return g.RecoveryGrants.ByToken(ctx, token) })
 }
 
-func (g breakingRecoveryGrants) Take(ctx context.Context, token domain.TokenDigest) (*domain.RecoveryGrant, error) {
-	return valueOrFail(g.breaking, func() (*domain.RecoveryGrant, error) { return g.RecoveryGrants.Take(ctx, token) })
+func (g failingRecoveryGrants) Take(ctx context.Context, token domain.TokenDigest) (*domain.RecoveryGrant, error) {
+	return valueOrFail(g.failing, func() (*domain.RecoveryGrant, error) { return g.RecoveryGrants.Take(ctx, token) })
 }
 
-func (g breakingRecoveryGrants) Remove(ctx context.Context, user domain.UserID) error {
-	return orFail(g.breaking, func() error { return g.RecoveryGrants.Remove(ctx, user) })
+func (g failingRecoveryGrants) Remove(ctx context.Context, user domain.UserID) error {
+	return orFail(g.failing, func() error { return g.RecoveryGrants.Remove(ctx, user) })
 }
 
-func (g breakingRecoveryGrants) DeleteExpired(ctx context.Context, expired time.Time, limit int) (int, error) {
-	return valueOrFail(g.breaking, func() (int, error) { return g.RecoveryGrants.DeleteExpired(ctx, expired, limit) })
+func (g failingRecoveryGrants) DeleteExpired(ctx context.Context, expired time.Time, limit int) (int, error) {
+	return valueOrFail(g.failing, func() (int, error) { return g.RecoveryGrants.DeleteExpired(ctx, expired, limit) })
 }
 
-func (l breakingLockouts) Get(ctx context.Context, subject domain.LockoutSubject) (*domain.Lockout, error) {
-	return valueOrFail(l.breaking, func() (*domain.Lockout, error) { return l.Lockouts.Get(ctx, subject) })
+func (l failingLockouts) Get(ctx context.Context, subject domain.LockoutSubject) (*domain.Lockout, error) {
+	return valueOrFail(l.failing, func() (*domain.Lockout, error) { return l.Lockouts.Get(ctx, subject) })
 }
 
-func (l breakingLockouts) Save(ctx context.Context, lockout *domain.Lockout) error {
-	return orFail(l.breaking, func() error { return l.Lockouts.Save(ctx, lockout) })
+func (l failingLockouts) Save(ctx context.Context, lockout *domain.Lockout) error {
+	return orFail(l.failing, func() error { return l.Lockouts.Save(ctx, lockout) })
 }
 
-func (l breakingLockouts) Clear(ctx context.Context, subject domain.LockoutSubject) error {
-	return orFail(l.breaking, func() error { return l.Lockouts.Clear(ctx, subject) })
+func (l failingLockouts) Clear(ctx context.Context, subject domain.LockoutSubject) error {
+	return orFail(l.failing, func() error { return l.Lockouts.Clear(ctx, subject) })
 }
 
-func (l breakingLockouts) DeleteExpired(ctx context.Context, before time.Time, limit int) (int, error) {
-	return valueOrFail(l.breaking, func() (int, error) { return l.Lockouts.DeleteExpired(ctx, before, limit) })
+func (l failingLockouts) DeleteExpired(ctx context.Context, before time.Time, limit int) (int, error) {
+	return valueOrFail(l.failing, func() (int, error) { return l.Lockouts.DeleteExpired(ctx, before, limit) })
 }
 
-// recoveryFixture are what people do about recovery, signed in and not.
+// recoveryFixture is a fixture in which Ada has backup codes and has set up TOTP.
 type recoveryFixture struct {
 	*fixture
 	sealer     *masterkey.Sealer
 	codes      *totp.Codes
 	key        []byte
 	backupCode domain.BackupCode // one of Ada's
-	secret     domain.Secret     // of Ada's app
+	secret     domain.Secret     // of Ada's TOTP
 }
 
 func (f *fixture) newRecovery() *recoveryFixture {
@@ -136,11 +136,11 @@ func (f *fixture) newRecovery() *recoveryFixture {
 		f.t.Fatal(err)
 	}
 	r := &recoveryFixture{fixture: f, sealer: sealer, codes: totp.New("Keylodge"), key: make([]byte, 32)}
-	made, err := r.generateCodes().GenerateCodes(f.t.Context(), f.ada)
+	created, err := r.generateCodes().GenerateCodes(f.t.Context(), f.ada)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	r.backupCode = made[0]
+	r.backupCode = created[0]
 	app, err := r.setUp().SetUpTOTP(f.t.Context(), f.ada)
 	if err != nil {
 		f.t.Fatal(err)
@@ -161,7 +161,7 @@ func (r *recoveryFixture) confirmTOTP() error {
 	return (&recovery.Service{Store: r.store, Codes: r.codes, Sealer: r.sealer, Clock: r.clock, Audit: r.auditLog}).ConfirmTOTP(r.t.Context(), r.ada, r.totpCode())
 }
 
-// totpCode is the app's code at the moment.
+// totpCode returns the current TOTP code.
 func (r *recoveryFixture) totpCode() string {
 	r.t.Helper()
 	code, err := otp.GenerateCode(r.secret.Reveal(), r.clock.Now())
@@ -171,20 +171,20 @@ func (r *recoveryFixture) totpCode() string {
 	return code
 }
 
-func (r *recoveryFixture) redeem(claim recovery.Proof) (recovery.IssuedGrant, error) {
+func (r *recoveryFixture) redeem(proof recovery.Proof) (recovery.IssuedGrant, error) {
 	return (&recovery.Service{
 		Policy: domain.RecoveryAny, Store: r.store, Codes: r.codes, Sealer: r.sealer, Clock: r.clock, Random: rand.Reader, Audit: r.auditLog,
 		Peppers: domain.KeyRing[domain.BackupCode]{r.key}, Keys: domain.KeyRing[domain.RecoveryGrantToken]{r.key}, Lockout: r.key,
-	}).Redeem(r.t.Context(), claim, identity.Client{IP: "203.0.113.9"})
+	}).Redeem(r.t.Context(), proof, identity.Client{IP: "203.0.113.9"})
 }
 
 func (r *recoveryFixture) mustRedeem() domain.RecoveryGrantToken {
 	r.t.Helper()
-	granted, err := r.redeem(recovery.Proof{BackupCode: r.backupCode.RevealFormatted()})
+	issued, err := r.redeem(recovery.Proof{BackupCode: r.backupCode.RevealFormatted()})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return granted.Token
+	return issued.Token
 }
 
 func (r *recoveryFixture) begin(token domain.RecoveryGrantToken) (ceremony.Begun, error) {
@@ -193,12 +193,12 @@ func (r *recoveryFixture) begin(token domain.RecoveryGrantToken) (ceremony.Begun
 
 func init() {
 	maps.Copy(userUseCases, map[string]func(*fixture) func() error{
-		"set up an app": func(f *fixture) func() error {
+		"set up TOTP": func(f *fixture) func() error {
 			r := f.newRecovery()
 			return func() error { _, err := r.setUp().SetUpTOTP(f.t.Context(), f.ada); return err }
 		},
-		"confirm an app": func(f *fixture) func() error { return f.newRecovery().confirmTOTP },
-		"remove an app": func(f *fixture) func() error {
+		"confirm TOTP": func(f *fixture) func() error { return f.newRecovery().confirmTOTP },
+		"remove TOTP": func(f *fixture) func() error {
 			r := f.newRecovery()
 			if err := r.confirmTOTP(); err != nil {
 				f.t.Fatal(err)
@@ -207,13 +207,13 @@ func init() {
 				return (&recovery.Service{Store: f.store, Clock: f.clock, Audit: f.auditLog, StepUp: domain.StepUpTTL(time.Hour)}).RemoveTOTP(f.t.Context(), f.ada)
 			}
 		},
-		"make backup codes": func(f *fixture) func() error {
+		"generate backup codes": func(f *fixture) func() error {
 			r := f.newRecovery()
 			return func() error { _, err := r.generateCodes().GenerateCodes(f.t.Context(), f.ada); return err }
 		},
 	})
 	maps.Copy(otherUseCases, map[string]func(*fixture) func() error{
-		"show what to recover with": func(f *fixture) func() error {
+		"show recovery factors": func(f *fixture) func() error {
 			return func() error { _, err := (&recovery.Service{Store: f.store}).Show(f.t.Context(), f.ada); return err }
 		},
 		"redeem a backup code": func(f *fixture) func() error {
@@ -223,7 +223,7 @@ func init() {
 				return err
 			}
 		},
-		"redeem a code of an app": func(f *fixture) func() error {
+		"redeem a TOTP code": func(f *fixture) func() error {
 			r := f.newRecovery()
 			if err := r.confirmTOTP(); err != nil {
 				f.t.Fatal(err)
@@ -242,19 +242,19 @@ func init() {
 		"finish a recovery": func(f *fixture) func() error {
 			r := f.newRecovery()
 			token := r.mustRedeem()
-			started, err := r.begin(token)
+			begun, err := r.begin(token)
 			if err != nil {
 				f.t.Fatal(err)
 			}
 			f.device = authenticator.New(origin)
-			answer := recovery.FinishInput{Token: token, ChallengeID: started.ChallengeID, Credential: f.createCredential(started.Options)}
+			input := recovery.FinishInput{Token: token, ChallengeID: begun.ChallengeID, Credential: f.createCredential(begun.Options)}
 			return func() error {
 				finish := &recovery.Service{Policy: domain.RecoveryAny, Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Challenges: f.challenges(), SessionIssuer: f.sessionIssuer(), Audit: f.auditLog}
-				_, err := finish.Finish(f.t.Context(), answer)
+				_, err := finish.Finish(f.t.Context(), input)
 				return err
 			}
 		},
-		"give a grant": func(f *fixture) func() error {
+		"recover a user": func(f *fixture) func() error {
 			return func() error {
 				operator := &admin.Service{
 					Store: f.store, Clock: f.clock, Random: rand.Reader, Audit: f.auditLog, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)},

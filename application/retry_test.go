@@ -7,33 +7,33 @@ import (
 	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 )
 
-func (k storeDump) sizes() (list []int) {
-	for _, field := range reflect.ValueOf(k).Fields() {
+func (d storeDump) sizes() (list []int) {
+	for _, field := range reflect.ValueOf(d).Fields() {
 		list = append(list, field.Len())
 	}
 	return list
 }
 
-// What a unit of work left in memory by a first run that came to nothing changes nothing in the second.
+// A transaction that is retried has the same effect as one that runs once: no state of the first run leaks into the second.
 func TestUseCases_RunOnceWhenTransactionsRetry(t *testing.T) {
 	for name, prepare := range allUseCases() {
 		t.Run(name, func(t *testing.T) {
 			var want storeDump
-			for _, again := range []bool{false, true} {
+			for _, retry := range []bool{false, true} {
 				f := newFixture(t)
 				execute := prepare(f)
-				sound := f.store
-				if again {
+				working := f.store
+				if retry {
 					f.store = sqlitestore.Retrying{Store: f.store}
 				}
 				err := execute()
-				if f.store = sound; err != nil {
-					t.Fatalf("again %t: %v", again, err)
+				if f.store = working; err != nil {
+					t.Fatalf("retry %t: %v", retry, err)
 				}
-				if !again {
+				if !retry {
 					want = f.dump()
 				} else if got := f.dump(); !reflect.DeepEqual(got.sizes(), want.sizes()) {
-					t.Errorf("left %+v, want %+v", got, want)
+					t.Errorf("stored %+v, want %+v", got, want)
 				}
 			}
 		})

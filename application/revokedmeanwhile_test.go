@@ -15,82 +15,81 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// userUseCases are all that somebody who is signed in can change. Each is prepared while all is well.
-var userUseCases = map[string]func(*fixture) (does func() error){
-	"change the account": func(h *fixture) func() error {
+// userUseCases are the use cases of a signed-in user that write. Each function prepares a use case and returns its execution.
+var userUseCases = map[string]func(*fixture) (execute func() error){
+	"change the account": func(f *fixture) func() error {
 		return func() error {
-			wish := account.Patch{DisplayName: new(domain.DisplayName("Countess"))}
-			_, err := h.accountService().Change(h.t.Context(), h.ada, wish)
+			patch := account.Patch{DisplayName: new(domain.DisplayName("Countess"))}
+			_, err := f.accountService().Change(f.t.Context(), f.ada, patch)
 			return err
 		}
 	},
-	"delete the account": func(h *fixture) func() error {
+	"delete the account": func(f *fixture) func() error {
 		return func() error {
-			return h.accountService().Delete(h.t.Context(), h.ada)
+			return f.accountService().Delete(f.t.Context(), f.ada)
 		}
 	},
-	"add a passkey": func(h *fixture) func() error {
-		started, err := h.beginAddPasskey()
+	"add a passkey": func(f *fixture) func() error {
+		begun, err := f.beginAddPasskey()
 		if err != nil {
-			h.t.Fatal(err)
+			f.t.Fatal(err)
 		}
-		h.device = authenticator.New(origin)
-		answer := passkeys.FinishAddInput{ChallengeID: started.ChallengeID, Credential: h.createCredential(started.Options)}
+		f.device = authenticator.New(origin)
+		input := passkeys.FinishAddInput{ChallengeID: begun.ChallengeID, Credential: f.createCredential(begun.Options)}
 		return func() error {
-			finish := &passkeys.Service{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), Audit: h.auditLog, Limit: 20}
-			_, err := finish.FinishAdd(h.t.Context(), h.ada, answer)
+			finish := &passkeys.Service{Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Challenges: f.challenges(), Audit: f.auditLog, Limit: 20}
+			_, err := finish.FinishAdd(f.t.Context(), f.ada, input)
 			return err
 		}
 	},
-	"rename a passkey": func(h *fixture) func() error {
+	"rename a passkey": func(f *fixture) func() error {
 		return func() error {
-			_, err := (&passkeys.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Rename(h.t.Context(), h.ada, "second", "the blue one")
+			_, err := (&passkeys.Service{Store: f.store, Clock: f.clock, Audit: f.auditLog}).Rename(f.t.Context(), f.ada, "second", "the blue one")
 			return err
 		}
 	},
-	"remove a passkey": func(h *fixture) func() error {
+	"remove a passkey": func(f *fixture) func() error {
 		return func() error {
-			_, err := (&passkeys.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog, StepUp: stepUp}).Remove(h.t.Context(), h.ada, "second")
+			_, err := (&passkeys.Service{Store: f.store, Clock: f.clock, Audit: f.auditLog, StepUp: stepUp}).Remove(f.t.Context(), f.ada, "second")
 			return err
 		}
 	},
-	"step up": func(h *fixture) func() error {
-		started, err := h.beginStepUp()
+	"step up": func(f *fixture) func() error {
+		begun, err := f.beginStepUp()
 		if err != nil {
-			h.t.Fatal(err)
+			f.t.Fatal(err)
 		}
-		answer := stepup.FinishInput{ChallengeID: started.ChallengeID, Credential: h.getAssertion(started.Options)}
+		input := stepup.FinishInput{ChallengeID: begun.ChallengeID, Credential: f.getAssertion(begun.Options)}
 		return func() error {
 			finish := &stepup.Service{
-				Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: rand.Reader, Issuer: h.issuer(), Challenges: h.challenges(), Audit: h.auditLog,
-				PasskeyUsage: &ceremony.PasskeyUsage{Audit: h.auditLog},
+				Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Random: rand.Reader, Issuer: f.issuer(), Challenges: f.challenges(), Audit: f.auditLog,
+				PasskeyUsage: &ceremony.PasskeyUsage{Audit: f.auditLog},
 			}
-			_, err := finish.Finish(h.t.Context(), h.ada, answer)
+			_, err := finish.Finish(f.t.Context(), f.ada, input)
 			return err
 		}
 	},
-	"end a session": func(h *fixture) func() error {
+	"revoke a session": func(f *fixture) func() error {
 		return func() error {
-			return (&sessions.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Revoke(h.t.Context(), h.ada, h.otherSession)
+			return (&sessions.Service{Store: f.store, Clock: f.clock, Audit: f.auditLog}).Revoke(f.t.Context(), f.ada, f.otherSession)
 		}
 	},
-	"end all other sessions": func(h *fixture) func() error {
+	"revoke all other sessions": func(f *fixture) func() error {
 		return func() error {
-			_, err := (&sessions.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog}).RevokeOthers(h.t.Context(), h.ada)
+			_, err := (&sessions.Service{Store: f.store, Clock: f.clock, Audit: f.auditLog}).RevokeOthers(f.t.Context(), f.ada)
 			return err
 		}
 	},
-	"sign out": func(h *fixture) func() error {
+	"sign out": func(f *fixture) func() error {
 		return func() error {
-			return (&sessions.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog}).SignOut(h.t.Context(), h.ada)
+			return (&sessions.Service{Store: f.store, Clock: f.clock, Audit: f.auditLog}).SignOut(f.t.Context(), f.ada)
 		}
 	},
 }
 
-// Between the look that let Ada in and the write that she wants, her session ends or her account is shut. Then she changes
-// nothing any more.
+// If the session ends or the account is disabled between the authentication of a request and its write, the use case writes nothing.
 func TestUserUseCases_RequireAnActiveSession(t *testing.T) {
-	ended := func(f *fixture) {
+	revoked := func(f *fixture) {
 		f.update(func(tx ports.Tx) error {
 			session := domain.RestoreSession(f.ada.Session.State())
 			session.Revoke(noon)
@@ -98,7 +97,7 @@ func TestUserUseCases_RequireAnActiveSession(t *testing.T) {
 		})
 	}
 	idle := func(f *fixture) { f.clock.now = noon.Add(lifetime.IdleTTL) }
-	shut := func(f *fixture) {
+	disabled := func(f *fixture) {
 		f.update(func(tx ports.Tx) error {
 			user := domain.RestoreUser(f.ada.User.State())
 			user.Disable(noon)
@@ -111,24 +110,24 @@ func TestUserUseCases_RequireAnActiveSession(t *testing.T) {
 	for name, c := range map[string]struct {
 		meanwhile func(*fixture)
 		want      error
-		instead   map[string]error // of want
+		others    map[string]error // instead of want, by use case
 	}{
-		"the session was ended":   {ended, domain.ErrSessionRevoked, map[string]error{"sign out": nil}},
-		"the session has expired": {idle, domain.ErrSessionExpired, map[string]error{"sign out": nil}},
-		"the account was shut":    {shut, domain.ErrUserDisabled, nil},
-		"the account was deleted": {deleted, domain.ErrSessionRevoked, map[string]error{
-			"sign out": nil, "add a passkey": domain.ErrChallengeNotFound, "step up": domain.ErrChallengeNotFound, "confirm an app": domain.ErrInvalidCode,
+		"session revoked":  {revoked, domain.ErrSessionRevoked, map[string]error{"sign out": nil}},
+		"session expired":  {idle, domain.ErrSessionExpired, map[string]error{"sign out": nil}},
+		"account disabled": {disabled, domain.ErrUserDisabled, nil},
+		"account deleted": {deleted, domain.ErrSessionRevoked, map[string]error{
+			"sign out": nil, "add a passkey": domain.ErrChallengeNotFound, "step up": domain.ErrChallengeNotFound, "confirm TOTP": domain.ErrInvalidCode,
 		}},
-		"nothing, so they change it": {nil, nil, nil},
+		"no change": {nil, nil, nil},
 	} {
-		for deed, prepare := range userUseCases {
-			t.Run(name+"/"+deed, func(t *testing.T) {
+		for useCase, prepare := range userUseCases {
+			t.Run(name+"/"+useCase, func(t *testing.T) {
 				f := newFixture(t)
 				execute := prepare(f)
 				if c.meanwhile != nil {
 					c.meanwhile(f)
 				}
-				want, special := c.instead[deed]
+				want, special := c.others[useCase]
 				if !special {
 					want = c.want
 				}
@@ -137,21 +136,21 @@ func TestUserUseCases_RequireAnActiveSession(t *testing.T) {
 					t.Errorf("got %v, want %v", err, want)
 				}
 				if changed := f.dump().changedFields(before); (changed == nil) != (c.meanwhile != nil) {
-					t.Errorf("changed are %q", changed)
+					t.Errorf("changed %q", changed)
 				}
 			})
 		}
 	}
 }
 
-// Whoever is out by then hears that, and not of a fault.
+// A user who was deleted meanwhile gets the error that the session has ended, not an internal one.
 func TestBegin_RequiresAnExistingAccount(t *testing.T) {
-	for name, begins := range map[string]func(*fixture) (ceremony.Begun, error){
-		"to add a passkey": (*fixture).beginAddPasskey, "to step up": (*fixture).beginStepUp,
+	for name, begin := range map[string]func(*fixture) (ceremony.Begun, error){
+		"add a passkey": (*fixture).beginAddPasskey, "step up": (*fixture).beginStepUp,
 	} {
 		f := newFixture(t)
 		f.update(func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), f.ada.User.ID()) })
-		if _, err := begins(f); !errors.Is(err, domain.ErrSessionRevoked) {
+		if _, err := begin(f); !errors.Is(err, domain.ErrSessionRevoked) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
