@@ -33,19 +33,15 @@ TEST_TIMEOUT := 60m
 RACE := -race '-gcflags=github.com/ncruces/go-sqlite3-wasm/...=-race=false'
 
 # Files and folders without denied words (docs/reference/glossary.md). A path joins when its last denied word is gone.
-PLAIN_WORDS := README.md CHANGELOG.md SECURITY.md Makefile .ci .env.example docs/decisions docs/reference docs/runbooks \
-	docs/operations.md docs/api.md docs/transfer.md docs/rate-limits.md adapters/cli adapters/httpapi adapters/jobs adapters/webui \
-	adapters/postgres adapters/sqlite adapters/sqlstore ports/storetest db docs/storage.md acceptance/sqlitestore \
-	migrations acceptance/durability acceptance/contract acceptance/authenticator acceptance/mailserver \
-	acceptance/postgresserver acceptance/redisserver acceptance/leakcheck acceptance/build \
-	application/account application/admin application/audit application/ceremony application/emailverify application/identity \
-	application/login application/maintenance application/notify application/outbox application/passkeys application/ratelimit \
-	application/recovery application/sessions application/signingkeys application/signup application/stepup application/timestamp application/transfer \
-	docs/durability.md docs/ceremonies.md docs/stories.md docs/security \
-	adapters/aaguid adapters/buckets adapters/jwt adapters/masterkey adapters/metrics adapters/redis adapters/smtp \
-	adapters/system adapters/totp adapters/useragent \
-	ports/bucketstest ports/buckets.go ports/commitwith.go ports/environment.go ports/mail.go ports/relyingparty.go \
-	ports/store.go ports/tokens.go ports/totp.go
+PLAIN_WORDS := README.md CHANGELOG.md SECURITY.md Makefile .ci .env.example docs/decisions docs/reference \
+	docs/runbooks docs/operations.md docs/api.md docs/transfer.md docs/rate-limits.md adapters/cli adapters/httpapi \
+	adapters/jobs adapters/webui adapters/postgres adapters/sqlite adapters/sqlstore ports/storetest db docs/storage.md \
+	acceptance/sqlitestore migrations acceptance/durability acceptance/contract acceptance/authenticator \
+	acceptance/mailserver acceptance/postgresserver acceptance/redisserver acceptance/leakcheck acceptance/build \
+	application docs/durability.md docs/ceremonies.md docs/stories.md docs/security adapters/aaguid adapters/buckets \
+	adapters/jwt adapters/masterkey adapters/metrics adapters/redis adapters/smtp adapters/system adapters/totp \
+	adapters/useragent ports/bucketstest ports/buckets.go ports/commitwith.go ports/environment.go ports/mail.go \
+	ports/relyingparty.go ports/store.go ports/tokens.go ports/totp.go
 
 .PHONY: help
 help: ## List these targets
