@@ -36,9 +36,7 @@ RACE := -race '-gcflags=github.com/ncruces/go-sqlite3-wasm/...=-race=false'
 PLAIN_WORDS := README.md CHANGELOG.md SECURITY.md Makefile .ci .env.example docs/decisions docs/reference \
 	docs/runbooks docs/operations.md docs/api.md docs/transfer.md docs/rate-limits.md adapters/cli adapters/httpapi \
 	adapters/jobs adapters/webui adapters/postgres adapters/sqlite adapters/sqlstore ports/storetest db docs/storage.md \
-	acceptance/sqlitestore migrations acceptance/durability acceptance/contract acceptance/authenticator \
-	acceptance/mailserver acceptance/postgresserver acceptance/redisserver acceptance/leakcheck acceptance/build \
-	application docs/durability.md docs/ceremonies.md docs/stories.md docs/security adapters/aaguid adapters/buckets \
+	acceptance migrations application docs/durability.md docs/ceremonies.md docs/stories.md docs/security adapters/aaguid adapters/buckets \
 	adapters/jwt adapters/masterkey adapters/metrics adapters/redis adapters/smtp adapters/system adapters/totp \
 	adapters/useragent ports/bucketstest ports/buckets.go ports/commitwith.go ports/environment.go ports/mail.go \
 	ports/relyingparty.go ports/store.go ports/tokens.go ports/totp.go
