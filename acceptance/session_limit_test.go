@@ -40,7 +40,7 @@ func TestSessionLimit(t *testing.T) {
 	}
 }
 
-// Sign-ins at the same moment do not exceed it together, whether the limit is small or the account near a large one.
+// Concurrent sign-ins do not exceed the limit, whether it is small or the account is near a large one.
 func TestSessionLimit_ConcurrentSignIns(t *testing.T) {
 	for engine, open := range map[string]func(testing.TB, func(*config.Config)) func(*config.Config){"SQLite": onSQLite, "PostgreSQL": onPostgres} {
 		for _, limit := range []domain.SessionLimit{2, 40} {
