@@ -5,12 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"math"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/domain"
@@ -27,18 +25,7 @@ import (
 //   - extra: beside minus alone
 func BenchmarkDeleteExpired(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) ports.Store{
-		"SQLite": func(t testing.TB) ports.Store {
-			store, err := sqlite.Open(filepath.Join(t.TempDir(), "keylodge.db"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				if err := store.Close(); err != nil {
-					t.Error(err)
-				}
-			})
-			return store
-		},
+		"SQLite":   sqliteStore,
 		"Postgres": durablePostgres,
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -74,7 +74,7 @@ func invalidAssertions() []invalidCase {
 		forgedCase("§6.1", "extensions an array", malformed, withExtensionData(extensionData, 0x80), withExtensionData(extensionData, 0xa0)),
 		forgedCase("§6.1", "a byte after the extensions", malformed, withExtensionData(extensionData, 0xa0, 0), withExtensionData(extensionData, 0xa0)),
 		forgedCase("§6.1", "AT set without attested data", malformed, authenticator.ForgeFlags(attestedData, none)),
-		forgedCase("§6.1", "AT set, with another credential's attested data", malformed, rewriteAuthenticatorData(func(data []byte) []byte {
+		forgedCase("§6.1", "AT set, with another credential's attested data", malformed, authenticator.ForgeAuthenticatorData(func(data []byte) []byte {
 			data[32] |= byte(attestedData)
 			return append(append(append(data, make([]byte, 17)...), 1, 7), 0xa1, 0x01, 0x02)
 		})),

@@ -30,17 +30,13 @@ func forgedCase(step, name string, reason domain.Reason, forge authenticator.Var
 	return invalidCase{step: step, name: name, device: es256Only, forge: []authenticator.Variation{forge}, reason: reason, control: control}
 }
 
-func rewriteAuthenticatorData(rewrite func([]byte) []byte) authenticator.Variation {
-	return authenticator.ForgeAuthenticatorData(rewrite)
-}
-
 func truncateData(length int) authenticator.Variation {
-	return rewriteAuthenticatorData(func(data []byte) []byte { return data[:length] })
+	return authenticator.ForgeAuthenticatorData(func(data []byte) []byte { return data[:length] })
 }
 
 // withExtensionData appends extension data and sets the flags.
 func withExtensionData(flag authenticator.Flags, cbor ...byte) authenticator.Variation {
-	return rewriteAuthenticatorData(func(data []byte) []byte {
+	return authenticator.ForgeAuthenticatorData(func(data []byte) []byte {
 		data[32] |= byte(flag)
 		return append(data, cbor...)
 	})
@@ -72,16 +68,16 @@ func invalidAttestedData() []invalidCase {
 		forgedCase("§6.1", "a byte after authData", malformed, withExtensionData(none, 0)),
 		forgedCase("§6.1", "AT set without attested data", malformed, truncateData(37)),
 		forgedCase("§6.1", "AT not set, with attested data", malformed, authenticator.ForgeFlags(none, attestedData)),
-		forgedCase("§6.1", "AT not set, without attested data", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[32] &^= byte(attestedData); return data[:37] })),
+		forgedCase("§6.1", "AT not set, without attested data", malformed, authenticator.ForgeAuthenticatorData(func(data []byte) []byte { data[32] &^= byte(attestedData); return data[:37] })),
 		forgedCase("§6.1", "AT not set, ED set for the attested data", malformed, authenticator.ForgeFlags(extensionData, attestedData)),
 		forgedCase("§6.1", "ED set without extensions", malformed, authenticator.ForgeFlags(extensionData, none), withExtensionData(extensionData, 0xa0)),
 		forgedCase("§6.1", "ED not set, with extensions", malformed, withExtensionData(none, 0xa0), withExtensionData(extensionData, 0xa0)),
 		forgedCase("§6.1", "extensions an array", malformed, withExtensionData(extensionData, 0x80), withExtensionData(extensionData, 0xa0)),
 		forgedCase("§6.1", "extensions truncated", malformed, withExtensionData(extensionData, 0xa1), withExtensionData(extensionData, 0xa0)),
 		forgedCase("§6.1", "a byte after the extensions", malformed, withExtensionData(extensionData, 0xa0, 0), withExtensionData(extensionData, 0xa0)),
-		forgedCase("§6.5.1", "a credential id length that is too large by one", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[54]++; return data })),
-		forgedCase("§6.5.1", "a credential id length that is too small by one", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[54]--; return data })),
-		forgedCase("§6.5.1", "a credential id length of 65535", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[53], data[54] = 0xff, 0xff; return data })),
+		forgedCase("§6.5.1", "a credential id length that is too large by one", malformed, authenticator.ForgeAuthenticatorData(func(data []byte) []byte { data[54]++; return data })),
+		forgedCase("§6.5.1", "a credential id length that is too small by one", malformed, authenticator.ForgeAuthenticatorData(func(data []byte) []byte { data[54]--; return data })),
+		forgedCase("§6.5.1", "a credential id length of 65535", malformed, authenticator.ForgeAuthenticatorData(func(data []byte) []byte { data[53], data[54] = 0xff, 0xff; return data })),
 	}
 }
 

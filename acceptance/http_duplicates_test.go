@@ -12,7 +12,8 @@ func TestHeaders_DuplicatesRejected(t *testing.T) {
 	session := s.signUpOverRawConn(t, s.origin, "")
 	cookie := "Cookie: " + session.Cookies()[0].Name + "=" + session.Cookies()[0].Value + "\r\n"
 	csrf := session.csrfToken(t)
-	bearer := newAccessToken(t, s)
+	_, verify := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+	bearer := verify.tokens(t).AccessToken
 	for header, c := range map[string]struct{ request, others, right, wrong string }{
 		"Authorization":     {"GET /v1/session", "", "Bearer " + bearer, "Bearer x"},
 		"X-CSRF-Token":      {"PATCH /v1/me", cookie, csrf, "x"},
@@ -52,18 +53,6 @@ func TestHeaders_DuplicatesRejected(t *testing.T) {
 			t.Errorf("the error does not name %s: %+v", header, p)
 		}
 	}
-}
-
-// newAccessToken signs up a user and returns an access token.
-func newAccessToken(t *testing.T, s *server) string {
-	t.Helper()
-	_, verify := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
-	_, rest, _ := strings.Cut(string(verify.body), `"access_token":"`)
-	token, _, found := strings.Cut(rest, `"`)
-	if !found {
-		t.Fatalf("%d %s", verify.StatusCode, verify.body)
-	}
-	return token
 }
 
 // An attacker who can set a cookie, for example for a path, could otherwise make Ada use the attacker's session, because that

@@ -135,16 +135,16 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 		t.Errorf("a response with an earlier decoy gets %d %s", got.StatusCode, got.body)
 	}
 	ada.requireSignedIn()
-	ada.requireOK(ada.device.renamePasskey(ada.passkeyIDs()[0], "Renamed")) // with the earlier CSRF token
-	ben.requireSignedIn()                                                   // with the earlier access token
-	pair, rejected := benAPI.refresh(outdated.refresh)                      // within the grace period
+	ada.requireOK(ada.device.renamePasskey(ada.listPasskeys()[0].id, "Renamed")) // with the earlier CSRF token
+	ben.requireSignedIn()                                                        // with the earlier access token
+	pair, rejected := benAPI.refresh(outdated.refresh)                           // within the grace period
 	ben.requireOK(rejected)
 	if pair.refresh != benAPI.tokenPair().refresh {
 		t.Error("a retried refresh has another successor after the secret has changed")
 	}
 	ben.refreshes()
 	ben.requireSignedIn()
-	eve.requireOK(eve.device.confirmTOTP(newTOTPApp(e, pending).code()))
+	eve.requireOK(eve.device.confirmTOTP(totpApp{e, pending}.code()))
 	zoe.requireOK(zoe.device.confirmEmail(emailCode))
 
 	user, rejected := carl.apiDevice().api.finishSignIn(signingIn.challengeID, carl.apiDevice().getAssertion(signingIn))
@@ -212,11 +212,11 @@ func TestSecretRotation_MissingPreviousSecretReported(t *testing.T) {
 	reconnectTo(after, ada, ben, zoe, eve, carl)
 	app.env = e
 	ada.requireSignedIn() // a session token does not depend on the secret
-	if rejected := ada.device.renamePasskey(ada.passkeyIDs()[0], "Renamed"); rejected.code != "csrf_rejected" {
+	if rejected := ada.device.renamePasskey(ada.listPasskeys()[0].id, "Renamed"); rejected.code != "csrf_rejected" {
 		t.Errorf("a CSRF token of another secret: %+v", rejected)
 	}
 	ada.apiDevice().api.(*httpAPI).setSessionToken(ada.apiDevice().api.sessionToken()) // requests a new CSRF token
-	ada.requireOK(ada.device.renamePasskey(ada.passkeyIDs()[0], "Renamed"))
+	ada.requireOK(ada.device.renamePasskey(ada.listPasskeys()[0].id, "Renamed"))
 	ben.requireSignedOut("unauthenticated")
 	_, rejected = ben.apiDevice().api.refresh(outdated)
 	ben.requireRejected(rejected, "refresh_token_invalid") // with the previous secret it would count as reused, and revoke the session
@@ -225,7 +225,7 @@ func TestSecretRotation_MissingPreviousSecretReported(t *testing.T) {
 	zoe.apiDevice().api.(*httpAPI).setSessionToken(zoe.apiDevice().api.sessionToken())
 	zoe.requireRejected(zoe.device.confirmEmail(emailCode), "invalid_code")
 	eve.apiDevice().api.(*httpAPI).setSessionToken(eve.apiDevice().api.sessionToken())
-	eve.requireRejected(eve.device.confirmTOTP(newTOTPApp(e, pending).code()), "invalid_code")
+	eve.requireRejected(eve.device.confirmTOTP(totpApp{e, pending}.code()), "invalid_code")
 	_, rejected = carl.apiDevice().api.finishSignIn(signingIn.challengeID, carl.apiDevice().getAssertion(signingIn))
 	carl.requireRejected(rejected, "challenge_not_found")
 	e.onNewDevice(ada).requireRecoveryRejected(recoveryProof{backupCode: codes[1]}, "invalid_code")
@@ -237,18 +237,6 @@ func TestSecretRotation_MissingPreviousSecretReported(t *testing.T) {
 	_ = before
 	carl.signsIn() // passkeys do not depend on the secret
 }
-
-func (p *person) passkeyIDs() (ids []string) {
-	p.t.Helper()
-	list, rejected := p.device.passkeys()
-	p.requireOK(rejected)
-	for _, one := range list {
-		ids = append(ids, one.id)
-	}
-	return ids
-}
-
-func newTOTPApp(e *env, secret string) totpApp { return totpApp{e, secret} }
 
 func listDecoys(t *testing.T, s *server) []byte {
 	t.Helper()
