@@ -34,12 +34,11 @@ RACE := -race '-gcflags=github.com/ncruces/go-sqlite3-wasm/...=-race=false'
 
 # Files and folders without denied words (docs/reference/glossary.md). A path joins when its last denied word is gone.
 PLAIN_WORDS := README.md CHANGELOG.md SECURITY.md Makefile .ci .env.example docs/decisions docs/reference \
-	docs/runbooks docs/operations.md docs/api.md docs/transfer.md docs/rate-limits.md adapters/cli adapters/httpapi \
-	adapters/jobs adapters/webui adapters/postgres adapters/sqlite adapters/sqlstore ports/storetest db docs/storage.md \
-	acceptance migrations application docs/durability.md docs/ceremonies.md docs/stories.md docs/security adapters/aaguid adapters/buckets \
-	adapters/jwt adapters/masterkey adapters/metrics adapters/redis adapters/smtp adapters/system adapters/totp \
-	adapters/useragent ports/bucketstest ports/buckets.go ports/commitwith.go ports/environment.go ports/mail.go \
-	ports/relyingparty.go ports/store.go ports/tokens.go ports/totp.go
+	docs/runbooks docs/operations.md docs/api.md docs/transfer.md docs/rate-limits.md docs/storage.md docs/durability.md \
+	docs/ceremonies.md docs/stories.md docs/security acceptance adapters/aaguid adapters/buckets adapters/cli \
+	adapters/httpapi adapters/jobs adapters/jwt adapters/masterkey adapters/metrics adapters/postgres adapters/redis \
+	adapters/smtp adapters/sqlite adapters/sqlstore adapters/system adapters/totp adapters/useragent adapters/webui \
+	application bootstrap db migrations ports
 
 .PHONY: help
 help: ## List these targets

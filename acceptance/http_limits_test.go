@@ -285,7 +285,7 @@ func TestRateLimit_RedisOutageFailsClosedForRecovery(t *testing.T) {
 	redeem().requireProblem(t, 400, "invalid_code")
 	ada.signsOut()
 	ada.signsInByEmail()
-	for output, times := range map[string]int{"the shared counts of calls are out of reach": 1, "the shared counts of calls are back": 1, "request failed": 0} {
+	for output, times := range map[string]int{"rate limit store unavailable: ": 1, "rate limit store available again": 1, "request failed": 0} {
 		if n := strings.Count(s.log.text(), output); n != times {
 			t.Errorf("the log says %d times: %s", n, output)
 		}

@@ -40,16 +40,16 @@ func TestOpen_RequiresKeyFileOfDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := open(); err == nil || !strings.Contains(err.Error(), "restore the file") {
-		t.Errorf("without its key: %v", err)
+		t.Errorf("without the key file: %v", err)
 	}
 	if made, _ := os.Stat("keylodge.secret"); made != nil {
-		t.Error("another key was made")
+		t.Error("another key file was created")
 	}
 	if err := os.Rename("elsewhere", "keylodge.secret"); err != nil {
 		t.Fatal(err)
 	}
 	if err := open(); err != nil {
-		t.Errorf("with its key again: %v", err)
+		t.Errorf("with the restored key file: %v", err)
 	}
 }
 
@@ -78,7 +78,7 @@ func TestOpen_RejectsChangedRPIDUnlessRetired(t *testing.T) {
 		t.Errorf("changed: %v", err)
 	}
 	if exitCode, stdout, _ := runCommand("users list"); exitCode != cli.ExitOK || !strings.Contains(stdout, "ada@example.org") {
-		t.Errorf("the operator cannot look: exit %d", exitCode)
+		t.Errorf("users list: exit %d", exitCode)
 	}
 	if err := open("RETIRED_RP_IDS=localhost"); err != nil {
 		t.Errorf("retired: %v", err)
@@ -109,7 +109,7 @@ func TestServe_StopWaitsForRequests(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- app.Serve(ctx, listener) }()
 
-	// A request that is half way here when the stop comes.
+	// The server stops while it reads this request.
 	conn, err := net.Dial("tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -122,15 +122,15 @@ func TestServe_StopWaitsForRequests(t *testing.T) {
 	waitUntilRefused(t, listener.Addr().String())
 	select {
 	case err := <-stopped:
-		t.Fatalf("it stopped under a request: %v", err)
+		t.Fatalf("stopped during a request: %v", err)
 	default:
 	}
 	if _, err := conn.Write([]byte("}")); err != nil {
 		t.Fatal(err)
 	}
-	answer := make([]byte, len("HTTP/1.1 200 OK"))
-	if _, err := conn.Read(answer); err != nil || string(answer) != "HTTP/1.1 200 OK" {
-		t.Errorf("the request under way got %q, %v", answer, err)
+	response := make([]byte, len("HTTP/1.1 200 OK"))
+	if _, err := conn.Read(response); err != nil || string(response) != "HTTP/1.1 200 OK" {
+		t.Errorf("response %q, %v", response, err)
 	}
 	if err := conn.Close(); err != nil {
 		t.Error(err)
@@ -138,9 +138,9 @@ func TestServe_StopWaitsForRequests(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
-	if late, err := net.Dial("tcp", listener.Addr().String()); err == nil {
-		defer late.Close()
-		t.Error("it takes requests after its stop")
+	if conn, err := net.Dial("tcp", listener.Addr().String()); err == nil {
+		defer conn.Close()
+		t.Error("accepts connections after the stop")
 	}
 }
 
@@ -158,7 +158,7 @@ func TestOpen_CreatesKeyFileNextToDatabase(t *testing.T) {
 	}
 	app.Close()
 	if files, _ := filepath.Glob("*/*"); !slices.Equal(files, []string{"data/keylodge.db", "data/keylodge.secret"}) {
-		t.Errorf("it made %v", files)
+		t.Errorf("created %v", files)
 	}
 }
 
@@ -173,7 +173,7 @@ func TestOpen_ConfiguredSecretIsNotWritten(t *testing.T) {
 	}
 	app.Close()
 	if files, _ := filepath.Glob("*"); !slices.Equal(files, []string{"keylodge.db"}) {
-		t.Errorf("it made %v", files)
+		t.Errorf("created %v", files)
 	}
 }
 
@@ -193,11 +193,11 @@ func TestServe_ReturnsListenerError(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := app.Serve(t.Context(), listener); err == nil {
-		t.Error("it serves on nothing and is content")
+		t.Error("no error for a closed listener")
 	}
 }
 
-// slowClock holds up whoever asks for the time, once it is slow.
+// slowClock blocks calls of Now after slow is set, until resume is closed.
 type slowClock struct {
 	slow           *atomic.Bool
 	called, resume chan struct{}
@@ -207,7 +207,7 @@ func (c slowClock) Now() time.Time {
 	if c.slow.Load() {
 		select {
 		case c.called <- struct{}{}:
-		default: // somebody was held up already
+		default: // called already has a value
 		}
 		<-c.resume
 	}
@@ -233,13 +233,13 @@ func TestServe_StopWaitsForJobs(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() { stopped <- app.Serve(ctx, listener) }()
-	<-clock.called // by a job: nobody else is there
+	<-clock.called // by a job: there are no requests
 	stop()
 	waitUntilRefused(t, listener.Addr().String())
 	select {
 	case err := <-stopped:
-		t.Errorf("it stopped, and would close the database, under a job: %v", err)
-	case <-time.After(50 * time.Millisecond): // for one that does not wait to end; the test passes however long that takes
+		t.Errorf("stopped during a job, which needs the database: %v", err)
+	case <-time.After(50 * time.Millisecond): // enough for a wrong implementation to stop; a right one passes after any duration
 		close(clock.resume)
 		if err := <-stopped; err != nil {
 			t.Error(err)
@@ -247,7 +247,7 @@ func TestServe_StopWaitsForJobs(t *testing.T) {
 	}
 }
 
-// waitUntilRefused returns once no connection is taken any more.
+// waitUntilRefused waits until connections are refused.
 func waitUntilRefused(t *testing.T, address string) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Millisecond) {
@@ -257,7 +257,7 @@ func waitUntilRefused(t *testing.T, address string) {
 		}
 		_ = conn.Close()
 		if time.Now().After(deadline) {
-			t.Fatal("it still takes connections")
+			t.Fatal("still accepts connections")
 		}
 	}
 }
@@ -270,7 +270,7 @@ func waitUntilServed(t *testing.T, address string) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		t.Fatalf("readyz says %s", response.Status)
+		t.Fatalf("/readyz: %s", response.Status)
 	}
 }
 
@@ -296,15 +296,15 @@ func TestServeOperations_SeparateListener(t *testing.T) {
 		}
 	}
 	if _, body := get("/metrics"); !strings.Contains(body, `keylodge_ceremonies_rejected_total{reason="signature_invalid"} 0`) {
-		t.Errorf("the reasons are not counted: %s", body)
+		t.Errorf("no counter of reasons: %s", body)
 	}
 	stop()
 	if _, err := net.Dial("tcp", listener.Addr().String()); err == nil {
-		t.Error("told to stop, it goes on")
+		t.Error("accepts connections after stop")
 	}
 }
 
-// openWithListener is an app over an empty directory and somewhere for it to serve.
+// openWithListener returns an app with a new database, and a listener for it.
 func openWithListener(t *testing.T) (*App, net.Listener) {
 	t.Helper()
 	cfg, err := load(t)

@@ -25,7 +25,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// runCommand runs the program on a command line, whose parts are separated by spaces, with nobody at a terminal.
+// runCommand runs the program with the arguments in line, separated by spaces, and without a terminal.
 func runCommand(line string) (exitCode int, stdout, stderr string) {
 	return runCommandWith(emptyStdin, line)
 }
@@ -42,10 +42,10 @@ type testUser struct {
 	session domain.SessionState
 }
 
-// newDatabaseWithUsers makes the database of an empty directory as the server does, and lets Ada and Ben sign up.
-func newDatabaseWithUsers(t *testing.T, settings ...string) (ada, ben testUser) {
+// newDatabaseWithUsers creates a database in a new directory as the server does, with the users Ada and Ben.
+func newDatabaseWithUsers(t *testing.T, lines ...string) (ada, ben testUser) {
 	t.Helper()
-	cfg, err := load(t, settings...)
+	cfg, err := load(t, lines...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,8 +69,8 @@ func addUser(t *testing.T, store ports.Store, name string) testUser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	applicant := domain.NewPendingUser(email, domain.DisplayName(name), now, rand.Reader)
-	user := applicant.ToUser(now)
+	pending := domain.NewPendingUser(email, domain.DisplayName(name), now, rand.Reader)
+	user := pending.ToUser(now)
 	passkey, err := domain.NewCredential(user.ID(), "Blue key", domain.Registration{
 		CredentialID: domain.CredentialID(name), RPID: "localhost", PublicKey: []byte("public"), Flags: 1<<0 | 1<<2, // UP, UV
 		Attestation: domain.Attestation{Object: []byte("object"), AuthenticatorData: []byte("data"), ClientDataJSON: []byte("{}")},
@@ -187,7 +187,7 @@ func TestCommand_JSON(t *testing.T) {
 	}
 }
 
-// The null device is taken for a terminal: it is asked, and says nothing.
+// The program treats the null device as a terminal: it asks for confirmation, and reads nothing.
 func TestCommand_DeleteConfirmsOnTerminal(t *testing.T) {
 	newDatabaseWithUsers(t)
 	terminal, err := os.Open(os.DevNull)
@@ -203,7 +203,7 @@ func TestCommand_DeleteConfirmsOnTerminal(t *testing.T) {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
 	if exitCode, _, _ := runCommand("users show ada@example.org"); exitCode != cli.ExitOK {
-		t.Error("the account is gone")
+		t.Error("the account was deleted")
 	}
 }
 
@@ -257,7 +257,7 @@ func TestCommand_RejectsNonDatabaseFile(t *testing.T) {
 
 func TestCommand_InvalidSettingsAreUsageErrors(t *testing.T) {
 	if _, err := load(t, "PUBLIC_URL=http://id.example.org", "LOG_LEVEL=loud"); err == nil {
-		t.Fatal("the settings are good")
+		t.Fatal("the settings are valid")
 	}
 	exitCode, _, stderr := runCommand("users list")
 	if exitCode != cli.ExitUsage || !strings.HasPrefix(stderr, "keylodge: invalid settings:\n  KEYLODGE_") || !strings.Contains(stderr, "\n    fix: ") {
@@ -290,7 +290,6 @@ func TestCommand_RejectsRotatingExternalKeys(t *testing.T) {
 	}
 }
 
-// A server that runs and a command beside it see what the other does.
 func TestCommand_WhileServerRuns(t *testing.T) {
 	newDatabaseWithUsers(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
 	cfg, err := config.Load()
@@ -322,6 +321,6 @@ func wantFiles(t *testing.T, want ...string) {
 		t.Fatal(err)
 	}
 	if !slices.Equal(files, want) {
-		t.Errorf("left behind: %v, not %v", files, want)
+		t.Errorf("files %v, want %v", files, want)
 	}
 }

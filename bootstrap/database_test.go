@@ -49,7 +49,7 @@ func TestRun_OnPostgres(t *testing.T) {
 		t.Errorf("exit %d, %q, %q", exitCode, stdout, stderr)
 	}
 	if made, _ := os.ReadDir("."); len(made) > 0 {
-		t.Errorf("left behind: %v", made)
+		t.Errorf("created %v", made)
 	}
 }
 
@@ -79,7 +79,7 @@ func TestMaintenance_Postgres(t *testing.T) {
 	wantCommand(t, "migrate down --yes", cli.ExitOK, "Reverted migration 1 (initial)")
 	wantCommand(t, "doctor", cli.ExitOK, "the first start creates them")
 	if made, _ := os.ReadDir("."); len(made) > 0 {
-		t.Errorf("left behind: %v", made)
+		t.Errorf("created %v", made)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestDatabaseURL_UnknownParameter(t *testing.T) {
 	}
 	const want = "the server knows no parameter pgbouncer: take it out of the URL"
 	if err := run(t.Context(), cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("the start says %v", err)
+		t.Errorf("start: %v", err)
 	}
 	if exitCode, stdout, _ := runCommand("doctor"); exitCode != cli.ExitUnhealthy || !strings.Contains(stdout, want) {
 		t.Errorf("doctor: exit %d, %s", exitCode, stdout)

@@ -10,7 +10,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// Decoys that no account here could have as passkeys would be told from them.
+// Decoys must have only properties that passkeys on this server can have. Otherwise an attacker can distinguish them.
 func TestDecoys_FollowSettings(t *testing.T) {
 	secret := func() masterkey.Key {
 		raw := make([]byte, masterkey.Size)
@@ -21,7 +21,7 @@ func TestDecoys_FollowSettings(t *testing.T) {
 		}
 		return key
 	}
-	present, former := secret(), secret()
+	current, previous := secret(), secret()
 	decoysOf := func(cfg config.Config, secret masterkey.Key) domain.Decoys {
 		keys, err := masterKeys(cfg, secret)
 		if err != nil {
@@ -29,26 +29,26 @@ func TestDecoys_FollowSettings(t *testing.T) {
 		}
 		return decoys(cfg, keys)
 	}
-	decoy := decoysOf(config.Config{PasskeyLimit: 20}, former)
+	decoy := decoysOf(config.Config{PasskeyLimit: 20}, previous)
 	for name, c := range map[string]struct {
 		cfg         config.Config
 		keys        int
 		limit       domain.PasskeyLimit
 		deviceBound bool
 	}{
-		"the defaults":     {config.Config{PasskeyLimit: 20}, 1, 20, false},
-		"a former secret":  {config.Config{PasskeyLimit: 20, PreviousSecrets: []masterkey.Key{former}}, 2, 20, false},
-		"one passkey each": {config.Config{PasskeyLimit: 1}, 1, 1, false},
-		"attested models":  {config.Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Attested: true}}, 1, 20, true},
-		"listed models":    {config.Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{{1}}}}, 1, 20, true},
-		"denied models":    {config.Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Denied: []domain.AAGUID{{1}}}}, 1, 20, false},
+		"defaults":        {config.Config{PasskeyLimit: 20}, 1, 20, false},
+		"previous secret": {config.Config{PasskeyLimit: 20, PreviousSecrets: []masterkey.Key{previous}}, 2, 20, false},
+		"limit of 1":      {config.Config{PasskeyLimit: 1}, 1, 1, false},
+		"attestation":     {config.Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Attested: true}}, 1, 20, true},
+		"allowed models":  {config.Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{{1}}}}, 1, 20, true},
+		"denied models":   {config.Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Denied: []domain.AAGUID{{1}}}}, 1, 20, false},
 	} {
-		got := decoysOf(c.cfg, present)
+		got := decoysOf(c.cfg, current)
 		if len(got.Keys) != c.keys || got.Limit != c.limit || got.DeviceBoundOnly != c.deviceBound {
 			t.Errorf("%s: %d keys, limit %d, device-bound %t", name, len(got.Keys), got.Limit, got.DeviceBoundOnly)
 		}
-		if got.Contains(decoy.Descriptors("nobody@example.org")[0].ID) != (c.keys == 2) {
-			t.Errorf("%s: a decoy under the former secret is recognised, or is not where it should be", name)
+		if got.Contains(decoy.Descriptors("unknown@example.org")[0].ID) != (c.keys == 2) {
+			t.Errorf("%s: decoy of the previous secret recognised: %t", name, c.keys != 2)
 		}
 	}
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/keylodge/keylodge/adapters/cli"
 )
 
-// Whatever is written is for its owner alone, also where the umask would let everybody read it.
+// Every file is readable for its owner only, even with a umask of 0.
 func TestCommand_FilesArePrivateUnderAnyUmask(t *testing.T) {
-	former := syscall.Umask(0)
-	defer syscall.Umask(former)
-	newDatabaseWithUsers(t) // a database and its secret
+	umask := syscall.Umask(0)
+	defer syscall.Umask(umask)
+	newDatabaseWithUsers(t) // and its key file
 	usecases, release, err := openForCommand(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -23,12 +23,12 @@ func TestCommand_FilesArePrivateUnderAnyUmask(t *testing.T) {
 	if _, err := usecases.SigningKeys.Rotate(t.Context()); err != nil { // writes
 		t.Fatal(err)
 	}
-	for _, line := range []string{"backup saved.db", "export lodge.jsonl"} {
+	for _, line := range []string{"backup saved.db", "export accounts.jsonl"} {
 		if exitCode, _, stderr := runCommand(line); exitCode != cli.ExitOK {
 			t.Fatalf("%s: exit %d, %s", line, exitCode, stderr)
 		}
 	}
-	files := fileModes(t) // with the write-ahead log, while somebody has the database open
+	files := fileModes(t) // with the write-ahead log, while the database is open
 	if err := release(); err != nil {
 		t.Fatal(err)
 	}
@@ -38,9 +38,9 @@ func TestCommand_FilesArePrivateUnderAnyUmask(t *testing.T) {
 	for name, mode := range fileModes(t) {
 		files[name] = mode
 	}
-	for _, name := range []string{"keylodge.db", "keylodge.db-wal", "keylodge.db-shm", "keylodge.secret", "saved.db", "lodge.jsonl"} {
-		if _, there := files[name]; !there {
-			t.Errorf("there is no %s among %v", name, files)
+	for _, name := range []string{"keylodge.db", "keylodge.db-wal", "keylodge.db-shm", "keylodge.secret", "saved.db", "accounts.jsonl"} {
+		if _, exists := files[name]; !exists {
+			t.Errorf("no %s in %v", name, files)
 		}
 	}
 	for name, mode := range files {
@@ -49,7 +49,7 @@ func TestCommand_FilesArePrivateUnderAnyUmask(t *testing.T) {
 		}
 	}
 	if len(files) < 7 {
-		t.Errorf("what was there before the restore is not among %v", files)
+		t.Errorf("the database from before the restore is not in %v", files)
 	}
 }
 

@@ -37,19 +37,20 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// FuzzRouter sends raw bytes into the whole server, as they come off a connection. Nothing panics, nothing is a 5xx or an
-// error in the log, what is logged is one plain line, every answer is of the house's form, and without a session nothing that lasts changes.
+// FuzzRouter sends raw bytes to the server, as from a connection. The server must not panic, respond with 5xx or log an error; a
+// log entry is one line without control characters; every response has the common headers; without a session, no request changes
+// stored data.
 //
-// {cookie}, {csrf}, {access}, {refresh}, {session}, {passkey} and {challenge} in the input become Ada's own, so that the
-// fuzzer comes past the door, and {length} that of the body.
+// {cookie}, {csrf}, {access}, {refresh}, {session}, {passkey} and {challenge} in the input are replaced by values of Ada, so that
+// the fuzzer passes authentication, and {length} by the length of the body.
 func FuzzRouter(f *testing.F) {
 	for _, seed := range routerSeeds(f) {
 		f.Add([]byte(seed))
 	}
-	var house *fuzzFixture
-	var store *sqlite.Store // of house, which serves more than one input
+	var fixture *fuzzFixture // for several inputs
+	var store *sqlite.Store  // of fixture
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if house == nil || house.requests > 250 { // its challenges slow it down
+		if fixture == nil || fixture.requests > 250 { // its stored challenges slow it down
 			if store != nil {
 				_ = store.Close()
 			}
@@ -57,23 +58,23 @@ func FuzzRouter(f *testing.F) {
 			if store, err = sqlitestore.Open(); err != nil {
 				t.Fatal(err)
 			}
-			house = newFuzzFixture(t, store, 0)
+			fixture = newFuzzFixture(t, store, 0)
 		}
-		answered := house.serve(t, house.fillPlaceholders(t, string(raw)))
-		if serverErrorStatus.Match(answered) {
-			t.Errorf("%q was answered\n%s", raw, answered)
+		response := fixture.serve(t, fixture.fillPlaceholders(t, string(raw)))
+		if serverErrorStatus.Match(response) {
+			t.Errorf("%q: response\n%s", raw, response)
 		}
-		if errs := house.log.take(); len(errs) > 0 {
-			t.Errorf("%q is an error in the log, or no plain line: %q", raw, errs)
+		if errs := fixture.log.take(); len(errs) > 0 {
+			t.Errorf("%q: log entries with errors, or of several lines: %q", raw, errs)
 		}
-		for _, fault := range house.violations {
-			t.Errorf("%q: %s", raw, fault)
+		for _, violation := range fixture.violations {
+			t.Errorf("%q: %s", raw, violation)
 		}
-		after := house.exportState(t)
-		if changed := after != house.initialState; changed && !usesCredentials.Match(raw) {
-			t.Errorf("%q changed something without a session:\n%s\nbefore:\n%s", raw, after, house.initialState)
+		after := fixture.exportState(t)
+		if changed := after != fixture.initialState; changed && !usesCredentials.Match(raw) {
+			t.Errorf("%q changed data without a session:\n%s\nbefore:\n%s", raw, after, fixture.initialState)
 		} else if changed {
-			house = nil
+			fixture = nil
 		}
 	})
 }
@@ -83,7 +84,7 @@ var (
 	usesCredentials   = regexp.MustCompile(`\{(cookie|access|refresh)\}`)
 )
 
-// fuzzFixture is a server over a store in memory, where Ada is signed in by cookie and by tokens, and Ben's account is shut.
+// fuzzFixture is a server with a store in memory. Ada is signed in with a cookie and with tokens, and Ben's account is disabled.
 type fuzzFixture struct {
 	usecases     application.UseCases
 	server       *fasthttp.Server
@@ -94,8 +95,8 @@ type fuzzFixture struct {
 	violations   []string
 }
 
-// newFuzzFixture takes how long answers are held back, which the fuzzer has no time for.
-func newFuzzFixture(t testing.TB, store ports.Store, minResponseTime time.Duration, adjust ...func(*config.Config)) *fuzzFixture {
+// newFuzzFixture limits the minimum response time to maxDelay: the fuzzer does not wait.
+func newFuzzFixture(t testing.TB, store ports.Store, maxDelay time.Duration, adjust ...func(*config.Config)) *fuzzFixture {
 	t.Helper()
 	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(make([]byte, masterkey.Size)))
 	if err != nil {
@@ -114,126 +115,126 @@ func newFuzzFixture(t testing.TB, store ports.Store, minResponseTime time.Durati
 	for _, change := range adjust {
 		change(&cfg)
 	}
-	h := &fuzzFixture{log: &errorLog{}, placeholders: map[string]string{}}
+	f := &fuzzFixture{log: &errorLog{}, placeholders: map[string]string{}}
 	clock := fixedClock(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
-	if h.usecases, err = assembleUseCases(cfg, secret, store, clock, new(ratelimit.Service)); err != nil {
+	if f.usecases, err = assembleUseCases(cfg, secret, store, clock, new(ratelimit.Service)); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.usecases.SigningKeys.Refresh(t.Context()); err != nil {
+	if err := f.usecases.SigningKeys.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ada := h.signUp(t, "ada@example.org", origin, domain.TransportCookie)
-	ben := h.signUp(t, "ben@example.org", origin, domain.TransportBearer)
-	adasProgram := h.signUp(t, "ada@example.com", origin, domain.TransportBearer)
-	if _, err := h.usecases.Admin.DisableUser(t.Context(), domain.UserRef{ID: ben.User.ID()}); err != nil {
+	ada := f.signUp(t, "ada@example.org", origin, domain.TransportCookie)
+	ben := f.signUp(t, "ben@example.org", origin, domain.TransportBearer)
+	tokenUser := f.signUp(t, "ada@example.com", origin, domain.TransportBearer)
+	if _, err := f.usecases.Admin.DisableUser(t.Context(), domain.UserRef{ID: ben.User.ID()}); err != nil {
 		t.Fatal(err)
 	}
-	h.placeholders["{cookie}"] = ada.Token.Reveal()
-	h.placeholders["{session}"] = ada.Session.ID().String()
-	h.placeholders["{passkey}"] = ada.Credential.ID().String()
-	h.placeholders["{access}"] = adasProgram.Tokens.Access.Token.Reveal()
-	h.placeholders["{refresh}"] = adasProgram.Tokens.Refresh.Reveal()
+	f.placeholders["{cookie}"] = ada.Token.Reveal()
+	f.placeholders["{session}"] = ada.Session.ID().String()
+	f.placeholders["{passkey}"] = ada.Credential.ID().String()
+	f.placeholders["{access}"] = tokenUser.Tokens.Access.Token.Reveal()
+	f.placeholders["{refresh}"] = tokenUser.Tokens.Refresh.Reveal()
 	keys, err := masterKeys(cfg, secret)
 	if err != nil {
 		t.Fatal(err)
 	}
 	api := httpConfig(cfg, keys)
-	api.MinResponseTime = min(api.MinResponseTime, minResponseTime)
-	app := httpServer(api, h.usecases, metrics.New(), slog.New(h.log))
+	api.MinResponseTime = min(api.MinResponseTime, maxDelay)
+	app := httpServer(api, f.usecases, metrics.New(), slog.New(f.log))
 	app.Handler() // as Listener does
-	h.server = app.Server()
-	handle := h.server.Handler
-	h.server.Handler = func(request *fasthttp.RequestCtx) {
+	f.server = app.Server()
+	handle := f.server.Handler
+	f.server.Handler = func(request *fasthttp.RequestCtx) {
 		handle(request)
-		h.checkResponse(request)
+		f.checkResponse(request)
 	}
-	h.placeholders["{csrf}"] = h.csrf(t)
-	h.initialState = h.exportState(t)
-	return h
+	f.placeholders["{csrf}"] = f.csrf(t)
+	f.initialState = f.exportState(t)
+	return f
 }
 
-func (h *fuzzFixture) signUp(t testing.TB, address domain.Email, origin string, by domain.Transport) sessions.SignIn {
+func (f *fuzzFixture) signUp(t testing.TB, address domain.Email, origin string, transport domain.Transport) sessions.SignIn {
 	t.Helper()
-	begun, err := h.usecases.SignUp.Begin(t.Context(), signup.Input{Email: address, DisplayName: "Ada"}, domain.Binding{})
+	begun, err := f.usecases.SignUp.Begin(t.Context(), signup.Input{Email: address, DisplayName: "Ada"}, domain.Binding{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := authenticator.New(origin).Create(begun.Options)
+	credential, err := authenticator.New(origin).Create(begun.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	grant, err := h.usecases.SignUp.Finish(t.Context(), signup.FinishInput{
-		ChallengeID: begun.ChallengeID, Client: identity.Client{Transport: by},
-		Credential: ports.RegistrationAnswer{ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject},
+	signIn, err := f.usecases.SignUp.Finish(t.Context(), signup.FinishInput{
+		ChallengeID: begun.ChallengeID, Client: identity.Client{Transport: transport},
+		Credential: ports.RegistrationAnswer{ID: credential.ID, ClientDataJSON: credential.Response.ClientDataJSON, AttestationObject: credential.Response.AttestationObject},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return grant
+	return signIn
 }
 
-func (h *fuzzFixture) csrf(t testing.TB) string {
+func (f *fuzzFixture) csrf(t testing.TB) string {
 	t.Helper()
-	answered := h.serve(t, "GET /v1/csrf HTTP/1.1\r\nHost: localhost:8080\r\nCookie: keylodge_session="+h.placeholders["{cookie}"]+"\r\n\r\n")
-	_, rest, _ := strings.Cut(string(answered), `"csrf_token":"`)
+	response := f.serve(t, "GET /v1/csrf HTTP/1.1\r\nHost: localhost:8080\r\nCookie: keylodge_session="+f.placeholders["{cookie}"]+"\r\n\r\n")
+	_, rest, _ := strings.Cut(string(response), `"csrf_token":"`)
 	token, _, found := strings.Cut(rest, `"`)
 	if !found {
-		t.Fatalf("no CSRF token: %s", answered)
+		t.Fatalf("no CSRF token: %s", response)
 	}
 	return token
 }
 
-// fillPlaceholders puts Ada's own into the request. A challenge is spent by each try, so there is another one for each.
-func (h *fuzzFixture) fillPlaceholders(t *testing.T, raw string) string {
+// fillPlaceholders replaces the placeholders by values of Ada. It creates a challenge for each request, which consumes it.
+func (f *fuzzFixture) fillPlaceholders(t *testing.T, raw string) string {
 	t.Helper()
 	if strings.Contains(raw, "{challenge}") {
-		begun, err := h.usecases.Login.Begin(t.Context(), "", domain.Binding{})
+		begun, err := f.usecases.Login.Begin(t.Context(), "", domain.Binding{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		raw = strings.ReplaceAll(raw, "{challenge}", begun.ChallengeID.String())
 	}
-	for name, value := range h.placeholders {
+	for name, value := range f.placeholders {
 		raw = strings.ReplaceAll(raw, name, value)
 	}
 	_, body, _ := strings.Cut(raw, "\r\n\r\n")
 	return strings.Replace(raw, "{length}", strconv.Itoa(len(body)), 1)
 }
 
-func (h *fuzzFixture) serve(t testing.TB, raw string) []byte {
+func (f *fuzzFixture) serve(t testing.TB, raw string) []byte {
 	t.Helper()
-	h.requests++
-	h.violations = nil
+	f.requests++
+	f.violations = nil
 	c := &fakeConn{in: strings.NewReader(raw)}
-	_ = h.server.ServeConn(c) // what is no HTTP ends the connection
+	_ = f.server.ServeConn(c) // invalid HTTP ends the connection with an error
 	return c.out.Bytes()
 }
 
-// checkResponse holds an answer to what all of them have in common.
-func (h *fuzzFixture) checkResponse(request *fasthttp.RequestCtx) {
+// checkResponse adds a violation if a response lacks what all responses have.
+func (f *fuzzFixture) checkResponse(request *fasthttp.RequestCtx) {
 	header := &request.Response.Header
 	if id := header.Peek("X-Request-Id"); len(id) == 0 {
-		h.violations = append(h.violations, "no X-Request-Id")
+		f.violations = append(f.violations, "no X-Request-Id")
 	}
 	status, kind := request.Response.StatusCode(), string(header.ContentType())
 	if status >= 400 && kind != "application/problem+json" {
-		h.violations = append(h.violations, fmt.Sprintf("%d as %s", status, kind))
+		f.violations = append(f.violations, fmt.Sprintf("status %d with content type %s", status, kind))
 	}
 	if string(header.Peek("X-Content-Type-Options")) != "nosniff" || len(header.Peek("Content-Security-Policy")) == 0 {
-		h.violations = append(h.violations, "without the headers of every answer")
+		f.violations = append(f.violations, "missing security headers")
 	}
 	for _, cookie := range header.PeekAll("Set-Cookie") {
 		if !bytes.Contains(bytes.ToLower(cookie), []byte("httponly")) {
-			h.violations = append(h.violations, fmt.Sprintf("a cookie for scripts: %s", cookie))
+			f.violations = append(f.violations, fmt.Sprintf("cookie without HttpOnly: %s", cookie))
 		}
 	}
 }
 
-// exportState is everything that lasts, but for what a stranger may leave: counts of wrong codes, and entries of logs.
-func (h *fuzzFixture) exportState(t testing.TB) string {
+// exportState returns the stored data that an anonymous client must not change. It leaves out lockouts and events.
+func (f *fuzzFixture) exportState(t testing.TB) string {
 	t.Helper()
 	var exported, kept bytes.Buffer
-	if _, err := h.usecases.Transfer.Export(t.Context(), &exported, noProgress); err != nil {
+	if _, err := f.usecases.Transfer.Export(t.Context(), &exported, noProgress); err != nil {
 		t.Fatal(err)
 	}
 	for text := range bytes.Lines(exported.Bytes()) {
@@ -255,7 +256,7 @@ func (h *fuzzFixture) exportState(t testing.TB) string {
 	return kept.String()
 }
 
-// routerSeeds are every route, as a stranger, a page and a program call it, and what requests get wrong.
+// routerSeeds returns requests to every route, anonymous, with a cookie and with a token, and malformed requests.
 func routerSeeds(t testing.TB) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.FromSlash("../adapters/httpapi/openapi.json"))
@@ -318,12 +319,12 @@ func routerSeeds(t testing.TB) []string {
 
 func noProgress(transfer.Stage, int, int) {}
 
-// fixedClock is a clock that stands.
+// fixedClock always returns the same time.
 type fixedClock time.Time
 
-func (s fixedClock) Now() time.Time { return time.Time(s) }
+func (c fixedClock) Now() time.Time { return time.Time(c) }
 
-// errorLog keeps what is logged as an error, and what would not be one plain line.
+// errorLog keeps log entries of level error, and those that are not one line without control characters.
 type errorLog struct {
 	slog.Handler
 	errors []string
@@ -346,7 +347,7 @@ func (l *errorLog) take() []string {
 	return taken
 }
 
-// fakeConn is one whose client has sent everything and reads everything.
+// fakeConn is a connection whose client has sent in, and whose output is kept in out.
 type fakeConn struct {
 	net.Conn
 	in  io.Reader

@@ -44,7 +44,7 @@ func rateLimits(cfg config.Config, keys masterkey.Keys, store ports.Store, clock
 		}
 	}
 	if err := shared.Check(context.Background()); errors.Is(err, domain.ErrUnavailable) {
-		log.Warn("counts of calls cannot be shared yet", slog.Any("error", err))
+		log.Warn("rate limit store unavailable at startup", slog.Any("error", err))
 	} else if err != nil {
 		closeShared()
 		return nil, nil, fmt.Errorf("KEYLODGE_RATE_LIMIT_URL: %w", err)
@@ -53,7 +53,7 @@ func rateLimits(cfg config.Config, keys masterkey.Keys, store ports.Store, clock
 	return service, closeShared, nil
 }
 
-// limiterObserver tells the operator what becomes of the shared counts.
+// limiterObserver logs and counts the outages of the shared rate limit store.
 type limiterObserver struct {
 	log     *slog.Logger
 	metrics *metrics.Metrics
@@ -61,15 +61,15 @@ type limiterObserver struct {
 
 var _ ports.LimiterObserver = limiterObserver{}
 
-func (w limiterObserver) Unavailable(cause error) {
-	w.metrics.SetRateLimitStoreUp(false)
-	w.log.Error("the shared counts of calls are out of reach: recovery and codes are shut, everything else is counted by this server alone",
+func (o limiterObserver) Unavailable(cause error) {
+	o.metrics.SetRateLimitStoreUp(false)
+	o.log.Error("rate limit store unavailable: recovery and code endpoints return 503, other limits apply per node",
 		slog.Any("error", cause))
 }
 
-func (w limiterObserver) Recovered() {
-	w.metrics.SetRateLimitStoreUp(true)
-	w.log.Info("the shared counts of calls are back")
+func (o limiterObserver) Recovered() {
+	o.metrics.SetRateLimitStoreUp(true)
+	o.log.Info("rate limit store available again")
 }
 
-func (w limiterObserver) Fallback(shut bool) { w.metrics.CountFallback(shut) }
+func (o limiterObserver) Fallback(rejected bool) { o.metrics.CountFallback(rejected) }

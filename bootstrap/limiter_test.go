@@ -16,7 +16,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/system"
 )
 
-// A Redis that is down does not keep people out; one that turns the server away is a mistake in the settings.
+// The server starts without Redis, which may come back. A wrong password is an invalid setting.
 func TestOpen_ToleratesRedisDownNotWrongPassword(t *testing.T) {
 	redis := redisserver.Start(t)
 	wrong, err := url.Parse(redis.URL())
@@ -36,39 +36,39 @@ func TestOpen_ToleratesRedisDownNotWrongPassword(t *testing.T) {
 		}
 		return log.String(), err
 	}
-	if log, err := open(redis.URL()); err != nil || strings.Contains(log, "cannot be shared") || strings.Contains(log, redis.Password()) {
-		t.Errorf("a right one: %v, %s", err, log)
+	if log, err := open(redis.URL()); err != nil || strings.Contains(log, "unavailable at startup") || strings.Contains(log, redis.Password()) {
+		t.Errorf("right password: %v, %s", err, log)
 	}
 	if _, err := open(wrong.String()); err == nil || !strings.Contains(err.Error(), "KEYLODGE_RATE_LIMIT_URL") ||
 		!strings.Contains(err.Error(), "correct the user and the password") || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("a wrong password: %v", err)
+		t.Errorf("wrong password: %v", err)
 	}
 	redis.Stop()
-	if log, err := open(redis.URL()); err != nil || !strings.Contains(log, "cannot be shared yet") || strings.Contains(log, redis.Password()) {
-		t.Errorf("one that is down: %v, %s", err, log)
+	if log, err := open(redis.URL()); err != nil || !strings.Contains(log, "unavailable at startup") || strings.Contains(log, redis.Password()) {
+		t.Errorf("stopped server: %v, %s", err, log)
 	}
 }
 
 func TestLimiterObserver_LogsAndCounts(t *testing.T) {
 	var log bytes.Buffer
 	meter := metrics.New()
-	watch := limiterObserver{slog.New(slog.NewTextHandler(&log, nil)), meter}
-	says := func(line string) {
+	observer := limiterObserver{slog.New(slog.NewTextHandler(&log, nil)), meter}
+	wantMetric := func(line string) {
 		t.Helper()
-		answer := httptest.NewRecorder()
-		meter.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-		if !strings.Contains(answer.Body.String(), line) {
+		response := httptest.NewRecorder()
+		meter.Handler().ServeHTTP(response, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		if !strings.Contains(response.Body.String(), line) {
 			t.Errorf("no %q in the metrics", line)
 		}
 	}
-	says("keylodge_rate_limit_store_up 1")
-	watch.Unavailable(errors.New("no route"))
-	watch.Fallback(true)
-	says("keylodge_rate_limit_store_up 0")
-	says(`keylodge_rate_limit_fallback_total{outcome="rejected"} 1`)
-	watch.Recovered()
-	says("keylodge_rate_limit_store_up 1")
-	if said := log.String(); !strings.Contains(said, "no route") || strings.Count(said, "\n") != 2 {
-		t.Errorf("logged %s", said)
+	wantMetric("keylodge_rate_limit_store_up 1")
+	observer.Unavailable(errors.New("no route"))
+	observer.Fallback(true)
+	wantMetric("keylodge_rate_limit_store_up 0")
+	wantMetric(`keylodge_rate_limit_fallback_total{outcome="rejected"} 1`)
+	observer.Recovered()
+	wantMetric("keylodge_rate_limit_store_up 1")
+	if text := log.String(); !strings.Contains(text, "no route") || strings.Count(text, "\n") != 2 {
+		t.Errorf("logged %s", text)
 	}
 }

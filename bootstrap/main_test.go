@@ -19,7 +19,7 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// emptyStdin is at the other end of standard input.
+// emptyStdin is standard input without data.
 var emptyStdin = strings.NewReader("")
 
 // load reads settings in an empty directory.
@@ -31,14 +31,14 @@ func load(t *testing.T, lines ...string) (config.Config, error) {
 
 func TestMain_InvalidSettingsLeaveNoFiles(t *testing.T) {
 	if _, err := load(t, "PUBLIC_URL=http://id.example.org"); err == nil {
-		t.Fatal("the settings are good")
+		t.Fatal("the settings are valid")
 	}
 	var stdout, stderr bytes.Buffer
 	if code := Main(nil, emptyStdin, &stdout, &stderr); code != cli.ExitUsage || !strings.Contains(stderr.String(), "KEYLODGE_PUBLIC_URL") {
 		t.Errorf("exit %d, %q", code, stderr.String())
 	}
 	if made, _ := os.ReadDir("."); len(made) > 0 {
-		t.Errorf("left behind: %v", made)
+		t.Errorf("created %v", made)
 	}
 }
 
@@ -56,7 +56,7 @@ func TestRun_AddressInUseLeavesNoFiles(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if made, _ := os.ReadDir("."); len(made) > 0 {
-		t.Errorf("left behind: %v", made)
+		t.Errorf("created %v", made)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestRun_OpsAddressInUseFailsOnlyIfSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := run(t.Context(), cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_OPS_LISTEN") {
-		t.Errorf("given: %v", err)
+		t.Errorf("set: %v", err)
 	}
 	cfg.OpsListenSet = false
 	ctx, stop := context.WithCancel(t.Context())
@@ -79,7 +79,7 @@ func TestRun_OpsAddressInUseFailsOnlyIfSet(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- run(ctx, cfg, slog.New(slog.NewTextHandler(log, nil))) }()
 	if first, second := nextLine(t, log, stopped), nextLine(t, log, stopped); !strings.Contains(first, "is ready") || !strings.Contains(second, "KEYLODGE_OPS_LISTEN") {
-		t.Errorf("not given: it says %q and %q", first, second)
+		t.Errorf("default: logged %q and %q", first, second)
 	}
 	stop()
 	if err := <-stopped; err != nil {
@@ -112,11 +112,11 @@ func TestRun_CreatesDatabaseAndSecretOnce(t *testing.T) {
 		secrets = append(secrets, string(secret))
 	}
 	if secrets[0] != secrets[1] {
-		t.Error("the second start made another secret")
+		t.Error("the second start created another secret")
 	}
 	files, _ := filepath.Glob("*")
 	if !slices.Equal(files, []string{"keylodge.db", "keylodge.secret"}) {
-		t.Errorf("left behind: %v", files)
+		t.Errorf("files %v", files)
 	}
 	for _, file := range files {
 		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -146,7 +146,7 @@ func TestMain_StopsOnSignal(t *testing.T) {
 }
 
 func TestMain_LogsStartupFailureOnce(t *testing.T) {
-	if _, err := load(t, "LISTEN=192.0.2.7:0"); err != nil { // nobody's address (RFC 5737)
+	if _, err := load(t, "LISTEN=192.0.2.7:0"); err != nil { // an address for documentation (RFC 5737)
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
@@ -156,7 +156,7 @@ func TestMain_LogsStartupFailureOnce(t *testing.T) {
 	}
 }
 
-// With a single processor every commit would stop everybody while the disk works.
+// With a single processor, a commit would block all requests while it waits for the disk.
 func TestServe_UsesAtLeastTwoProcessors(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -168,14 +168,14 @@ func TestServe_UsesAtLeastTwoProcessors(t *testing.T) {
 	}
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
-	for given, want := range map[int]int{1: 2, 2: 2, 3: 3} {
-		runtime.GOMAXPROCS(given)
+	for available, want := range map[int]int{1: 2, 2: 2, 3: 3} {
+		runtime.GOMAXPROCS(available)
 		var stderr bytes.Buffer
 		if code := Main([]string{"serve"}, emptyStdin, io.Discard, &stderr); code != cli.ExitFailure || !strings.Contains(stderr.String(), "KEYLODGE_LISTEN") {
 			t.Errorf("exit %d, %s", code, stderr.String())
 		}
 		if got := runtime.GOMAXPROCS(0); got != want {
-			t.Errorf("of %d processors it uses %d", given, got)
+			t.Errorf("uses %d of %d processors", got, available)
 		}
 	}
 }
@@ -188,7 +188,7 @@ func TestNewLogger_FormatAndLevel(t *testing.T) {
 		"not on a terminal": {nil, `{"time":`},
 		"text":              {[]string{"LOG_FORMAT=text"}, "time="},
 		"JSON":              {[]string{"LOG_FORMAT=json"}, `{"time":`},
-		"errors alone":      {[]string{"LOG_LEVEL=error"}, ""},
+		"errors only":       {[]string{"LOG_LEVEL=error"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg, err := load(t, c.settings...)
@@ -212,7 +212,7 @@ func TestNewLogger_FormatAndLevel(t *testing.T) {
 }
 
 func TestNewLogger_TextOnTerminal(t *testing.T) {
-	terminal, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // a character device, as a terminal is
+	terminal, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // a character device, like a terminal
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestNewLogger_TextOnTerminal(t *testing.T) {
 	}
 }
 
-// lineLog hands out log lines as they are written.
+// lineLog sends the first log lines to a channel.
 type lineLog struct{ lines chan string }
 
 func newLineLog() lineLog { return lineLog{make(chan string, 16)} }
@@ -232,19 +232,19 @@ func newLineLog() lineLog { return lineLog{make(chan string, 16)} }
 func (l lineLog) Write(line []byte) (int, error) {
 	select {
 	case l.lines <- string(line):
-	default: // nobody reads more than the first ones
+	default: // tests read the first ones only
 	}
 	return len(line), nil
 }
 
-// nextLine is the next line of a server that says how it ended once it has. One that has ended will write no other.
-func nextLine[How any](t *testing.T, log lineLog, ended <-chan How) string {
+// nextLine returns the next log line of a server. It fails the test if the server ends instead.
+func nextLine[Result any](t *testing.T, log lineLog, ended <-chan Result) string {
 	t.Helper()
 	select {
 	case line := <-log.lines:
 		return line
-	case how := <-ended:
-		t.Fatalf("it ended, with %v, and was to say something", how)
+	case result := <-ended:
+		t.Fatalf("ended with %v before the next log line", result)
 		return ""
 	}
 }

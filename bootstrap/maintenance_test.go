@@ -22,7 +22,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// startServer runs the server of an inhabited directory until stop, which a test may call itself.
+// startServer runs a server in the current directory until stop or the end of the test.
 func startServer(t *testing.T) (stop func()) {
 	t.Helper()
 	cfg, err := config.Load()
@@ -46,16 +46,16 @@ func startServer(t *testing.T) (stop func()) {
 	return stop
 }
 
-// wantCommand runs a command and fails the test unless it exits and speaks like that, on stdout or, if it fails, on stderr.
-func wantCommand(t *testing.T, line string, exitCode int, says string) {
+// wantCommand runs a command and requires its exit code and a text in its output: on stdout, or on stderr if it fails.
+func wantCommand(t *testing.T, line string, exitCode int, text string) {
 	t.Helper()
 	got, stdout, stderr := runCommand(line)
-	said := stdout
+	output := stdout
 	if exitCode != cli.ExitOK {
-		said = stderr
+		output = stderr
 	}
-	if got != exitCode || !strings.Contains(said, says) {
-		t.Errorf("%q: exit %d, %s%s; want exit %d, %q", line, got, stdout, stderr, exitCode, says)
+	if got != exitCode || !strings.Contains(output, text) {
+		t.Errorf("%q: exit %d, %s%s; want exit %d, %q", line, got, stdout, stderr, exitCode, text)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestBackup_WhileServingRestoreAfterStop(t *testing.T) {
 	wantCommand(t, "users show ben@example.org", cli.ExitNotFound, "")
 }
 
-// Sign-ups begin all the while. Each that was answered before the backup began is in it.
+// Clients begin sign-ups during the backup. It contains each one whose response was sent before the backup began.
 func TestBackup_ContainsAcknowledgedWrites(t *testing.T) {
 	newDatabaseWithUsers(t)
 	cfg, err := config.Load()
@@ -96,15 +96,15 @@ func TestBackup_ContainsAcknowledgedWrites(t *testing.T) {
 	}
 	defer app.Close()
 	ctx, stop := context.WithCancel(t.Context())
-	var applying sync.WaitGroup
-	defer applying.Wait()
+	var clients sync.WaitGroup
+	defer clients.Wait()
 	defer stop()
 	var mu sync.Mutex
 	var acknowledged []domain.ChallengeID
 	for range 8 {
-		applying.Go(func() {
+		clients.Go(func() {
 			for ctx.Err() == nil {
-				started, err := app.UseCases().SignUp.Begin(ctx, signup.Input{}, domain.Binding{})
+				begun, err := app.UseCases().SignUp.Begin(ctx, signup.Input{}, domain.Binding{})
 				if err != nil {
 					if ctx.Err() == nil {
 						t.Error(err)
@@ -112,28 +112,28 @@ func TestBackup_ContainsAcknowledgedWrites(t *testing.T) {
 					return
 				}
 				mu.Lock()
-				acknowledged = append(acknowledged, started.ChallengeID)
+				acknowledged = append(acknowledged, begun.ChallengeID)
 				mu.Unlock()
 			}
 		})
 	}
-	sofar := func() []domain.ChallengeID {
+	current := func() []domain.ChallengeID {
 		mu.Lock()
 		defer mu.Unlock()
 		return acknowledged[:len(acknowledged):len(acknowledged)]
 	}
-	for len(sofar()) < 200 {
+	for len(current()) < 200 {
 		if t.Failed() {
 			t.FailNow()
 		}
 		time.Sleep(time.Millisecond)
 	}
 	for _, file := range []string{"one.db", "two.db", "three.db"} {
-		before := sofar()
+		before := current()
 		wantCommand(t, "backup "+file, cli.ExitOK, "2 users")
 		wantChallenges(t, file, before)
-		if len(sofar()) == len(before) {
-			t.Log("nobody came in meanwhile")
+		if len(current()) == len(before) {
+			t.Log("no sign-up began during the backup")
 		}
 	}
 }
@@ -159,7 +159,7 @@ func wantChallenges(t *testing.T, file string, challenges []domain.ChallengeID) 
 	}
 }
 
-// Before an upgrade is when a backup is wanted most.
+// An operator makes a backup before an upgrade.
 func TestBackup_NeedsNoSecretAndNoUpgrade(t *testing.T) {
 	sqlitestore.AddMigrations(t, "../adapters/sqlite/testdata/migrations")
 	newDatabaseWithUsers(t)
@@ -194,11 +194,11 @@ func TestRestore_WarnsOfOtherSecret(t *testing.T) {
 		return strings.Contains(stderr, "Warning: ")
 	}
 	if warned() {
-		t.Error("it warns of the right secret")
+		t.Error("warns about the right secret")
 	}
 	t.Setenv("KEYLODGE_SECRET", settings.FirstSecret)
 	if !warned() {
-		t.Error("it does not warn of a wrong one")
+		t.Error("no warning about a wrong secret")
 	}
 	if err := os.Unsetenv("KEYLODGE_SECRET"); err != nil {
 		t.Fatal(err)
@@ -207,10 +207,10 @@ func TestRestore_WarnsOfOtherSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !warned() {
-		t.Error("it does not warn of none")
+		t.Error("no warning about a missing secret")
 	}
 	if _, err := os.Stat("keylodge.secret"); err == nil {
-		t.Error("it has made another one, which would hide that one is missing")
+		t.Error("another key file was created, which hides that the right one is missing")
 	}
 }
 

@@ -7,15 +7,15 @@ import (
 	"github.com/keylodge/keylodge/adapters/webauthn"
 )
 
-// logMetadata says at start what authenticators are judged by, and since when it should be replaced.
+// logMetadata logs the metadata that verifies attestation, and warns if it is outdated.
 func logMetadata(m *webauthn.Metadata, now time.Time, log *slog.Logger) {
 	if m == nil {
 		return
 	}
-	known := []any{slog.Int("number", m.Number), slog.Int("models", m.Models), slog.String("next_update", m.NextUpdate.Format(time.DateOnly))}
+	attributes := []any{slog.Int("number", m.Number), slog.Int("models", m.Models), slog.String("next_update", m.NextUpdate.Format(time.DateOnly))}
 	if m.Outdated(now) {
-		log.Warn("the metadata of authenticators are old: newer models are refused, and models broken since are not; replace the file of KEYLODGE_METADATA_FILE and restart", known...)
+		log.Warn("metadata outdated: newer models are rejected, and models compromised since are accepted; replace the file of KEYLODGE_METADATA_FILE and restart", attributes...)
 		return
 	}
-	log.Info("new passkeys are held to the metadata of authenticators", known...)
+	log.Info("attestation is verified with metadata", attributes...)
 }

@@ -15,10 +15,10 @@ import (
 func TestLogMetadata(t *testing.T) {
 	for name, c := range map[string]struct {
 		nextUpdate  time.Time
-		level, says string
+		level, text string
 	}{
-		"new": {time.Now().AddDate(0, 1, 0), "INFO", "models=1"},
-		"old": {time.Now().AddDate(0, -1, 0), "WARN", "replace the file of KEYLODGE_METADATA_FILE"},
+		"current":  {time.Now().AddDate(0, 1, 0), "INFO", "models=1"},
+		"outdated": {time.Now().AddDate(0, -1, 0), "WARN", "replace the file of KEYLODGE_METADATA_FILE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			blobFile, rootFile := settings.MetadataFiles(t, c.nextUpdate)
@@ -28,7 +28,7 @@ func TestLogMetadata(t *testing.T) {
 			}
 			var log bytes.Buffer
 			logMetadata(cfg.Metadata, time.Now(), slog.New(slog.NewTextHandler(&log, nil)))
-			if !strings.Contains(log.String(), "level="+c.level) || !strings.Contains(log.String(), c.says) || !strings.Contains(log.String(), "number=7") {
+			if !strings.Contains(log.String(), "level="+c.level) || !strings.Contains(log.String(), c.text) || !strings.Contains(log.String(), "number=7") {
 				t.Errorf("%s", log.String())
 			}
 		})
@@ -39,16 +39,16 @@ func TestLogMetadata(t *testing.T) {
 	}
 }
 
-// A command that reads the settings is how a new file is tried before it takes the old one's place: docs/operations.md.
+// docs/operations.md validates a new metadata file with a command before it replaces the old one.
 func TestCommand_ValidatesMetadataFile(t *testing.T) {
 	blobFile, rootFile := settings.MetadataFiles(t, time.Now().AddDate(0, 1, 0))
-	bad := filepath.Join(t.TempDir(), "metadata.new")
-	settings.WriteFile(t, bad, "<html>", 0o600)
+	invalid := filepath.Join(t.TempDir(), "metadata.new")
+	settings.WriteFile(t, invalid, "<html>", 0o600)
 	newDatabaseWithUsers(t, settings.Attested(blobFile, rootFile)...)
 	if exitCode, _, stderr := runCommand("migrate status"); exitCode != cli.ExitOK {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
-	t.Setenv("KEYLODGE_METADATA_FILE", bad)
+	t.Setenv("KEYLODGE_METADATA_FILE", invalid)
 	if exitCode, _, stderr := runCommand("migrate status"); exitCode != cli.ExitUsage || !strings.Contains(stderr, "KEYLODGE_METADATA_FILE") {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}

@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// Everything that is secret is drawn from the operating system (OWASP ASVS 5.0, 11.5.1). The core is handed its source
-// here, and what draws by itself must not import another.
+// All random values that are secret come from the operating system (OWASP ASVS 5.0, 11.5.1). bootstrap passes the source to the
+// use cases; packages that read random bytes themselves must not import math/rand.
 func TestRandomness_UsesCryptoRand(t *testing.T) {
 	if random() != rand.Reader {
-		t.Errorf("the use cases draw from %T", random())
+		t.Errorf("the use cases read from %T", random())
 	}
-	notSecret := "adapters/postgres/retry.go" // for how long to wait
+	notSecret := "adapters/postgres/retry.go" // the pause between retries
 	files := 0
 	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
 		path = filepath.ToSlash(strings.TrimPrefix(path, ".."+string(filepath.Separator)))

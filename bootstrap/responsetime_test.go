@@ -18,7 +18,8 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// On a clock that only waiting moves: an answer that could tell of an account takes the same time for each, and no other waits.
+// With the clock of synctest, each response that could reveal an account takes exactly the minimum response time, and the others
+// are immediate.
 func TestResponseTime_AccountEnumeration(t *testing.T) {
 	startFasthttpClock()
 	verify := `{"challenge_id":"{challenge}","credential":{"id":"{passkey}","type":"public-key","response":{"clientDataJSON":"e30","authenticatorData":"AA","signature":"AA"}}}`
@@ -28,23 +29,23 @@ func TestResponseTime_AccountEnumeration(t *testing.T) {
 		status     int
 		want       time.Duration
 	}{
-		"options of an account":      {"/v1/login/options", `{"email":"ada@example.org"}`, 200, minResponseTime},
-		"options of a shut account":  {"/v1/login/options", `{"email":"ben@example.org"}`, 200, minResponseTime},
-		"options of nobody":          {"/v1/login/options", `{"email":"nobody@example.org"}`, 200, minResponseTime},
-		"options without an address": {"/v1/login/options", `{}`, 200, 0},
-		"a refused passkey":          {"/v1/login/verify", verify, 422, minResponseTime},
-		"an unknown passkey":         {"/v1/login/verify", strings.Replace(verify, "{passkey}", "AAAA", 1), 404, minResponseTime},
-		"a code of an account":       {"/v1/recovery/redeem", `{"email":"ada@example.org","totp_code":"abcdef"}`, 400, minResponseTime},
-		"a code of nobody":           {"/v1/recovery/redeem", `{"email":"nobody@example.org","totp_code":"abcdef"}`, 400, minResponseTime},
-		"a backup code of nobody's":  {"/v1/recovery/redeem", `{"backup_code":"0000-0000-0000-0000"}`, 400, minResponseTime},
-		"a refused sign-up":          {"/v1/signup/verify", registration, 404, minResponseTime},
-		"a refused recovery":         {"/v1/recovery/verify", `{"grant_token":"{grant}",` + registration[1:], 400, minResponseTime},
-		"a refused further passkey":  {"/v1/me/passkeys/verify", registration, 404, minResponseTime},
-		"anything else":              {"/v1/signup/options", `{}`, 200, 0},
+		"options of an account":         {"/v1/login/options", `{"email":"ada@example.org"}`, 200, minResponseTime},
+		"options of a disabled account": {"/v1/login/options", `{"email":"ben@example.org"}`, 200, minResponseTime},
+		"options of an unknown address": {"/v1/login/options", `{"email":"unknown@example.org"}`, 200, minResponseTime},
+		"options without an address":    {"/v1/login/options", `{}`, 200, 0},
+		"rejected passkey":              {"/v1/login/verify", verify, 422, minResponseTime},
+		"unknown passkey":               {"/v1/login/verify", strings.Replace(verify, "{passkey}", "AAAA", 1), 404, minResponseTime},
+		"code of an account":            {"/v1/recovery/redeem", `{"email":"ada@example.org","totp_code":"abcdef"}`, 400, minResponseTime},
+		"code of an unknown address":    {"/v1/recovery/redeem", `{"email":"unknown@example.org","totp_code":"abcdef"}`, 400, minResponseTime},
+		"unknown backup code":           {"/v1/recovery/redeem", `{"backup_code":"0000-0000-0000-0000"}`, 400, minResponseTime},
+		"rejected sign-up":              {"/v1/signup/verify", registration, 404, minResponseTime},
+		"rejected recovery":             {"/v1/recovery/verify", `{"grant_token":"{grant}",` + registration[1:], 400, minResponseTime},
+		"rejected additional passkey":   {"/v1/me/passkeys/verify", registration, 404, minResponseTime},
+		"sign-up options":               {"/v1/signup/options", `{}`, 200, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				server := newFuzzFixture(t, sqlitestore.NewInBubble(t), time.Hour) // as long as the server lets them
+				server := newFuzzFixture(t, sqlitestore.NewInBubble(t), time.Hour) // no limit
 				body := server.fillPlaceholders(t, c.body)
 				server.wantResponseAfter(t, "POST", c.path, body, c.status, c.want)
 			})
@@ -52,7 +53,8 @@ func TestResponseTime_AccountEnumeration(t *testing.T) {
 	}
 }
 
-// Where mail is sent, no answer shows that an address is taken: also one that goes well takes the same time for each.
+// If e-mail is sent, no response reveals that an address is taken: a successful request with an address takes the minimum response
+// time too.
 func TestResponseTime_PendingEmail(t *testing.T) {
 	startFasthttpClock()
 	synctest.Test(t, func(t *testing.T) {
@@ -74,30 +76,30 @@ func TestResponseTime_PendingEmail(t *testing.T) {
 			}
 			return string(body)
 		}
-		named, nameless := signUp("zoe@example.org"), signUp("")
-		server.wantResponseAfter(t, "POST", "/v1/signup/verify", named, 201, minResponseTime)
-		server.wantResponseAfter(t, "POST", "/v1/signup/verify", nameless, 201, 0)
+		withEmail, withoutEmail := signUp("zoe@example.org"), signUp("")
+		server.wantResponseAfter(t, "POST", "/v1/signup/verify", withEmail, 201, minResponseTime)
+		server.wantResponseAfter(t, "POST", "/v1/signup/verify", withoutEmail, 201, 0)
 		server.wantResponseAfter(t, "PATCH", "/v1/me", `{"email":"ben@example.org"}`, 200, minResponseTime)
 		server.wantResponseAfter(t, "POST", "/v1/me/email/code", `{}`, 202, minResponseTime)
 		server.wantResponseAfter(t, "PATCH", "/v1/me", `{"email":null}`, 200, 0)
 	})
 }
 
-// startFasthttpClock starts the goroutine that updates fasthttp's Date header, which never ends and so must not belong to a bubble.
+// startFasthttpClock starts the goroutine that updates fasthttp's Date header outside the bubble of synctest, since it never ends.
 func startFasthttpClock() { new(fasthttp.ResponseHeader).Header() }
 
-// wantResponseAfter sends the request as a signed-in program's.
-func (h *fuzzFixture) wantResponseAfter(t *testing.T, method, path, body string, status int, want time.Duration) {
+// wantResponseAfter sends a request with an access token of a signed-in user.
+func (f *fuzzFixture) wantResponseAfter(t *testing.T, method, path, body string, status int, want time.Duration) {
 	t.Helper()
 	var request fasthttp.RequestCtx
 	request.Request.Header.SetMethod(method)
 	request.Request.SetRequestURI(path)
 	request.Request.Header.SetContentType("application/json")
-	request.Request.Header.Set("Authorization", "Bearer "+h.placeholders["{access}"])
+	request.Request.Header.Set("Authorization", "Bearer "+f.placeholders["{access}"])
 	request.Request.SetBodyString(body)
-	begun := time.Now()
-	h.server.Handler(&request)
-	if took := time.Since(begun); took != want || request.Response.StatusCode() != status {
+	start := time.Now()
+	f.server.Handler(&request)
+	if took := time.Since(start); took != want || request.Response.StatusCode() != status {
 		t.Errorf("%s %s: %d after %s, want %d after %s: %s", method, path, request.Response.StatusCode(), took, status, want, request.Response.Body())
 	}
 }

@@ -45,9 +45,9 @@ func TestOpen_UsesExternalKeysOnly(t *testing.T) {
 	}
 }
 
-// Signing keys are sealed under the secret: without it the server must not start as if it had never had any.
+// Signing keys are encrypted with the secret. With another secret, the server must not start and generate new keys.
 func TestOpen_OtherSecretCannotDecryptKeys(t *testing.T) {
-	const old, other = "SECRET=" + settings.FirstSecret, "SECRET=" + settings.SecondSecret
+	const original, other = "SECRET=" + settings.FirstSecret, "SECRET=" + settings.SecondSecret
 	database := "DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "keylodge.db")
 	open := func(settings ...string) error {
 		t.Helper()
@@ -61,16 +61,16 @@ func TestOpen_OtherSecretCannotDecryptKeys(t *testing.T) {
 		}
 		return err
 	}
-	if err := open(old); err != nil {
+	if err := open(original); err != nil {
 		t.Fatal(err)
 	}
 	if err := open(other); err == nil || !strings.Contains(err.Error(), "KEYLODGE_PREVIOUS_SECRETS") || !strings.Contains(err.Error(), "keylodge keys rotate") {
 		t.Errorf("with another secret: %v", err)
 	}
-	if err := open(other, "PREVIOUS_"+strings.Replace(old, "SECRET", "SECRETS", 1)); err != nil {
-		t.Errorf("with the former one beside it: %v", err)
+	if err := open(other, "PREVIOUS_"+strings.Replace(original, "SECRET", "SECRETS", 1)); err != nil {
+		t.Errorf("with the original one as previous: %v", err)
 	}
-	if err := open(old); err != nil {
-		t.Errorf("with the old one again: %v", err)
+	if err := open(original); err != nil {
+		t.Errorf("with the original one again: %v", err)
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/keylodge/keylodge/adapters/cli"
 )
 
-// exportUsers is the file of an installation of Ada and Ben, and its key file.
+// exportUsers exports a database with Ada and Ben, and returns the export and a copy of the key file.
 func exportUsers(t *testing.T) (file, key string) {
 	t.Helper()
 	newDatabaseWithUsers(t)
 	directory := t.TempDir()
-	file, key = filepath.Join(directory, "lodge.jsonl"), filepath.Join(directory, "key")
+	file, key = filepath.Join(directory, "accounts.jsonl"), filepath.Join(directory, "key")
 	if exitCode, stdout, stderr := runCommand("export " + file); exitCode != cli.ExitOK || !strings.HasPrefix(stdout, "Exported to "+file+": 2 users,") ||
 		!strings.Contains(stdout, "1 signing key,") || stderr != "" {
 		t.Fatalf("exit %d, %s%s", exitCode, stdout, stderr)
@@ -54,17 +54,17 @@ func TestImport_CreatesDatabase(t *testing.T) {
 	}
 }
 
-// A new secret beside the new database would make the import useless in silence.
+// The imported data cannot be decrypted with a newly generated secret.
 func TestImport_RequiresSecret(t *testing.T) {
 	file, key := exportUsers(t)
 	t.Chdir(t.TempDir())
 	if exitCode, _, stderr := runCommand("import " + file); exitCode != cli.ExitUsage || !strings.Contains(stderr, "copy the key file to keylodge.secret") {
-		t.Errorf("without one: exit %d, %s", exitCode, stderr)
+		t.Errorf("without a secret: exit %d, %s", exitCode, stderr)
 	}
 	wantFiles(t)
 	t.Setenv("KEYLODGE_SECRET", settings.FirstSecret)
 	if exitCode, _, stderr := runCommand("import " + file); exitCode != cli.ExitUsage || !strings.Contains(stderr, "KEYLODGE_PREVIOUS_SECRETS") {
-		t.Errorf("with another one: exit %d, %s", exitCode, stderr)
+		t.Errorf("with another secret: exit %d, %s", exitCode, stderr)
 	}
 	if exitCode, stdout, _ := runCommand("users list"); exitCode != cli.ExitOK || strings.Contains(stdout, "@") {
 		t.Errorf("exit %d, %s", exitCode, stdout)
@@ -75,7 +75,7 @@ func TestImport_RequiresSecret(t *testing.T) {
 	}
 	t.Setenv("KEYLODGE_PREVIOUS_SECRETS", strings.TrimSpace(string(secret)))
 	if exitCode, _, stderr := runCommand("import " + file); exitCode != cli.ExitOK {
-		t.Errorf("with the right one among the former: exit %d, %s", exitCode, stderr)
+		t.Errorf("with the right previous secret: exit %d, %s", exitCode, stderr)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestExport_RequiresDatabase(t *testing.T) {
 	if _, err := load(t); err != nil {
 		t.Fatal(err)
 	}
-	if exitCode, _, stderr := runCommand("export lodge.jsonl"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "there is no database") {
+	if exitCode, _, stderr := runCommand("export accounts.jsonl"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "there is no database") {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
 	wantFiles(t)

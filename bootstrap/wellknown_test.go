@@ -7,10 +7,9 @@ import (
 	"testing"
 )
 
-// A server that starts says what its people would otherwise find out one by one.
 func TestRun_WarnsOfTooManyRelatedOrigins(t *testing.T) {
-	for origins, told := range map[string]bool{
-		"https://a.com,https://b.com,https://c.com,https://d.com,https://e.com,https://e.org": false, // e is one name
+	for origins, want := range map[string]bool{
+		"https://a.com,https://b.com,https://c.com,https://d.com,https://e.com,https://e.org": false, // e is one label
 		"https://a.com,https://b.com,https://c.com,https://d.com,https://e.com,https://f.com": true,
 	} {
 		cfg, err := load(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN=", "PUBLIC_URL=https://id.example.org", "ORIGINS="+origins)
@@ -38,8 +37,8 @@ func TestRun_WarnsOfTooManyRelatedOrigins(t *testing.T) {
 		if err := <-stopped; err != nil {
 			t.Error(err)
 		}
-		if warned != told {
-			t.Errorf("%s: told %t", origins, warned)
+		if warned != want {
+			t.Errorf("%s: warned %t", origins, warned)
 		}
 	}
 }
