@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// shared is the server of a test process. The first test that needs it starts it.
+// shared is the server of this test process. The first test that needs it starts it.
 var shared = sync.OnceValues(func() (*Server, error) { return Start() })
 
 var (
@@ -70,7 +70,7 @@ func MigratedDatabase(t testing.TB, migrate func(url string) error) string {
 	return server.URL(name)
 }
 
-// deleteAllRows deletes all rows but those of the schema_… tables, regardless of foreign keys.
+// deleteAllRows deletes all rows but those of the schema_… tables, in any order, since it ignores foreign keys.
 const deleteAllRows = `SET session_replication_role = replica;
 DO $$
 DECLARE name text;
@@ -80,7 +80,7 @@ BEGIN
 	END LOOP;
 END $$`
 
-// StartForTest starts a server that only this test uses, and may stop, restart and damage.
+// StartForTest starts a server that only this test uses and may stop, restart and damage.
 func StartForTest(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	server, err := Start(settings...)

@@ -135,5 +135,5 @@ func (p *Pooler) awaitStart() error {
 		}
 	}
 	log, _ := os.ReadFile(filepath.Join(p.folder, "log"))
-	return fmt.Errorf("PgBouncer does not answer: %w\n%s", err, bytes.TrimSpace(log))
+	return fmt.Errorf("PgBouncer does not respond: %w\n%s", err, bytes.TrimSpace(log))
 }

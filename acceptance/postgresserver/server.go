@@ -50,7 +50,7 @@ func Start(more ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Not below the test's folder: the path of a Unix socket is limited to 107 bytes.
+	// The folder is not in the test's own, because the path of a Unix socket is limited to 107 bytes.
 	folder, err := os.MkdirTemp("", "pg")
 	if err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func (s *Server) awaitStart() error {
 		}
 	}
 	log, _ := os.ReadFile(filepath.Join(s.folder, "log"))
-	return errors.Join(fmt.Errorf("the server does not answer: %w\n%s", err, bytes.TrimSpace(log)), s.Close())
+	return errors.Join(fmt.Errorf("the server does not respond: %w\n%s", err, bytes.TrimSpace(log)), s.Close())
 }
 
 // Stop ends the server immediately, and keeps its data for Run.
@@ -189,7 +189,7 @@ func (s *Server) Chown(path string) error {
 	return os.Chown(path, int(owner.Uid), int(owner.Gid))
 }
 
-// findBinaries searches the usual folders and returns the newest PostgreSQL's. The PATH is not enough: Debian has psql on it
+// findBinaries searches the usual folders and returns that of the newest PostgreSQL. The PATH is not enough: Debian has psql on it
 // but not the server.
 func findBinaries() (string, error) {
 	var folders []string
@@ -217,7 +217,7 @@ func findBinaries() (string, error) {
 	return folder, nil
 }
 
-// majorVersion is 0 where there is no server.
+// majorVersion returns the major version of the PostgreSQL server in the folder, or 0 without one.
 func majorVersion(folder string) int {
 	output, err := exec.CommandContext(context.Background(), filepath.Join(folder, "postgres"), "--version").Output() // postgres (PostgreSQL) 15.18 (…)
 	words := bytes.Fields(output)

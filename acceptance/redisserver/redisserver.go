@@ -104,7 +104,7 @@ func (s *Server) awaitStart() error {
 	}
 	log, _ := os.ReadFile(s.folder + "/log")
 	s.Stop()
-	return fmt.Errorf("the server does not answer: %w\n%s", err, log)
+	return fmt.Errorf("the server does not respond: %w\n%s", err, log)
 }
 
 // Stop kills the server. Its port is closed until Run.

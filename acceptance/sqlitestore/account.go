@@ -18,7 +18,7 @@ type EchoDeviceNames struct{}
 // NameOf returns userAgent.
 func (EchoDeviceNames) NameOf(userAgent string) string { return userAgent }
 
-// Account is a stored user with a security key whose signature counter is 7.
+// Account is a stored user with a security key. The signature counter of the key is 7.
 type Account struct {
 	T     *testing.T
 	Store ports.Store
@@ -78,7 +78,7 @@ func (a *Account) SetEmail(address domain.Email, verified bool) {
 	a.Update(func(tx ports.Tx) error { return tx.Users.Save(a.T.Context(), a.User) })
 }
 
-// Outbox returns all e-mails of the store.
+// Outbox returns all e-mails in the store.
 func (a *Account) Outbox() (emails []domain.OutboxEmailState) {
 	a.T.Helper()
 	a.Update(func(tx ports.Tx) error {

@@ -22,16 +22,16 @@ import (
 // database is a database in memory. It exists while a connection to it is open.
 type database struct {
 	store *sqlite.Store
-	admin *sql.DB // deletes the rows without the order that foreign keys require
+	admin *sql.DB // deletes rows in any order, since it ignores foreign keys
 }
 
 var (
-	opened atomic.Int64 // databases of this process so far
-	// free are databases that a test has emptied and left: emptying one takes a fiftieth of the time of opening one.
+	opened atomic.Int64 // the number of databases that this process has opened
+	// free are empty databases that no test uses. Deleting all rows takes a fiftieth of the time of opening a database.
 	free = make(chan *database, 64)
 )
 
-// New returns a store with an empty database of the test's own. The test must not close the store.
+// New returns a store with an empty database that only this test uses. The test must not close the store.
 func New(t testing.TB) *sqlite.Store {
 	t.Helper()
 	var d *database
@@ -47,14 +47,14 @@ func New(t testing.TB) *sqlite.Store {
 		}
 		select {
 		case free <- d:
-		default: // more than are ever used at once: the process ends soon
+		default: // the pool is full; the database ends with the process
 		}
 	})
 	return d.store
 }
 
-// NewInBubble is New for a test in a synctest bubble: the store's goroutines belong to the bubble, so no other test gets it. Its
-// database is a file, since connections to one in memory sleep while another one holds its lock, and the bubble's time would pass.
+// NewInBubble is New for a test in a synctest bubble. The store's goroutines belong to the bubble, so no other test gets the store. Its
+// database is a file: connections to a database in memory sleep while another one holds its lock, which advances the bubble's time.
 func NewInBubble(t testing.TB) *sqlite.Store {
 	t.Helper()
 	store, err := sqlite.Open(filepath.Join(t.TempDir(), "keylodge.db"))
@@ -69,7 +69,7 @@ func NewInBubble(t testing.TB) *sqlite.Store {
 	return store
 }
 
-// Open returns a store with an empty database, for a test that ends before the use of the store does. The caller closes it.
+// Open returns a store with an empty database, for a caller that uses it after the end of a test. The caller closes it.
 func Open() (*sqlite.Store, error) { return sqlite.OpenURI(newURI() + "&_pragma=foreign_keys(ON)") }
 
 func newURI() string {
@@ -102,7 +102,7 @@ func (d *database) deleteAllRows() error {
 	return err
 }
 
-// Registration returns that of a device-bound passkey, with a value for every column that requires one. No authenticator has its key.
+// Registration returns a registration of a device-bound passkey, with a value for every required column. Its key is not a real one.
 func Registration(id domain.CredentialID) domain.Registration {
 	value := []byte("test")
 	return domain.Registration{
@@ -111,7 +111,7 @@ func Registration(id domain.CredentialID) domain.Registration {
 	}
 }
 
-// Credential returns the passkey of that state with the key, attestation and flags of Registration. Without a status it is active.
+// Credential returns the state as a passkey with the key, attestation and flags of Registration. Without a status it is active.
 func Credential(s domain.CredentialState) *domain.Credential {
 	r := Registration(s.ID)
 	s.PublicKey, s.Attestation, s.Flags = r.PublicKey, r.Attestation, r.Flags
@@ -121,8 +121,8 @@ func Credential(s domain.CredentialState) *domain.Credential {
 	return domain.RestoreCredential(s)
 }
 
-// AddMigrations makes the SQLite adapter apply those of a folder after the ones of this release, until the test ends: the test then
-// has releases to upgrade to and to go back from. Such a test must not run in parallel with others.
+// AddMigrations makes the SQLite adapter apply the migrations of a folder after those of this release, until the test ends, so that the
+// test can upgrade and revert. Such a test must not run in parallel with others.
 func AddMigrations(t testing.TB, folder string) {
 	t.Helper()
 	all := fstest.MapFS{}
