@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -25,6 +24,7 @@ const tokenType = "at+jwt"
 
 // Key implements ports.TokenKey. It is immutable.
 type Key struct {
+	domain.Redacted
 	method  jwt.SigningMethod
 	private crypto.Signer // of the type that method requires
 	id      string
@@ -64,7 +64,7 @@ func buildKey(method jwt.SigningMethod, private crypto.Signer, public thumbprint
 	if err != nil {
 		return nil, err
 	}
-	return &Key{method, private, id, published}, nil
+	return &Key{method: method, private: private, id: id, public: published}, nil
 }
 
 func unsupportedKey(kind string) error {
@@ -86,8 +86,3 @@ func (k *Key) Sign(claims domain.AccessClaims) (domain.AccessToken, error) {
 	}
 	return domain.AccessToken{Secret: domain.NewSecret(signed)}, nil
 }
-
-// Format redacts the key for every verb: %d does not call String.
-func (k *Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]")) }
-
-func (k *Key) LogValue() slog.Value { return slog.StringValue("[redacted]") }

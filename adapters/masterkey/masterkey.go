@@ -10,30 +10,23 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/keylodge/keylodge/domain"
 )
 
 // Size is the minimum number of bytes in a master key.
 const Size = 32
 
-// Key is the secret. Formatting it prints "[redacted]".
+// Key is the secret.
 type Key struct {
+	domain.Redacted
 	secret   []byte
 	weakness error // see CheckStrength
 }
-
-func (Key) String() string   { return "[redacted]" }
-func (Key) GoString() string { return "[redacted]" }
-
-// Format redacts the key for every verb: %d and %x do not call String.
-func (Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
-
-func (Key) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
 // Equal reports whether two keys are the same.
 func (k Key) Equal(other Key) bool { return hmac.Equal(k.secret, other.secret) }
