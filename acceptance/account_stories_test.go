@@ -12,7 +12,7 @@ func seesTheirDevices(e *env) {
 	laptop := ada.onSecondDevice()
 	tablet := ada.onSecondDevice()
 	if sessions := ada.listSessions(); len(sessions) != 3 {
-		e.t.Fatalf("%+v", sessions)
+		e.t.Fatalf("the sessions are %+v", sessions)
 	}
 	tablet.signsOut()
 	other := ada.otherSession()
@@ -20,7 +20,7 @@ func seesTheirDevices(e *env) {
 	laptop.requireSignedOut("session_revoked")
 	ada.requireSignedIn()
 	if sessions := ada.listSessions(); len(sessions) != 1 {
-		e.t.Fatalf("%+v", sessions)
+		e.t.Fatalf("the sessions are %+v", sessions)
 	}
 	ada.requireEvents(shownEvent{kind: "session_revoked"}, shownEvent{kind: "signed_out"}, shownEvent{kind: "signed_in"}, shownEvent{kind: "signed_in"})
 }
@@ -59,7 +59,7 @@ func idleSessionLeavesTheList(e *env) {
 	e.advance(2 * day)
 	laptop.requireSignedOut("session_expired")
 	if sessions := ada.listSessions(); len(sessions) != 1 { // expired sessions are not listed
-		e.t.Fatalf("%+v", sessions)
+		e.t.Fatalf("the sessions are %+v", sessions)
 	}
 }
 
@@ -134,7 +134,7 @@ func operatorDisablesAnAccount(e *env) {
 	operator := e.driver.operator().Admin
 	user := domain.UserRef{Email: "ada@example.org"}
 	if ended, err := operator.DisableUser(e.t.Context(), user); err != nil || ended != 1 {
-		e.t.Fatalf("%d, %v", ended, err)
+		e.t.Fatalf("revoked %d sessions, error %v", ended, err)
 	}
 	ada.requireSignedOut("session_revoked")
 	ben.requireSignedIn()
@@ -216,6 +216,6 @@ func pagesThroughTheLog(e *env) {
 	events, rejected := ada.device.events()
 	ada.requireOK(rejected)
 	if len(events) != 4 || events[3].kind != "signed_up" {
-		e.t.Fatalf("%+v", events)
+		e.t.Fatalf("the events are %+v", events)
 	}
 }

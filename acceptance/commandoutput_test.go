@@ -39,7 +39,7 @@ func TestCommands_PrintNoSecrets(t *testing.T) {
 	ben.signsUp()
 	ben.refreshes()
 	if _, rejected := e.onNewDevice(ada).apiDevice().api.redeem(recoveryProof{email: ada.email, totpCode: app.code(30 * time.Second)}); rejected != (rejection{}) {
-		t.Fatalf("%+v", rejected)
+		t.Fatalf("rejected: %+v", rejected)
 	}
 	e.onNewDevice(ada).recovers(recoveryProof{backupCode: codes[2]})
 

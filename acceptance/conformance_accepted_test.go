@@ -117,7 +117,7 @@ func TestConformance_AttestedDataAtSignInCounted(t *testing.T) {
 		}
 		begun := c.begin()
 		if got := c.send(begun, toJSON(t, c.response(begun, authenticator.IncludeAttestedData()))); got != (rejection{}) {
-			t.Fatalf("%+v; the log: %s", got, s.log.lastLine())
+			t.Fatalf("rejected: %+v; the log: %s", got, s.log.lastLine())
 		}
 	}
 	if !strings.Contains(s.log.text(), string(domain.AnomalyAttestedData)) {

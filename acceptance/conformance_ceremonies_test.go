@@ -31,7 +31,7 @@ func (s *inspectedServer) registration(t *testing.T, tc invalidCase) ceremonyUnd
 		begin: func() pendingCeremony {
 			begun, rejected := api.beginSignUp(profile{name: "Ada"})
 			if rejected != (rejection{}) {
-				t.Fatalf("%+v", rejected)
+				t.Fatalf("rejected: %+v", rejected)
 			}
 			return begun
 		},
@@ -60,7 +60,7 @@ func (s *inspectedServer) authentication(t *testing.T, tc invalidCase) ceremonyU
 			}
 			begun, rejected := api.beginSignIn(email)
 			if rejected != (rejection{}) {
-				t.Fatalf("%+v", rejected)
+				t.Fatalf("rejected: %+v", rejected)
 			}
 			return begun
 		},
@@ -81,14 +81,14 @@ func (s *inspectedServer) signedOutUser(t *testing.T, name string, tc invalidCas
 	device, api := authenticator.New(s.origin, tc.device...), s.newAPI(t)
 	begun, rejected := api.beginSignUp(profile{name: name, email: uniqueEmail(t, name)})
 	if rejected != (rejection{}) {
-		t.Fatalf("%+v", rejected)
+		t.Fatalf("rejected: %+v", rejected)
 	}
 	credential, err := device.Create(begun.options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, rejected := api.finishSignUp(begun.challengeID, credential); rejected != (rejection{}) {
-		t.Fatalf("%+v", rejected)
+		t.Fatalf("rejected: %+v", rejected)
 	}
 	return device, credential
 }

@@ -82,7 +82,7 @@ func TestOptions_ListExistingPasskeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, rejected := api.finishSignUp(begun.challengeID, credential); rejected != (rejection{}) {
-		t.Fatalf("%+v", rejected)
+		t.Fatalf("rejected: %+v", rejected)
 	}
 	want := []listedCredential{{"public-key", credential.ID.String(), []string{"hybrid", "internal"}}}
 	// Passkeys of the same time have no order.
@@ -101,7 +101,7 @@ func TestOptions_ListExistingPasskeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		if rejected := api.finishAddPasskey(begun.challengeID, "", another); rejected != (rejection{}) {
-			t.Fatalf("%+v", rejected)
+			t.Fatalf("rejected: %+v", rejected)
 		}
 		want = append(want, listedCredential{"public-key", another.ID.String(), []string{"nfc", "usb"}})
 	}

@@ -210,7 +210,7 @@ func TestPolicy_ExistingPasskeysStillSignIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, rejected := api.finishSignUp(begun.challengeID, credential); rejected != (rejection{}) {
-			t.Fatalf("%+v", rejected)
+			t.Fatalf("rejected: %+v", rejected)
 		}
 	})
 	s := startServer(t, newClock(), func(c *config.Config) {
@@ -225,11 +225,11 @@ func TestPolicy_ExistingPasskeysStillSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if user, rejected := api.finishSignIn(begun.challengeID, response); rejected != (rejection{}) || user.name != "Ada" {
-		t.Errorf("%+v, %+v", user, rejected)
+		t.Errorf("signed in as %+v, rejection %+v, want Ada", user, rejected)
 	}
 	begun, rejected := api.beginAddPasskey()
 	if rejected != (rejection{}) || !bytes.Contains(begun.options, []byte(`"attestation":"direct"`)) {
-		t.Fatalf("%+v %s", rejected, begun.options)
+		t.Fatalf("rejection %+v, options %s, want attestation direct", rejected, begun.options)
 	}
 	credential, err := authenticator.New(s.origin).Create(begun.options)
 	if err != nil {
@@ -277,7 +277,7 @@ func TestConformance_EveryAlgorithmAndAttestation(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, rejected := api.finishSignUp(begun.challengeID, credential); rejected != (rejection{}) {
-				t.Fatalf("%+v: %s", rejected, s.log.text())
+				t.Fatalf("rejected: %+v; the log: %s", rejected, s.log.text())
 			}
 			begun, _ = api.beginSignIn("")
 			response, err := device.Get(begun.options)
@@ -285,7 +285,7 @@ func TestConformance_EveryAlgorithmAndAttestation(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, rejected := api.finishSignIn(begun.challengeID, response); rejected != (rejection{}) {
-				t.Errorf("%+v", rejected)
+				t.Errorf("rejected: %+v", rejected)
 			}
 		})
 	}

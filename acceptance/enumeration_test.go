@@ -97,7 +97,7 @@ func (c *anonymousClient) parseCeremony(got apiResponse) pendingCeremony {
 	c.t.Helper()
 	var begun ceremonyResponse
 	if err := json.Unmarshal(got.body, &begun); err != nil || got.StatusCode != 200 {
-		c.t.Fatalf("%d %s", got.StatusCode, got.body)
+		c.t.Fatalf("status %d, body %s", got.StatusCode, got.body)
 	}
 	return pendingCeremony{begun.ChallengeID, begun.Options}
 }
@@ -161,7 +161,7 @@ func (c *anonymousClient) signUp() {
 	var session sessionResponse
 	got := c.post("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": c.newCredential(begun, nil), "transport": "bearer"})
 	if err := json.Unmarshal(got.body, &session); err != nil || got.StatusCode != 201 {
-		c.t.Fatalf("%d %s", got.StatusCode, got.body)
+		c.t.Fatalf("status %d, body %s", got.StatusCode, got.body)
 	}
 	c.token = session.Tokens.AccessToken
 	var generated struct{ Codes []string }
@@ -286,7 +286,7 @@ var probes = []struct {
 			GrantToken string `json:"grant_token"`
 		}
 		if got := c.post("/v1/recovery/redeem", map[string]any{"backup_code": c.codes[0]}); json.Unmarshal(got.body, &redeemed) != nil || redeemed.GrantToken == "" {
-			c.t.Fatalf("%s", got.body)
+			c.t.Fatalf("redeeming a backup code: %s", got.body)
 		}
 		begun := c.begin("/v1/recovery/options", map[string]any{"grant_token": redeemed.GrantToken})
 		c.post("/v1/recovery/verify", map[string]any{"grant_token": redeemed.GrantToken, "challenge_id": begun.challengeID, "credential": c.newCredential(begun, target.ids[0])})

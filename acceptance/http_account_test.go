@@ -63,7 +63,7 @@ func TestSessionCookie_ClearedWhenSessionEnded(t *testing.T) {
 		t.Errorf("signing out with a token: %d %v", got.StatusCode, got.Cookies())
 	}
 	if got := carol.send(http.MethodGet, "/v1/session", ""); got.StatusCode != 200 {
-		t.Errorf("%d %s", got.StatusCode, got.body)
+		t.Errorf("status %d, body %s", got.StatusCode, got.body)
 	}
 }
 
@@ -130,7 +130,7 @@ func TestAddPasskey_ValidatesName(t *testing.T) {
 	got := newSignedInPage(t, s).addPasskey(authenticator.New(s.origin), "one\u202eeno")
 	got.requireProblem(t, 400, "invalid_request")
 	if p := got.problem(t); len(p.Errors) != 1 || p.Errors[0].Field != "passkey_name" {
-		t.Errorf("%+v", p.Errors)
+		t.Errorf("the reported errors are %+v, want one for passkey_name", p.Errors)
 	}
 }
 
@@ -149,14 +149,14 @@ func TestEvents_RecordDeviceAndIP(t *testing.T) {
 	ada := newSignedInPage(t, s)
 	changed := ada.send(http.MethodPatch, "/v1/me", `{"email":"ada@example.org"}`, "User-Agent", "curl/8.5.0")
 	if changed.StatusCode != 200 {
-		t.Fatalf("%d %s", changed.StatusCode, changed.body)
+		t.Fatalf("status %d, body %s", changed.StatusCode, changed.body)
 	}
 	if _, err := s.app.UseCases().Admin.RevokeSessions(t.Context(), domain.UserRef{Email: "ada@example.org"}); err != nil {
 		t.Fatal(err)
 	}
 	account, err := s.app.UseCases().Admin.ShowUser(t.Context(), domain.UserRef{Email: "ada@example.org"})
 	if err != nil || account.Events[0].Kind() != domain.EventSessionRevoked {
-		t.Fatalf("%+v, %v", account, err)
+		t.Fatalf("the account is %+v, error %v, want a session_revoked event", account, err)
 	}
 	id, err := domain.ParseUserID(ada.session.User.ID)
 	if err != nil || id != account.User.ID() {

@@ -91,7 +91,7 @@ func TestBase64_PasskeyIDInPath(t *testing.T) {
 	api := s.newAPI(t)
 	begun, rejected := api.beginSignUp(profile{name: "Ada"})
 	if rejected != (rejection{}) {
-		t.Fatalf("%+v", rejected)
+		t.Fatalf("rejected: %+v", rejected)
 	}
 	id := []byte{0xfb, 0xff, 0xbf, 0xfe} // -_-__g
 	credential, err := authenticator.New(s.origin).Create(begun.options, authenticator.ForgeCredentialID(id))
@@ -99,7 +99,7 @@ func TestBase64_PasskeyIDInPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, rejected := api.finishSignUp(begun.challengeID, credential); rejected != (rejection{}) {
-		t.Fatalf("%+v", rejected)
+		t.Fatalf("rejected: %+v", rejected)
 	}
 	plain := authenticator.Base64URL(id).String()
 	paths := map[string]string{"unescaped": plain, "every character escaped": "%2D%5F%2D%5F%5F%67"}

@@ -56,7 +56,7 @@ func TestCookies_Attributes(t *testing.T) {
 			}
 			options, verify := signUpWithHeaders(t, s, origin, "Origin", origin, "Sec-Fetch-Site", "same-origin")
 			if verify.StatusCode != 201 {
-				t.Fatalf("%d %s", verify.StatusCode, verify.body)
+				t.Fatalf("status %d, body %s", verify.StatusCode, verify.body)
 			}
 			bound, session := strings.ToLower(options.Header.Get("Set-Cookie")), strings.ToLower(verify.Header.Get("Set-Cookie"))
 			for cookie, want := range map[string]string{
@@ -88,7 +88,7 @@ func TestCookies_ForgedOnesAreIgnored(t *testing.T) {
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	token := verify.Cookies()[0].Value
 	if got := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", "keylodge_session="+token); got.StatusCode != 200 {
-		t.Fatalf("%d %s", got.StatusCode, got.body)
+		t.Fatalf("status %d, body %s", got.StatusCode, got.body)
 	}
 	forged := token[:4] + strings.Repeat("A", len(token)-4)
 	for _, cookie := range []string{

@@ -108,7 +108,7 @@ func TestCSRF_ReloadedPageGetsNewToken(t *testing.T) {
 	}
 	for _, token := range []string{first, second, verify.csrfToken(t)} {
 		if got := s.send(t, http.MethodPatch, "/v1/me", `{}`, "Cookie", cookie, "X-CSRF-Token", token); got.StatusCode != 200 {
-			t.Errorf("%d %s", got.StatusCode, got.body)
+			t.Errorf("status %d, body %s", got.StatusCode, got.body)
 		}
 	}
 	s.send(t, http.MethodGet, "/v1/csrf", "").requireProblem(t, 401, "unauthenticated")
@@ -128,7 +128,7 @@ func TestCSRF_OtherSitesUseTokensOnly(t *testing.T) {
 		rejected := s.send(t, http.MethodPost, "/v1/login/verify", verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), headers...)
 		rejected.requireProblem(t, 400, "invalid_request")
 		if p := rejected.problem(t); len(p.Errors) != 1 || p.Errors[0].Field != "transport" || !strings.Contains(p.Errors[0].Detail, "bearer") {
-			t.Errorf("%+v", p.Errors)
+			t.Errorf("the reported errors are %+v, want one for transport", p.Errors)
 		}
 	}
 	// A page of an allowed origin can sign in with tokens.
@@ -138,6 +138,6 @@ func TestCSRF_OtherSitesUseTokensOnly(t *testing.T) {
 	}
 	got := s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Ada"}`, "Authorization", "Bearer "+appClient.tokens(t).AccessToken, "Origin", partner, "Sec-Fetch-Site", "cross-site")
 	if got.StatusCode != 200 || got.Header.Get("Access-Control-Allow-Origin") != partner {
-		t.Errorf("%d %v %s", got.StatusCode, got.Header, got.body)
+		t.Errorf("status %d, header %v, body %s", got.StatusCode, got.Header, got.body)
 	}
 }

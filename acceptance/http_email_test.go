@@ -63,7 +63,7 @@ func (u *registeringUser) runSignUpFlow() {
 	}
 	signedUp := u.send(http.MethodPost, "/v1/signup/verify", map[string]any{"challenge_id": begun.ChallengeID, "credential": credential})
 	if signedUp.StatusCode != 201 {
-		u.t.Fatalf("%d %s", signedUp.StatusCode, signedUp.body)
+		u.t.Fatalf("status %d, body %s", signedUp.StatusCode, signedUp.body)
 	}
 	u.headers = []string{"Cookie", sessionCookieOf(u.t, signedUp), "X-CSRF-Token", signedUp.csrfToken(u.t)}
 	u.send(http.MethodGet, "/v1/me", nil)
@@ -135,7 +135,7 @@ func TestConfirmEmail_UnavailableWithoutMail(t *testing.T) {
 	}
 	if err := json.Unmarshal(s.send(t, http.MethodGet, "/v1/me", "", headers...).body, &me); err != nil ||
 		!reflect.DeepEqual(me.User.Email, new("ada@example.org")) || me.User.Verified || me.User.Pending != nil {
-		t.Errorf("%+v, %v", me, err)
+		t.Errorf("the account is %+v, error %v, want an address that is neither verified nor pending", me, err)
 	}
 }
 

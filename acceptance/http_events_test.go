@@ -32,7 +32,7 @@ func (s *server) listEvents(t *testing.T, token, query string) (page eventPage) 
 	t.Helper()
 	got := s.send(t, http.MethodGet, "/v1/me/events"+query, "", "Authorization", "Bearer "+token)
 	if err := json.Unmarshal(got.body, &page); got.StatusCode != 200 || err != nil {
-		t.Fatalf("%d %s, %v", got.StatusCode, got.body, err)
+		t.Fatalf("status %d, body %s, error %v", got.StatusCode, got.body, err)
 	}
 	if strings.Contains(string(got.body), "555") {
 		t.Errorf("the audit log has a text of the attacker: %s", got.body)
@@ -83,7 +83,7 @@ func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 				request.Header.Set(name, value)
 			}
 			if got := s.roundTrip(t, request); got.StatusCode != http.StatusUnprocessableEntity {
-				t.Errorf("%d %s", got.StatusCode, got.body)
+				t.Errorf("status %d, body %s", got.StatusCode, got.body)
 			}
 		})
 	}

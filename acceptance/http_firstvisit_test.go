@@ -41,7 +41,7 @@ func TestFirstVisit_everyParallelCeremonyCanBeAnswered(t *testing.T) {
 			s := startServer(t, newClock(), configure(t))
 			device := httpDriver{s}.newDevice(t, phone).(*apiDevice)
 			if _, rejected := device.signUp(profile{name: "Ada"}); rejected != (rejection{}) {
-				t.Fatalf("%+v", rejected)
+				t.Fatalf("rejected: %+v", rejected)
 			}
 			visit := s.newAPI(t)
 			device.api = visit
@@ -65,7 +65,7 @@ func TestFirstVisit_anotherBrowserAnswersNoneOfThem(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	ada := httpDriver{s}.newDevice(t, phone).(*apiDevice)
 	if _, rejected := ada.signUp(profile{name: "Ada"}); rejected != (rejection{}) {
-		t.Fatalf("%+v", rejected)
+		t.Fatalf("rejected: %+v", rejected)
 	}
 	mallory := s.newAPI(t)
 	begun, _ := mallory.beginConcurrently(8)
@@ -73,7 +73,7 @@ func TestFirstVisit_anotherBrowserAnswersNoneOfThem(t *testing.T) {
 	first, settled := s.newAPI(t), s.newAPI(t) // Ada's browser on a first visit, with pending ceremonies, and on a later visit
 	first.beginConcurrently(2)
 	if _, rejected := settled.beginSignIn(""); rejected != (rejection{}) {
-		t.Fatalf("%+v", rejected)
+		t.Fatalf("rejected: %+v", rejected)
 	}
 	renamed := s.newAPI(t) // with the cookie of another ceremony, renamed for the one that is answered
 	renamed.beginConcurrently(1)
@@ -117,7 +117,7 @@ func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
 	}
 	for range 3 {
 		if _, rejected := visit.beginSignIn(""); rejected != (rejection{}) {
-			t.Fatalf("%+v", rejected)
+			t.Fatalf("rejected: %+v", rejected)
 		}
 	}
 	if now := visit.http.Jar.Cookies(visit.cookieURL()); len(now) != len(cookies) {

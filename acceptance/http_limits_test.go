@@ -180,7 +180,7 @@ func TestRateLimit_SignedInUserAcrossIPs(t *testing.T) {
 	ada.signsUp()
 	ben.signsUp()
 	if rejected := ada.device.stepUp(); rejected != (rejection{}) { // two requests
-		t.Fatalf("%+v", rejected)
+		t.Fatalf("rejected: %+v", rejected)
 	}
 	if rejected := ada.device.stepUp(); rejected.code != "rate_limited" {
 		t.Errorf("the third request: %+v", rejected)
@@ -207,10 +207,10 @@ func TestRateLimit_DefaultsAllowNormalUse(t *testing.T) {
 			p.signsIn()
 		}
 		if rejected := p.device.stepUp(); rejected != (rejection{}) {
-			t.Fatalf("%+v", rejected)
+			t.Fatalf("rejected: %+v", rejected)
 		}
 		if codes, rejected := p.device.makeBackupCodes(); rejected != (rejection{}) || len(codes) == 0 {
-			t.Fatalf("%+v", rejected)
+			t.Fatalf("rejected: %+v", rejected)
 		}
 	}
 }

@@ -13,7 +13,7 @@ func TestNames_AreStoredComposed(t *testing.T) {
 	c := device.api.(*httpAPI)
 	begun, rejected := c.beginSignUp(profile{name: sent})
 	if rejected != (rejection{}) {
-		t.Fatalf("%+v", rejected)
+		t.Fatalf("rejected: %+v", rejected)
 	}
 	var session sessionResponse
 	if rejected := c.call(http.MethodPost, "/v1/signup/verify", map[string]any{
@@ -33,13 +33,13 @@ func TestNames_AreStoredComposed(t *testing.T) {
 	id := named("sign-up")
 	for _, name := range []string{"Key", sent} {
 		if rejected := c.renamePasskey(id, name); rejected != (rejection{}) {
-			t.Fatalf("%+v", rejected)
+			t.Fatalf("rejected: %+v", rejected)
 		}
 	}
 	named("renaming")
 	device.useAuthenticator(securityKey)
 	if rejected := device.addPasskey(sent); rejected != (rejection{}) {
-		t.Fatalf("%+v", rejected)
+		t.Fatalf("rejected: %+v", rejected)
 	}
 	if keys, rejected := c.passkeys(); rejected != (rejection{}) || len(keys) != 2 || keys[0].name != stored || keys[1].name != stored {
 		t.Errorf("after adding a passkey: %+v, %+v", keys, rejected)

@@ -83,7 +83,7 @@ func TestRecovery_LogsNoSecrets(t *testing.T) {
 	headers := []string{"Cookie", sessionCookieOf(t, verify), "X-CSRF-Token", verify.csrfToken(t)}
 	var generated struct{ Codes []string }
 	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/me/recovery/backup-codes", "", headers...).body, &generated); err != nil || len(generated.Codes) != 10 {
-		t.Fatalf("%v, %v", generated, err)
+		t.Fatalf("generated %v, error %v, want 10 codes", generated, err)
 	}
 	var app struct{ Secret, OTPAuthURI string }
 	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/me/recovery/totp", "", headers...).body, &app); err != nil || app.Secret == "" {
@@ -108,7 +108,7 @@ func TestRecovery_LogsNoSecrets(t *testing.T) {
 		"grant_token": redeemed.GrantToken, "challenge_id": begun.ChallengeID, "credential": key,
 	})))
 	if signedUp.StatusCode != 201 || !strings.Contains(string(signedUp.body), `"assurance":"recovery"`) || !strings.Contains(string(signedUp.body), `"amr":["otp"]`) {
-		t.Fatalf("%d %s", signedUp.StatusCode, signedUp.body)
+		t.Fatalf("status %d, body %s", signedUp.StatusCode, signedUp.body)
 	}
 	for _, secret := range append(generated.Codes, app.Secret, redeemed.GrantToken, strings.ReplaceAll(generated.Codes[0], "-", "")) {
 		if strings.Contains(s.log.text(), secret) {

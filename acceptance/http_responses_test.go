@@ -132,7 +132,7 @@ func (a apiResponse) sessionContent(t *testing.T, status int) sessionContent {
 	t.Helper()
 	var content sessionContent
 	if err := json.Unmarshal(a.body, &content); err != nil || a.StatusCode != status {
-		t.Fatalf("%d %s: %v", a.StatusCode, a.body, err)
+		t.Fatalf("status %d, body %s: %v", a.StatusCode, a.body, err)
 	}
 	return content
 }
@@ -307,7 +307,7 @@ func TestSessionResponse_MissingNamesAreNull(t *testing.T) {
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	got := verify.sessionContent(t, 201)
 	if got.User.Email != nil || got.User.DisplayName != nil || got.Passkey.Name != nil || !strings.HasPrefix(got.Signals.Name, "account ") || got.Signals.DisplayName != got.Signals.Name {
-		t.Errorf("%s", verify.body)
+		t.Errorf("absent names are not null, or the account has no generated name: %s", verify.body)
 	}
 }
 
@@ -376,6 +376,6 @@ func TestMetrics_CountSignIns(t *testing.T) {
 	}
 	defer response.Body.Close()
 	if counts, err := io.ReadAll(response.Body); err != nil || !strings.Contains(string(counts), "keylodge_sign_ins_total 2\n") {
-		t.Errorf("%v %s", err, counts)
+		t.Errorf("the metrics do not count two sign-ins, error %v: %s", err, counts)
 	}
 }

@@ -48,10 +48,10 @@ func TestBearer_TokensAndNoCookie(t *testing.T) {
 	_, verify := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
 	pair := verify.tokens(t)
 	if len(verify.Cookies()) != 0 || strings.Contains(string(verify.body), "csrf_token") {
-		t.Errorf("%v %s", verify.Cookies(), verify.body)
+		t.Errorf("a sign-up with tokens has cookies %v or a CSRF token: %s", verify.Cookies(), verify.body)
 	}
 	if pair.TokenType != "Bearer" || pair.ExpiresIn < 299 || pair.ExpiresIn > 300 || pair.RefreshExpiresIn != 7*24*60*60 || !strings.HasPrefix(pair.RefreshToken, "klr_") {
-		t.Errorf("%+v", pair)
+		t.Errorf("the tokens are %+v", pair)
 	}
 	header, claims := jwtPart(t, pair.AccessToken, 0), jwtPart(t, pair.AccessToken, 1)
 	if header["typ"] != "at+jwt" || header["alg"] != "ES256" || header["kid"] == "" || header["kid"] == nil || len(header) != 3 {
@@ -65,7 +65,7 @@ func TestBearer_TokensAndNoCookie(t *testing.T) {
 	}
 	session := s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "bearer "+pair.AccessToken)
 	if session.StatusCode != 200 || !strings.Contains(string(session.body), `"transport":"bearer"`) {
-		t.Errorf("%d %s", session.StatusCode, session.body)
+		t.Errorf("status %d, body %s", session.StatusCode, session.body)
 	}
 	for _, secret := range []string{pair.AccessToken, pair.RefreshToken} {
 		if strings.Contains(s.log.text(), secret) {
@@ -79,7 +79,7 @@ func TestBearer_InvalidTokenDoesNotFallBackToCookie(t *testing.T) {
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	cookie := sessionCookieOf(t, verify)
 	if session := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie); session.StatusCode != 200 || session.Header.Get("WWW-Authenticate") != "" {
-		t.Fatalf("%d %s", session.StatusCode, session.body)
+		t.Fatalf("status %d, body %s", session.StatusCode, session.body)
 	}
 	for _, header := range []string{"Bearer x", "Bearer ", "Bearer", "Bearer\tx", "Bearer " + strings.SplitN(cookie, "=", 2)[1]} {
 		got := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie, "Authorization", header)
@@ -119,7 +119,7 @@ func TestBearer_OtherAudienceRejected(t *testing.T) {
 			ExpiresIn   int    `json:"expires_in"`
 		}
 		if err := json.Unmarshal(got.body, &minted); err != nil || got.StatusCode != 200 || minted.TokenType != "Bearer" || minted.ExpiresIn < 299 {
-			t.Fatalf("%d %s", got.StatusCode, got.body)
+			t.Fatalf("status %d, body %s", got.StatusCode, got.body)
 		}
 		return minted.AccessToken
 	}
@@ -135,7 +135,7 @@ func TestBearer_OtherAudienceRejected(t *testing.T) {
 		t.Errorf("the aud of an app client's access token is %v", jwtPart(t, own, 1)["aud"])
 	}
 	if got := s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+own); got.StatusCode != 200 {
-		t.Errorf("%d %s", got.StatusCode, got.body)
+		t.Errorf("status %d, body %s", got.StatusCode, got.body)
 	}
 	s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+mint("Authorization", "Bearer "+own)).requireProblem(t, 401, "unauthenticated")
 }
@@ -149,11 +149,11 @@ func TestJWKS_KeysPublishedBeforeUse(t *testing.T) {
 		var set struct{ Keys []map[string]any }
 		if err := json.Unmarshal(got.body, &set); err != nil || got.StatusCode != 200 || got.Header.Get("Cache-Control") != "public, max-age=300" ||
 			got.Header.Get("Access-Control-Allow-Origin") != "*" || got.Header.Get("Content-Type") != "application/jwk-set+json" {
-			t.Fatalf("%d %v %s", got.StatusCode, got.Header, got.body)
+			t.Fatalf("status %d, header %v, body %s", got.StatusCode, got.Header, got.body)
 		}
 		for _, key := range set.Keys {
 			if key["d"] != nil || key["kty"] != "EC" || key["crv"] != "P-256" || key["use"] != "sig" || key["alg"] != "ES256" {
-				t.Errorf("%v", key)
+				t.Errorf("the published key is %v, want a public ES256 key", key)
 			}
 			ids = append(ids, key["kid"])
 		}
@@ -166,7 +166,7 @@ func TestJWKS_KeysPublishedBeforeUse(t *testing.T) {
 	}
 	first := published()
 	if len(first) != 1 || signer() != first[0] {
-		t.Fatalf("%v", first)
+		t.Fatalf("the published keys are %v, want only the signing key", first)
 	}
 	if _, err := s.app.UseCases().SigningKeys.Rotate(t.Context()); err != nil {
 		t.Fatal(err)

@@ -99,7 +99,7 @@ func keyID(t *testing.T, token string) string {
 	}
 	var parsed struct{ Kid string }
 	if err := json.Unmarshal(raw, &parsed); err != nil || parsed.Kid == "" {
-		t.Fatalf("%s, %v", raw, err)
+		t.Fatalf("the header %s has no kid, error %v", raw, err)
 	}
 	return parsed.Kid
 }

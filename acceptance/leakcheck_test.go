@@ -160,7 +160,7 @@ func (s *server) readMetrics(t testing.TB) []byte {
 	defer response.Body.Close()
 	metrics, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("%d, %v", response.StatusCode, err)
+		t.Fatalf("/metrics has status %d, error %v", response.StatusCode, err)
 	}
 	return metrics
 }

@@ -104,7 +104,7 @@ func TestLog_LinesCannotBeForged(t *testing.T) {
 	for line := range strings.Lines(s.log.text()) {
 		var entry map[string]any
 		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry["level"] == "ERROR" {
-			t.Errorf("%v: %s", err, line)
+			t.Errorf("the line is not JSON or has level ERROR, error %v: %s", err, line)
 		}
 	}
 }

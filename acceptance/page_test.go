@@ -112,7 +112,7 @@ func TestPage_FieldErrors(t *testing.T) {
 	ada, b, _ := openPage(t)
 	ben := browserDriver{b.server}.newDevice(t, phone)
 	if _, rejected := ben.signUp(profile{name: "Ben", email: "ben@example.org"}); rejected != (rejection{}) {
-		t.Fatalf("%+v", rejected)
+		t.Fatalf("rejected: %+v", rejected)
 	}
 	key := ada.listPasskeys()[0]
 	_, rejected := b.changeAccount("Ada", "ben@example.org")
@@ -133,7 +133,7 @@ func TestPage_PagesThroughSecurityLog(t *testing.T) {
 	events, rejected := b.events()
 	ada.requireOK(rejected)
 	if len(events) != 25 || events[0].kind != "passkey_renamed" || events[24].kind != "signed_up" {
-		t.Fatalf("%d: %v", len(events), events)
+		t.Fatalf("%d events, want 25: %v", len(events), events)
 	}
 }
 

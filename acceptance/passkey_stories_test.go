@@ -255,7 +255,7 @@ func removesASuspendedPasskey(e *env) {
 		shownEvent{"sign_in_refused", "counter_regressed"},
 		shownEvent{"passkey_suspended", "counter_regressed"})
 	if key := ada.passkeyNamed("Blue key"); key.status != "suspended" {
-		e.t.Fatalf("%+v", key)
+		e.t.Fatalf("the passkey is %+v", key)
 	}
 	only := ada.passkeyNamed("")
 	ada.requireRejected(ada.device.removePasskey(only.id), "last_passkey") // the suspended one does not count

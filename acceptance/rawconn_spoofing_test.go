@@ -87,7 +87,7 @@ func (s *server) signUpOverRawConn(t testing.TB, origin, headers string) apiResp
 	options := s.sendLines(t, "POST /v1/signup/options", headers, "{}")
 	var begun ceremonyResponse
 	if err := json.Unmarshal(options.body, &begun); err != nil || len(options.Cookies()) == 0 {
-		t.Fatalf("%d %s: %v", options.StatusCode, options.body, err)
+		t.Fatalf("status %d, body %s: %v", options.StatusCode, options.body, err)
 	}
 	credential, err := authenticator.New(origin).Create(begun.Options)
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *server) signUpOverRawConn(t testing.TB, origin, headers string) apiResp
 	cookie := options.Cookies()[0]
 	verify := s.sendLines(t, "POST /v1/signup/verify", headers+"Cookie: "+cookie.Name+"="+cookie.Value+"\r\n", string(body))
 	if verify.StatusCode != http.StatusCreated {
-		t.Fatalf("%d %s", verify.StatusCode, verify.body)
+		t.Fatalf("status %d, body %s", verify.StatusCode, verify.body)
 	}
 	return verify
 }

@@ -361,7 +361,7 @@ func guessesUntilBackoff(e *env) {
 	for range 5 {
 		for _, email := range []string{"ada@example.org", "unknown@example.org"} {
 			if code := guess(email); code != "invalid_code" {
-				e.t.Fatalf("%s: %s", email, code)
+				e.t.Fatalf("%s: code %s", email, code)
 			}
 		}
 	}
@@ -369,7 +369,7 @@ func guessesUntilBackoff(e *env) {
 	for _, wait := range []time.Duration{15 * time.Minute, 30 * time.Minute, time.Hour} {
 		for _, email := range []string{"ada@example.org", "unknown@example.org"} {
 			if code := guess(email); code != "rate_limited" {
-				e.t.Fatalf("%s: %s", email, code)
+				e.t.Fatalf("%s: code %s", email, code)
 			}
 		}
 		ada.signsIn() // the owner can sign in meanwhile

@@ -210,7 +210,7 @@ func keysAreRotated(e *env) {
 	}
 	keys, err := operator.List(e.t.Context())
 	if err != nil || len(keys) == 0 || len(keys) > 3 {
-		e.t.Fatalf("%d keys, %v", len(keys), err)
+		e.t.Fatalf("%d signing keys, want 1 to 3; error %v", len(keys), err)
 	}
 }
 

@@ -125,7 +125,7 @@ func (h *tokenHolder) serviceToken(headers ...string) string {
 	}
 	response := h.server.send(h.t, http.MethodPost, "/v1/session/token", "", append(headers, "X-CSRF-Token", h.csrfToken(headers...))...)
 	if err := json.Unmarshal(response.body, &issued); err != nil || response.StatusCode != http.StatusOK {
-		h.t.Fatalf("%d %s", response.StatusCode, response.body)
+		h.t.Fatalf("status %d, body %s", response.StatusCode, response.body)
 	}
 	return issued.AccessToken
 }
