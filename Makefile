@@ -35,10 +35,7 @@ RACE := -race '-gcflags=github.com/ncruces/go-sqlite3-wasm/...=-race=false'
 # Files and folders without denied words (docs/reference/glossary.md). A path joins when its last denied word is gone.
 PLAIN_WORDS := README.md CHANGELOG.md SECURITY.md Makefile .ci .env.example docs/decisions docs/reference \
 	docs/runbooks docs/operations.md docs/api.md docs/transfer.md docs/rate-limits.md docs/storage.md docs/durability.md \
-	docs/ceremonies.md docs/stories.md docs/security acceptance adapters/aaguid adapters/buckets adapters/cli \
-	adapters/httpapi adapters/jobs adapters/jwt adapters/masterkey adapters/metrics adapters/postgres adapters/redis \
-	adapters/smtp adapters/sqlite adapters/sqlstore adapters/system adapters/totp adapters/useragent adapters/webui \
-	application bootstrap db migrations ports
+	docs/ceremonies.md docs/stories.md docs/security acceptance adapters application bootstrap db migrations ports
 
 .PHONY: help
 help: ## List these targets

@@ -19,11 +19,11 @@ const (
 
 var attestationObjectMembers = map[string]byte{"fmt": cborText, "attStmt": cborMap, "authData": cborBytes}
 
-// checkAttestationObject holds an attestation object to its form (WebAuthn Level 3, section 6.5.4): one CBOR map that has
-// its three members, each of its type. Further members are not read.
+// checkAttestationObject checks the form of an attestation object (WebAuthn Level 3, section 6.5.4): one CBOR map with the three
+// members, each of its type. Other members are ignored.
 //
-// The library (0.18) takes "Fmt" for a "fmt" that is missing (and two of them for a duplicate), and a statement that is
-// missing or null for an empty one, which is what the format "none" wants.
+// The library (0.18) accepts "Fmt" in place of a missing "fmt" (and treats both together as a duplicate), and treats a missing or null
+// statement as an empty one, which the format "none" requires.
 func checkAttestationObject(raw []byte) error {
 	var members map[string]webauthncbor.RawMessage
 	if err := webauthncbor.Unmarshal(raw, &members); err != nil {
@@ -34,19 +34,18 @@ func checkAttestationObject(raw []byte) error {
 		switch {
 		case !present || len(item) == 0:
 			return domain.Reject(domain.ReasonMalformed, "attestation object without "+name)
-		case name == "attStmt" && item[0]>>5 == cborList: // that of the format "compound" (section 8.9), which judges it
+		case name == "attStmt" && item[0]>>5 == cborList: // the format "compound" (section 8.9), whose verification checks it
 		case item[0]>>5 != want:
-			return domain.Reject(domain.ReasonMalformed, "attestation object with "+name+" of another type")
+			return domain.Reject(domain.ReasonMalformed, "attestation object with a wrong type of "+name)
 		}
 	}
 	return nil
 }
 
-// checkStatement holds an attestation statement to the syntax of its format (sections 8.2 and 8.6), which names all members.
+// checkStatement checks the syntax of an attestation statement (sections 8.2 and 8.6), which lists all members.
 //
-// The library looks for the members that it knows, by their types: it takes a statement whose x5c is no list for one
-// without, that is, for a self attestation. Under "fido-u2f" it lets any AAGUID pass, though such keys have none (section
-// 6.1.2) and the signature does not cover it.
+// The library reads only members of the expected type: it treats a statement whose x5c is not a list as a self attestation. For
+// "fido-u2f" it accepts every AAGUID, although such keys have none (section 6.1.2) and the signature does not cover it.
 func checkStatement(object protocol.AttestationObject) error {
 	var known []string
 	switch protocol.AttestationFormat(object.Format) {
@@ -65,7 +64,7 @@ func checkStatement(object protocol.AttestationObject) error {
 			return domain.Reject(domain.ReasonAttestationRejected, object.Format+" with a member "+quote(name))
 		}
 		if _, isList := value.([]any); name == "x5c" && !isList {
-			return domain.Reject(domain.ReasonAttestationRejected, object.Format+" with x5c that is no list")
+			return domain.Reject(domain.ReasonAttestationRejected, object.Format+" with x5c that is not a list")
 		}
 	}
 	return nil

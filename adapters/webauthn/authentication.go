@@ -14,8 +14,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// BeginAuthentication never looks at whose passkeys it is asked for, so that real ones and decoys take the same path.
-// The library's BeginLogin would want a user, and fail for one who has no passkeys.
+// BeginAuthentication treats passkeys and decoys in the same way. It does not use the library's BeginLogin, which requires a user, and
+// fails for one without passkeys.
 func (rp *RelyingParty) BeginAuthentication(allowed []domain.CredentialDescriptor) (ports.CeremonyOptions, error) {
 	assertion, session, err := rp.library.BeginDiscoverableLogin(webauthn.WithAllowedCredentials(descriptorsOf(allowed)))
 	if err != nil {
@@ -24,7 +24,7 @@ func (rp *RelyingParty) BeginAuthentication(allowed []domain.CredentialDescripto
 	return encodeCeremony(assertion.Response, session)
 }
 
-// VerifyAuthentication follows WebAuthn Level 3, section 7.2, as far as the port promises.
+// VerifyAuthentication implements the steps of WebAuthn Level 3, section 7.2, that the port documents.
 func (rp *RelyingParty) VerifyAuthentication(
 	ceremony []byte, answer ports.AuthenticationAnswer, owner *domain.User, credential *domain.Credential,
 ) (domain.Assertion, error) {
@@ -33,17 +33,17 @@ func (rp *RelyingParty) VerifyAuthentication(
 		return domain.Assertion{}, err
 	}
 	if len(session.UserID) != 0 {
-		return domain.Assertion{}, errors.New("the ceremony state is not that of an authentication")
+		return domain.Assertion{}, errors.New("the ceremony state is not of an authentication")
 	}
 	record, err := recordOf(credential.State())
 	if err != nil {
 		return domain.Assertion{}, err
 	}
-	said, err := checkClientData(answer.ClientDataJSON, protocol.AssertCeremony, session.Challenge, rp.origins)
+	data, err := checkClientData(answer.ClientDataJSON, protocol.AssertCeremony, session.Challenge, rp.origins)
 	if err != nil {
 		return domain.Assertion{}, err
 	}
-	parsed, err := parseAuthentication(answer, said)
+	parsed, err := parseAuthentication(answer, data)
 	if err != nil {
 		return domain.Assertion{}, err
 	}
@@ -56,35 +56,35 @@ func (rp *RelyingParty) VerifyAuthentication(
 	if err := rp.validate(session, parsed, owner.Handle(), record); err != nil {
 		return domain.Assertion{}, err
 	}
-	data := parsed.Response.AuthenticatorData
-	assertion := domain.Assertion{Flags: domain.AuthenticatorFlags(data.Flags), SignCount: data.Counter, HasAttestedData: data.Flags.HasAttestedCredentialData()}
+	signed := parsed.Response.AuthenticatorData
+	assertion := domain.Assertion{Flags: domain.AuthenticatorFlags(signed.Flags), SignCount: signed.Counter, HasAttestedData: signed.Flags.HasAttestedCredentialData()}
 	if assertion.HasAttestedData {
-		return assertion, checkAttestedData(data.AttData, record)
+		return assertion, checkAttestedData(signed.AttData, record)
 	}
 	return assertion, nil
 }
 
-// checkAttestedData holds attested credential data at a sign-in to the passkey. Authenticators must not send them (section 6.1), some
-// did, and no step of section 7.2 looks at them: they are taken if they say what is known already. It comes after the signature, so
-// that an answer without a good one is refused for that, whatever it attests.
+// checkAttestedData accepts attested credential data in an assertion only if it is that of the passkey. Authenticators must not send it
+// (section 6.1), but some did, and section 7.2 ignores it. It is checked after the signature, so that an invalid signature is always
+// rejected as such.
 func checkAttestedData(attested protocol.AttestedCredentialData, record webauthn.Credential) error {
 	if !bytes.Equal(attested.CredentialID, record.ID) || !bytes.Equal(attested.CredentialPublicKey, record.PublicKey) {
-		return domain.Reject(domain.ReasonMalformed, "authenticator data that attests another credential than the one that signed")
+		return domain.Reject(domain.ReasonMalformed, "authenticator data attests another credential than the one that signed")
 	}
 	return nil
 }
 
-func parseAuthentication(answer ports.AuthenticationAnswer, said clientData) (*protocol.ParsedCredentialAssertionData, error) {
+func parseAuthentication(answer ports.AuthenticationAnswer, data clientData) (*protocol.ParsedCredentialAssertionData, error) {
 	id, err := domain.NewCredentialID(answer.ID)
 	if err != nil {
 		return nil, err
 	}
-	checked, err := json.Marshal(said)
+	checked, err := json.Marshal(data)
 	if err != nil {
 		return nil, fmt.Errorf("encoding client data: %w", err)
 	}
-	// The client's extension results stay out (section 7.2, step 23): nothing was asked, they are unsigned, and some password managers
-	// send them all the same. The library therefore never hears of an "appid", and the hash of one is never the RP id's.
+	// The extension results of the client are ignored (section 7.2, step 23): none were requested, they are not signed, and some password
+	// managers send them anyway. So the library never receives an "appid", and never accepts its hash instead of the RP id's.
 	parsed, err := protocol.CredentialAssertionResponse{
 		PublicKeyCredential: protocol.PublicKeyCredential{
 			Credential:              protocol.Credential{ID: id.String(), Type: string(protocol.PublicKeyCredentialType)},
@@ -101,33 +101,32 @@ func parseAuthentication(answer ports.AuthenticationAnswer, said clientData) (*p
 	if err != nil {
 		return nil, rejectionOf(err)
 	}
-	parsed.Raw.AssertionResponse.ClientDataJSON = answer.ClientDataJSON // what was signed
+	parsed.Raw.AssertionResponse.ClientDataJSON = answer.ClientDataJSON // the signed bytes
 	return parsed, nil
 }
 
-// checkIdentity holds the answer to the credential that was asked for and to its owner (section 7.2, steps 5 and 6). A
-// list of decoys matches nothing, so that nobody signs in by one. Without a list the user handle is all that names
-// the user, and may not be missing.
+// checkIdentity checks that the answer is from a requested credential and names its owner (section 7.2, steps 5 and 6). A list of
+// decoys matches no passkey. Without a list the user handle is required, since only it identifies the user.
 func checkIdentity(answer ports.AuthenticationAnswer, allowed [][]byte, owner domain.UserHandle, credential domain.CredentialID) error {
 	used := func(id []byte) bool { return bytes.Equal(id, answer.ID) }
 	switch {
 	case !used(credential.Bytes()):
-		return domain.Reject(domain.ReasonUserHandleMismatch, "the answer names another credential than the one it is checked against")
+		return domain.Reject(domain.ReasonUserHandleMismatch, "the id of the answer is not that of the credential")
 	case len(allowed) > 0 && !slices.ContainsFunc(allowed, used):
-		return domain.Reject(domain.ReasonUserHandleMismatch, "the credential is not among those asked for")
+		return domain.Reject(domain.ReasonUserHandleMismatch, "the credential is not one of the requested ones")
 	case len(allowed) == 0 && len(answer.UserHandle) == 0:
-		return domain.Reject(domain.ReasonUserHandleMismatch, "no user handle, and no list of credentials that would name the user")
+		return domain.Reject(domain.ReasonUserHandleMismatch, "neither a user handle nor a list of credentials identifies the user")
 	case len(answer.UserHandle) > 0 && domain.UserHandle(answer.UserHandle) != owner:
-		return domain.Reject(domain.ReasonUserHandleMismatch, "the user handle is not that of the credential's owner")
+		return domain.Reject(domain.ReasonUserHandleMismatch, "the user handle is not that of the owner of the credential")
 	}
 	return nil
 }
 
-// validate has the library verify the signature, and all the rest once more.
+// validate lets the library verify the signature and repeat the other checks.
 //
-// Two of its judgements are left out. It would refuse a changed BE flag, so the record is given the flag as it is now;
-// and it reports a counter that failed to advance by a mark on the credential it returns, which is not read. Both are
-// policy, decided by domain.Credential.RecordUse.
+// Two of its checks are disabled, because domain.Credential.RecordUse decides them by policy. The library would reject a changed BE flag,
+// so the record gets the current flag; and it reports a counter that did not increase in the credential that it returns, which is
+// ignored.
 func (rp *RelyingParty) validate(
 	session webauthn.SessionData, parsed *protocol.ParsedCredentialAssertionData, owner domain.UserHandle, record webauthn.Credential,
 ) error {
@@ -136,8 +135,7 @@ func (rp *RelyingParty) validate(
 
 	var err error
 	if len(session.AllowedCredentialIDs) > 0 {
-		// The library wants a user who owns every allowed credential. One was used, checkIdentity found it in the list,
-		// and the rest of the list says nothing about it.
+		// The library requires a user who owns every allowed credential. checkIdentity has found the used one in the list.
 		session.AllowedCredentialIDs = [][]byte{record.ID}
 		session.UserID = user.handle
 		_, err = rp.library.ValidateLogin(user, session, parsed)

@@ -33,7 +33,7 @@ func authenticationRules() []rule {
 		{"no authenticator data", truncateData(0), malf, nil},
 		{"trailing bytes", appendData(0), malf, nil},
 		{"ED set without extensions", authenticator.ForgeFlags(ed, none), malf, rewriteData(func(data []byte) []byte { data[32] |= byte(ed); return append(data, 0xa0) })},
-		{"AT set with nothing attested", authenticator.ForgeFlags(authenticator.AttestedCredentialData, none), malf, nil},
+		{"AT set without attested data", authenticator.ForgeFlags(authenticator.AttestedCredentialData, none), malf, nil},
 
 		{"a signature with a bit changed", authenticator.ForgeSignature(func(s []byte) []byte { s[len(s)-1] ^= 1; return s }), sig, nil},
 		{"a signature with a byte more", authenticator.ForgeSignature(func(s []byte) []byte { return append(s, 0) }), sig, nil},
@@ -63,7 +63,7 @@ func TestAuthenticationRules(t *testing.T) {
 				r.control = unmodified()
 			}
 			if err := verify(t, r.control); err != nil {
-				t.Errorf("the twin was refused: %v", err)
+				t.Errorf("the control is rejected: %v", err)
 			}
 		})
 	}
@@ -96,11 +96,10 @@ func TestVerifyAuthentication_RejectsOtherChallenge(t *testing.T) {
 		t.Fatal(restoreErr)
 	}
 	if bytes.Contains([]byte(err.Error()), []byte(session.Challenge)) {
-		t.Errorf("the detail tells the expected challenge: %v", err)
+		t.Errorf("the detail contains the expected challenge: %v", err)
 	}
 }
 
-// A ceremony does not outlive the RP id that it began under, whichever answer it gets.
 func TestRelyingParty_RejectsCeremoniesOfAnotherRPID(t *testing.T) {
 	before := newRelyingParty(t)
 	after, err := New(Config{RPID: "id.keylodge.example", RPName: "Keylodge", Origins: []string{origin, anotherOrigin}, Timeout: 5 * time.Minute})
@@ -108,8 +107,8 @@ func TestRelyingParty_RejectsCeremoniesOfAnotherRPID(t *testing.T) {
 		t.Fatal(err)
 	}
 	ada := register(t, before, authenticator.New(origin))
-	registration, made := answerRegistration(t, before, newPendingUser(t, "", "Ben"), authenticator.New(origin))
-	_, err = after.VerifyRegistration(registration.State, made)
+	registration, registrationAnswer := answerRegistration(t, before, newPendingUser(t, "", "Ben"), authenticator.New(origin))
+	_, err = after.VerifyRegistration(registration.State, registrationAnswer)
 	wantReason(t, err, domain.ReasonRPIDMismatch)
 
 	authentication, answer := answerAuthentication(t, before, nil, ada.device)
@@ -119,7 +118,7 @@ func TestRelyingParty_RejectsCeremoniesOfAnotherRPID(t *testing.T) {
 		wantReason(t, after.RejectUnknown(authentication.State, answer, decoy), domain.ReasonRPIDMismatch)
 	}
 	if _, err := before.VerifyAuthentication(authentication.State, answer, ada.user, ada.credential); err != nil {
-		t.Errorf("under its own RP id: %v", err)
+		t.Errorf("with the RP id of the ceremony: %v", err)
 	}
 }
 
@@ -129,48 +128,48 @@ func TestVerifyAuthentication_AllowCredentials(t *testing.T) {
 	ben := register(t, rp, authenticator.New(origin))
 	another := domain.CredentialDescriptor{ID: "a passkey of Ada's on another device"}
 
-	// The devices answer a request without the list, as an attacker's client would whom the list does not suit.
-	answer := func(t *testing.T, who testPasskey, allowed []domain.CredentialDescriptor, variations ...authenticator.Variation) error {
+	// The authenticators answer options without the list, as a client that ignores it would.
+	verify := func(t *testing.T, owner testPasskey, allowed []domain.CredentialDescriptor, variations ...authenticator.Variation) error {
 		t.Helper()
 		listed, err := rp.BeginAuthentication(allowed)
 		if err != nil {
 			t.Fatal(err)
 		}
 		listed = withFixedChallenge(t, listed)
-		open, err := rp.BeginAuthentication(nil)
+		unlisted, err := rp.BeginAuthentication(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		response, err := who.device.Get(withFixedChallenge(t, open).Options, variations...)
+		response, err := owner.device.Get(withFixedChallenge(t, unlisted).Options, variations...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = rp.VerifyAuthentication(listed.State, ports.AuthenticationAnswer{
 			ID: response.ID, ClientDataJSON: response.Response.ClientDataJSON, AuthenticatorData: response.Response.AuthenticatorData,
 			Signature: response.Response.Signature, UserHandle: response.Response.UserHandle,
-		}, who.user, who.credential)
+		}, owner.user, owner.credential)
 		return err
 	}
 	list := []domain.CredentialDescriptor{another, ada.credential.Descriptor()}
 
-	if err := answer(t, ada, list); err != nil {
+	if err := verify(t, ada, list); err != nil {
 		t.Errorf("one of several listed passkeys: %v", err)
 	}
-	if err := answer(t, ada, list, authenticator.ForgeUserHandle(nil)); err != nil {
+	if err := verify(t, ada, list, authenticator.ForgeUserHandle(nil)); err != nil {
 		t.Errorf("a listed passkey needs no user handle: %v", err)
 	}
-	wantReason(t, answer(t, ada, list, authenticator.ForgeUserHandle(ben.user.Handle().Bytes())), domain.ReasonUserHandleMismatch)
-	wantReason(t, answer(t, ben, list), domain.ReasonUserHandleMismatch)
-	wantReason(t, answer(t, ada, []domain.CredentialDescriptor{another}), domain.ReasonUserHandleMismatch)
-	wantReason(t, answer(t, ada, domain.Decoys{Keys: [][]byte{[]byte("key")}}.Descriptors("nobody@example.org")), domain.ReasonUserHandleMismatch)
+	wantReason(t, verify(t, ada, list, authenticator.ForgeUserHandle(ben.user.Handle().Bytes())), domain.ReasonUserHandleMismatch)
+	wantReason(t, verify(t, ben, list), domain.ReasonUserHandleMismatch)
+	wantReason(t, verify(t, ada, []domain.CredentialDescriptor{another}), domain.ReasonUserHandleMismatch)
+	wantReason(t, verify(t, ada, domain.Decoys{Keys: [][]byte{[]byte("key")}}.Descriptors("ben@example.org")), domain.ReasonUserHandleMismatch)
 }
 
-// Counters and backup eligibility are the domain's to judge: what the answer says is reported, not refused.
+// The domain decides about counters and backup eligibility; the adapter only reports them.
 func TestVerifyAuthentication_ReportsCounterAndFlags(t *testing.T) {
 	rp := newRelyingParty(t)
 	ada := register(t, rp, authenticator.New(origin, authenticator.DeviceBound()))
 	if got := ada.credential.State().SignCount; got != 1 {
-		t.Fatalf("the counter is %d after registration", got)
+		t.Fatalf("counter %d after registration, want 1", got)
 	}
 	const uvup = authenticator.UserPresent | authenticator.UserVerified
 	for _, c := range []struct {
@@ -178,9 +177,9 @@ func TestVerifyAuthentication_ReportsCounterAndFlags(t *testing.T) {
 		variation authenticator.Variation
 		want      domain.Assertion
 	}{
-		{"an honest counter", unmodified(), domain.Assertion{Flags: domain.AuthenticatorFlags(uvup), SignCount: 2}},
-		{"a counter that stands still", authenticator.ForgeSignCount(1), domain.Assertion{Flags: domain.AuthenticatorFlags(uvup), SignCount: 1}},
-		{"a counter gone back", authenticator.ForgeSignCount(0), domain.Assertion{Flags: domain.AuthenticatorFlags(uvup), SignCount: 0}},
+		{"a counter that increases", unmodified(), domain.Assertion{Flags: domain.AuthenticatorFlags(uvup), SignCount: 2}},
+		{"the same counter", authenticator.ForgeSignCount(1), domain.Assertion{Flags: domain.AuthenticatorFlags(uvup), SignCount: 1}},
+		{"a counter that decreases", authenticator.ForgeSignCount(0), domain.Assertion{Flags: domain.AuthenticatorFlags(uvup), SignCount: 0}},
 		{
 			"BE and BS newly set", authenticator.ForgeFlags(authenticator.BackupEligible|authenticator.BackedUp, 0),
 			domain.Assertion{Flags: domain.AuthenticatorFlags(uvup | authenticator.BackupEligible | authenticator.BackedUp), SignCount: 5},
@@ -204,7 +203,7 @@ func TestVerifyAuthentication_IgnoresUnrequestedExtensions(t *testing.T) {
 	}
 }
 
-// withAttestedData adds attested credential data, as some authenticators did at each sign-in until 2019.
+// withAttestedData adds attested credential data, as some authenticators did until 2019.
 func withAttestedData(id, publicKey []byte) authenticator.Variation {
 	return rewriteData(func(data []byte) []byte {
 		data[32] |= byte(authenticator.AttestedCredentialData)
@@ -217,19 +216,19 @@ func TestVerifyAuthentication_attestedCredentialData(t *testing.T) {
 	rp := newRelyingParty(t)
 	ada, ben := register(t, rp, authenticator.New(origin)), register(t, rp, authenticator.New(origin))
 	adas, bens := ada.credential.State(), ben.credential.State()
-	breakIt := func(signature []byte) []byte { return bytes.Repeat([]byte{0x30}, len(signature)) }
+	corrupt := func(signature []byte) []byte { return bytes.Repeat([]byte{0x30}, len(signature)) }
 	for name, c := range map[string]struct {
 		variations []authenticator.Variation
 		reason     domain.Reason
 	}{
-		"those of the passkey":             {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), adas.PublicKey)}, ""},
-		"another id":                       {[]authenticator.Variation{withAttestedData(bens.ID.Bytes(), adas.PublicKey)}, domain.ReasonMalformed},
-		"another key":                      {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), bens.PublicKey)}, domain.ReasonMalformed},
-		"no key":                           {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), []byte{0xa1, 1, 2})}, domain.ReasonMalformed},
-		"a byte behind":                    {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), append(bytes.Clone(adas.PublicKey), 0))}, domain.ReasonMalformed},
-		"an id that is longer than it all": {[]authenticator.Variation{withAttestedData(make([]byte, 1024), nil)}, domain.ReasonMalformed},
-		"not signed":                       {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), adas.PublicKey), authenticator.ForgeSignature(breakIt)}, domain.ReasonSignatureInvalid},
-		"another key, not signed":          {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), bens.PublicKey), authenticator.ForgeSignature(breakIt)}, domain.ReasonSignatureInvalid},
+		"that of the passkey":            {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), adas.PublicKey)}, ""},
+		"another id":                     {[]authenticator.Variation{withAttestedData(bens.ID.Bytes(), adas.PublicKey)}, domain.ReasonMalformed},
+		"another key":                    {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), bens.PublicKey)}, domain.ReasonMalformed},
+		"no key":                         {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), []byte{0xa1, 1, 2})}, domain.ReasonMalformed},
+		"a trailing byte":                {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), append(bytes.Clone(adas.PublicKey), 0))}, domain.ReasonMalformed},
+		"an id longer than the data":     {[]authenticator.Variation{withAttestedData(make([]byte, 1024), nil)}, domain.ReasonMalformed},
+		"an invalid signature":           {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), adas.PublicKey), authenticator.ForgeSignature(corrupt)}, domain.ReasonSignatureInvalid},
+		"another key, invalid signature": {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), bens.PublicKey), authenticator.ForgeSignature(corrupt)}, domain.ReasonSignatureInvalid},
 	} {
 		ceremony, answer := answerAuthentication(t, rp, nil, ada.device, c.variations...)
 		assertion, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential)
@@ -243,14 +242,14 @@ func TestVerifyAuthentication_attestedCredentialData(t *testing.T) {
 	}
 }
 
-// The hash of an AppID is never taken for the RP id's, also if the client says that it used the extension.
+// The hash of an AppID is not accepted as that of the RP id, even if the client reports the appid extension.
 func TestVerifyAuthentication_appID(t *testing.T) {
 	rp := newRelyingParty(t)
-	maker, err := authenticator.NewVendor("Test Keys")
+	vendor, err := authenticator.NewVendor("Test Keys")
 	if err != nil {
 		t.Fatal(err)
 	}
-	batch, err := maker.Batch([16]byte{}, authenticator.ES256, nil)
+	batch, err := vendor.Batch([16]byte{}, authenticator.ES256, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +266,7 @@ func TestVerifyAuthentication_appID(t *testing.T) {
 		ceremony, answer := answerAuthentication(t, rp, nil, ada.device)
 		answer.Extensions = []byte(`{"appid":true}`)
 		if _, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential); err != nil {
-			t.Errorf("%s: an unasked appid: %v", format, err)
+			t.Errorf("%s: unrequested appid output: %v", format, err)
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// rule is a case for both sides of one rule: an answer that breaks it, and the nearest answer that does not. No
-// variation means an honest answer.
+// rule is a test of one rule: an answer that violates it, and a control, the most similar answer that does not. Without a variation the
+// answer is unmodified.
 type rule struct {
 	name    string
 	invalid authenticator.Variation
@@ -23,7 +23,7 @@ func unmodified() authenticator.Variation {
 	return authenticator.ForgeClientDataJSON(func(data []byte) []byte { return data })
 }
 
-// replaceInClientData replaces a piece of the serialized client data, which must be there.
+// replaceInClientData replaces the first occurrence of a text in the client data, and panics if there is none.
 func replaceInClientData(old, replacement string) authenticator.Variation {
 	return authenticator.ForgeClientDataJSON(func(data []byte) []byte {
 		if !bytes.Contains(data, []byte(old)) {
@@ -44,20 +44,20 @@ func replaceClientData(data string) authenticator.Variation {
 	return authenticator.ForgeClientDataJSON(func([]byte) []byte { return []byte(data) })
 }
 
-// clientDataRules hold for both ceremonies.
+// clientDataRules are rules of both ceremonies.
 func clientDataRules(ceremony, other protocol.CeremonyType) []rule {
 	const (
-		typ     = domain.ReasonTypeMismatch
-		chal    = domain.ReasonChallengeMismatch
-		orig    = domain.ReasonOriginNotAllowed
-		cross   = domain.ReasonCrossOrigin
-		malf    = domain.ReasonMalformed
-		foreign = `"https://evil.example"`
+		typ   = domain.ReasonTypeMismatch
+		chal  = domain.ReasonChallengeMismatch
+		orig  = domain.ReasonOriginNotAllowed
+		cross = domain.ReasonCrossOrigin
+		malf  = domain.ReasonMalformed
+		evil  = `"https://evil.example"`
 	)
 	quoted := `"` + string(ceremony) + `"`
 	return []rule{
 		{"type of the other ceremony", authenticator.ForgeType(string(other)), typ, nil},
-		{"type in capitals", authenticator.ForgeType(strings.ToUpper(string(ceremony))), typ, replaceInClientData(quoted, `"\u0077`+string(ceremony[1:])+`"`)},
+		{"type in upper case", authenticator.ForgeType(strings.ToUpper(string(ceremony))), typ, replaceInClientData(quoted, `"\u0077`+string(ceremony[1:])+`"`)},
 		{"type with a suffix", authenticator.ForgeType(string(ceremony) + " "), typ, nil},
 		{"type empty", authenticator.ForgeType(""), typ, nil},
 
@@ -74,35 +74,35 @@ func clientDataRules(ceremony, other protocol.CeremonyType) []rule {
 		{"origin with a path", authenticator.ForgeOrigin(origin + "/evil"), orig, nil},
 		{"origin with a fragment", authenticator.ForgeOrigin(origin + "#evil"), orig, nil},
 		{"origin with a user", authenticator.ForgeOrigin("https://evil@keylodge.example"), orig, nil},
-		{"origin with its host in capitals", authenticator.ForgeOrigin("https://Keylodge.Example"), orig, nil},
-		{"origin with its scheme in capitals", authenticator.ForgeOrigin("HTTPS://keylodge.example"), orig, nil},
-		{"app origin in other letters", authenticator.ForgeOrigin(strings.ToLower(appOrigin)), orig, authenticator.ForgeOrigin(appOrigin)},
+		{"origin with host in upper case", authenticator.ForgeOrigin("https://Keylodge.Example"), orig, nil},
+		{"origin with scheme in upper case", authenticator.ForgeOrigin("HTTPS://keylodge.example"), orig, nil},
+		{"app origin in lower case", authenticator.ForgeOrigin(strings.ToLower(appOrigin)), orig, authenticator.ForgeOrigin(appOrigin)},
 		{"origin null", authenticator.ForgeOrigin("null"), orig, nil},
 		{"origin empty", authenticator.ForgeOrigin(""), orig, nil},
 
 		{"cross-origin", authenticator.ForgeCrossOrigin(""), cross, replaceInClientData(`,"crossOrigin":false`, "")},
-		{"cross-origin under a foreign page", authenticator.ForgeCrossOrigin("https://evil.example"), cross, nil},
-		{"cross-origin under a page of ours", authenticator.ForgeCrossOrigin(origin), cross, nil},
-		{"topOrigin without crossOrigin", addMembers(`"topOrigin":` + foreign), cross, addMembers(`"topOrigins":` + foreign)},
-		{"topOrigin of ours", addMembers(`"topOrigin":"` + origin + `"`), cross, addMembers(`"topOrigin":null`)},
+		{"cross-origin with topOrigin", authenticator.ForgeCrossOrigin("https://evil.example"), cross, nil},
+		{"cross-origin with an allowed topOrigin", authenticator.ForgeCrossOrigin(origin), cross, nil},
+		{"topOrigin without crossOrigin", addMembers(`"topOrigin":` + evil), cross, addMembers(`"topOrigins":` + evil)},
+		{"allowed topOrigin", addMembers(`"topOrigin":"` + origin + `"`), cross, addMembers(`"topOrigin":null`)},
 		{"topOrigin empty", addMembers(`"topOrigin":""`), cross, nil},
 		{"topOrigin a list", addMembers(`"topOrigin":[]`), cross, nil},
 
 		{"type twice", addMembers(`"type":` + quoted), malf, addMembers(`"new_keys_may_be_added_here":"do not compare clientDataJSON against a template"`)},
-		{"type twice, a foreign one first", replaceInClientData("{", `{"type":"`+string(other)+`",`), malf, nil},
+		{"type twice, the other one first", replaceInClientData("{", `{"type":"`+string(other)+`",`), malf, nil},
 		{"challenge twice", replaceInClientData("{", `{"challenge":"AAAA",`), malf, nil},
-		{"origin twice", replaceInClientData("{", `{"origin":`+foreign+`,`), malf, nil},
-		{"origin twice, once escaped", replaceInClientData("{", `{"\u006frigin":`+foreign+`,`), malf, nil},
+		{"origin twice", replaceInClientData("{", `{"origin":`+evil+`,`), malf, nil},
+		{"origin twice, once escaped", replaceInClientData("{", `{"\u006frigin":`+evil+`,`), malf, nil},
 		{"crossOrigin twice", replaceInClientData("{", `{"crossOrigin":true,`), malf, nil},
 		{"an unknown member twice", addMembers(`"a":1,"a":2`), malf, addMembers(`"a":1,"A":2`)},
 		{"a member of a member twice", addMembers(`"a":{"b":1,"b":2}`), malf, addMembers(`"a":{"b":1,"c":2}`)},
 		{"Type instead of type", replaceInClientData(`"type"`, `"Type"`), malf, nil},
 		{"Type beside type", addMembers(`"Type":` + quoted), malf, nil},
 		{"CHALLENGE beside challenge", replaceInClientData("{", `{"CHALLENGE":"AAAA",`), malf, nil},
-		{"Origin beside origin", replaceInClientData("{", `{"Origin":`+foreign+`,`), malf, nil},
+		{"Origin beside origin", replaceInClientData("{", `{"Origin":`+evil+`,`), malf, nil},
 		{"crossorigin beside crossOrigin", replaceInClientData("{", `{"crossorigin":true,`), malf, nil},
 		{"crossOrigin with a long s", addMembers("\"cro\u017fsOrigin\":false"), malf, nil},
-		{"TopOrigin", addMembers(`"TopOrigin":` + foreign), malf, nil},
+		{"TopOrigin", addMembers(`"TopOrigin":` + evil), malf, nil},
 
 		{"type missing", replaceInClientData(`"type":`+quoted+`,`, ""), malf, nil},
 		{"challenge missing", replaceInClientData(`"challenge"`, `"x"`), malf, nil},
@@ -111,7 +111,7 @@ func clientDataRules(ceremony, other protocol.CeremonyType) []rule {
 		{"type a list", replaceInClientData(quoted, "["+quoted+"]"), malf, nil},
 		{"challenge a number", replaceInClientData(`"challenge":`, `"challenge":0,"x":`), malf, nil},
 		{"origin a list", replaceInClientData(`"`+origin+`"`, `["`+origin+`"]`), malf, nil},
-		{"crossOrigin a text", replaceInClientData("false", `"false"`), malf, nil},
+		{"crossOrigin a string", replaceInClientData("false", `"false"`), malf, nil},
 		{"crossOrigin a number", replaceInClientData("false", `0`), malf, replaceInClientData("false", `null`)},
 		{"tokenBinding twice", addMembers(`"tokenBinding":1,"tokenBinding":1`), malf, addMembers(`"tokenBinding":"unused"`)},
 		{"tokenBinding with invalid UTF-8", addMembers("\"tokenBinding\":\"\xff\""), malf, addMembers(`"tokenBinding":{}`)},
@@ -123,11 +123,11 @@ func clientDataRules(ceremony, other protocol.CeremonyType) []rule {
 		{"a byte order mark within", replaceInClientData("{", "{\ufeff"), malf, nil},
 		{"invalid UTF-8 in an unknown member", addMembers("\"a\":\"\xff\""), malf, addMembers("\"a\":\"\u00ff\"")},
 		{"invalid UTF-8 in a name", addMembers("\"\xff\":1"), malf, nil},
-		{"half a surrogate pair", addMembers(`"a":"\ud800"`), malf, addMembers(`"a":"\ud83d\ude00"`)},
+		{"an unpaired surrogate", addMembers(`"a":"\ud800"`), malf, addMembers(`"a":"\ud83d\ude00"`)},
 		{"bytes after the object", authenticator.ForgeClientDataJSON(func(data []byte) []byte { return append(data, "{}"...) }), malf, nil},
 		{"a NUL after the object", authenticator.ForgeClientDataJSON(func(data []byte) []byte { return append(data, 0) }), malf, nil},
-		{"nothing", replaceClientData(""), malf, nil},
-		{"no JSON", replaceClientData("type=webauthn.create"), malf, nil},
+		{"empty", replaceClientData(""), malf, nil},
+		{"not JSON", replaceClientData("type=webauthn.create"), malf, nil},
 		{"null", replaceClientData("null"), malf, nil},
 		{"a list", replaceClientData("[]"), malf, nil},
 		{"an empty object", replaceClientData("{}"), malf, nil},

@@ -11,7 +11,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// registrationOf takes everything out of the library's record that recordOf needs to build it again.
+// registrationOf returns the parts of the library's record from which recordOf can restore it.
 func registrationOf(record *webauthn.Credential, rpID string) (domain.Registration, error) {
 	extensions, err := json.Marshal(record.Extensions)
 	if err != nil {
@@ -41,7 +41,7 @@ func registrationOf(record *webauthn.Credential, rpID string) (domain.Registrati
 	return registration, nil
 }
 
-// recordOf is the way back. The hash of the client data is not stored, since it follows from them.
+// recordOf restores the library's record of a passkey. The hash of the client data is computed, not stored.
 func recordOf(s domain.CredentialState) (webauthn.Credential, error) {
 	var extensions webauthn.CredentialExtensions
 	if len(s.Extensions) > 0 {

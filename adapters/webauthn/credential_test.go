@@ -11,7 +11,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// What the library returns for a new passkey comes back whole from storage, so that it can be judged again later.
+// recordOf restores the complete record of the library, so that a stored passkey can be verified again.
 func TestRecordOf_RoundTrip(t *testing.T) {
 	rp := newRelyingParty(t)
 	model := [16]byte{0xea, 0x9b, 0x8d, 0x66, 0x4d, 0x01, 0x1d, 0x21, 0x3c, 0xe4, 0xb6, 0xb4, 0x8c, 0xb5, 0x75, 0xd4}
@@ -80,12 +80,12 @@ func TestRecordOf_RoundTrip(t *testing.T) {
 
 func TestRecordOf_KeepsCloneWarning(t *testing.T) {
 	ada := register(t, newRelyingParty(t), authenticator.New(origin))
-	snapshot := ada.credential.State()
+	state := ada.credential.State()
 	for _, warning := range []bool{true, false} {
-		snapshot.CloneWarning = warning
-		record, err := recordOf(snapshot)
+		state.CloneWarning = warning
+		record, err := recordOf(state)
 		if err != nil || record.Authenticator.CloneWarning != warning {
-			t.Errorf("%t became %t, %v", warning, record.Authenticator.CloneWarning, err)
+			t.Errorf("stored %t, got %t, %v", warning, record.Authenticator.CloneWarning, err)
 		}
 	}
 }

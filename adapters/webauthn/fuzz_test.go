@@ -18,17 +18,17 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// FuzzClientData: what the check accepts, a second, strict reading accepts too.
+// FuzzClientData checks that a second strict parser accepts what checkClientData accepts.
 func FuzzClientData(f *testing.F) {
 	const challenge = "AAAAAAAAAAAAAAAAAAAAAA"
-	good := `{"type":"webauthn.get","challenge":"` + challenge + `","origin":"` + origin + `","crossOrigin":false}`
+	valid := `{"type":"webauthn.get","challenge":"` + challenge + `","origin":"` + origin + `","crossOrigin":false}`
 	for _, seed := range []string{
-		good, strings.Replace(good, "false", "true", 1), strings.Replace(good, "false", "null", 1), strings.Replace(good, `"type"`, `"Type"`, 1),
-		strings.Replace(good, "{", `{"origin":"x",`, 1), strings.Replace(good, "{", `{"ORIGIN":"x",`, 1), strings.Replace(good, "{", "{\"a\":\"\xff\",", 1),
-		strings.Replace(good, `"type"`, `"\u0074ype"`, 1), strings.Replace(good, "{", `{"\u0074ype":"webauthn.create",`, 1), strings.Replace(good, "https:", `https\u003a`, 1),
-		strings.Replace(good, "{", `{"topOrigin":null,`, 1), strings.Replace(good, "{", `{"cro\u017fOrigin":true,`, 1), strings.Replace(good, "{", `{"to\u212aenBinding":{},`, 1),
-		strings.Replace(good, "keylodge", "KEYLODGE", 1), strings.Replace(good, origin, origin+"/", 1), strings.Replace(good, "{", `{"a":"\ud800",`, 1),
-		"\ufeff" + good, good + "x", good + good, "null", "{}", `{"a":` + strings.Repeat("[", 20_000),
+		valid, strings.Replace(valid, "false", "true", 1), strings.Replace(valid, "false", "null", 1), strings.Replace(valid, `"type"`, `"Type"`, 1),
+		strings.Replace(valid, "{", `{"origin":"x",`, 1), strings.Replace(valid, "{", `{"ORIGIN":"x",`, 1), strings.Replace(valid, "{", "{\"a\":\"\xff\",", 1),
+		strings.Replace(valid, `"type"`, `"\u0074ype"`, 1), strings.Replace(valid, "{", `{"\u0074ype":"webauthn.create",`, 1), strings.Replace(valid, "https:", `https\u003a`, 1),
+		strings.Replace(valid, "{", `{"topOrigin":null,`, 1), strings.Replace(valid, "{", `{"cro\u017fOrigin":true,`, 1), strings.Replace(valid, "{", `{"to\u212aenBinding":{},`, 1),
+		strings.Replace(valid, "keylodge", "KEYLODGE", 1), strings.Replace(valid, origin, origin+"/", 1), strings.Replace(valid, "{", `{"a":"\ud800",`, 1),
+		"\ufeff" + valid, valid + "x", valid + valid, "null", "{}", `{"a":` + strings.Repeat("[", 20_000),
 	} {
 		f.Add([]byte(seed))
 	}
@@ -36,7 +36,7 @@ func FuzzClientData(f *testing.F) {
 		_, err := checkClientData(raw, protocol.AssertCeremony, challenge, []string{origin})
 		var rejection *domain.Rejection
 		if err != nil && !errors.As(err, &rejection) {
-			t.Fatalf("%q: %v is no rejection", raw, err)
+			t.Fatalf("%q: %v is not a rejection", raw, err)
 		}
 		if err == nil {
 			wantStrictClientData(t, raw, "webauthn.get", challenge)
@@ -44,65 +44,65 @@ func FuzzClientData(f *testing.F) {
 	})
 }
 
-// wantStrictClientData reads client data token by token: one object of valid UTF-8, one member of each name, none that differs
-// from a known one by letter case alone, and the values that are right.
+// wantStrictClientData parses client data token by token: one object in valid UTF-8, no duplicate names, no name that differs from a
+// known one only in case, and the right values.
 func wantStrictClientData(t *testing.T, raw []byte, ceremony, challenge string) {
 	rpOrigins := []string{origin, anotherOrigin, appOrigin}
 	t.Helper()
-	refuse := func(why string) { t.Helper(); t.Fatalf("accepted with %s: %q", why, raw) }
+	fail := func(reason string) { t.Helper(); t.Fatalf("accepted with %s: %q", reason, raw) }
 	raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
 	if !utf8.Valid(raw) || !json.Valid(raw) {
-		refuse("something that is not JSON in UTF-8")
+		fail("invalid JSON or UTF-8")
 	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {
-		refuse("no object")
+		fail("no object")
 	}
 	members := map[string]json.RawMessage{}
 	for decoder.More() {
 		name, err := decoder.Token()
 		if err != nil {
-			refuse(err.Error())
+			fail(err.Error())
 		}
 		var value json.RawMessage
 		if err := decoder.Decode(&value); err != nil {
-			refuse(err.Error())
+			fail(err.Error())
 		}
-		if _, twice := members[name.(string)]; twice {
-			refuse("two members of one name")
+		if _, duplicate := members[name.(string)]; duplicate {
+			fail("a duplicate member")
 		}
 		members[name.(string)] = value
 		for _, known := range []string{"type", "challenge", "origin", "crossOrigin", "topOrigin"} {
 			if name != known && strings.EqualFold(name.(string), known) {
-				refuse("a member that is nearly " + known)
+				fail("a variant of " + known)
 			}
 		}
 	}
 	for name, want := range map[string]string{"type": ceremony, "challenge": challenge, "origin": ""} {
 		var got *string
 		if err := json.Unmarshal(members[name], &got); err != nil || got == nil || *got != want && (name != "origin" || !slices.Contains(rpOrigins, *got)) {
-			refuse("another " + name)
+			fail("another " + name)
 		}
 	}
-	if crossOrigin, there := members["crossOrigin"]; there && string(crossOrigin) != "false" && string(crossOrigin) != "null" {
-		refuse("crossOrigin")
+	if crossOrigin, present := members["crossOrigin"]; present && string(crossOrigin) != "false" && string(crossOrigin) != "null" {
+		fail("crossOrigin")
 	}
-	if topOrigin, there := members["topOrigin"]; there && string(topOrigin) != "null" {
-		refuse("topOrigin")
+	if topOrigin, present := members["topOrigin"]; present && string(topOrigin) != "null" {
+		fail("topOrigin")
 	}
 }
 
 func FuzzVerifyAuthentication(f *testing.F) {
 	rp := newRelyingParty(f)
 	// One user and one credential id in every process; only the key differs.
-	applicant := domain.NewPendingUser("ada@example.org", "Ada", now, bytes.NewReader(make([]byte, 64)))
+	pendingUser := domain.NewPendingUser("ada@example.org", "Ada", now, bytes.NewReader(make([]byte, 64)))
 	device := authenticator.New(origin)
-	ceremony, registrationAnswer := answerRegistration(f, rp, applicant, device, authenticator.ForgeCredentialID([]byte("one passkey")))
+	ceremony, registrationAnswer := answerRegistration(f, rp, pendingUser, device, authenticator.ForgeCredentialID([]byte("one passkey")))
 	registration, err := rp.VerifyRegistration(ceremony.State, registrationAnswer)
 	if err != nil {
 		f.Fatal(err)
 	}
-	user := applicant.ToUser(now)
+	user := pendingUser.ToUser(now)
 	credential, err := domain.NewCredential(user.ID(), "", registration, now)
 	if err != nil {
 		f.Fatal(err)
@@ -133,11 +133,11 @@ func FuzzVerifyAuthentication(f *testing.F) {
 		}, user, credential)
 		var rejection *domain.Rejection
 		if err != nil && !errors.As(err, &rejection) {
-			t.Fatalf("%v is no rejection", err)
+			t.Fatalf("%v is not a rejection", err)
 		}
 		signed := bytes.Equal(authenticatorData, r.AuthenticatorData) && bytes.Equal(clientDataJSON, r.ClientDataJSON)
 		if err == nil && !signed {
-			t.Fatalf("accepted what nobody signed: %x, %q", authenticatorData, clientDataJSON)
+			t.Fatalf("accepted unsigned data: %x, %q", authenticatorData, clientDataJSON)
 		}
 		if err == nil && (!bytes.Equal(id, response.ID) || !bytes.Equal(userHandle, r.UserHandle)) {
 			t.Fatalf("accepted for another passkey, %x, or another user, %x", id, userHandle)
@@ -164,7 +164,7 @@ func FuzzVerifyRegistration(f *testing.F) {
 		}
 		f.Add([]byte(response.ID), []byte(response.Response.ClientDataJSON), []byte(response.Response.AttestationObject), []byte(`{"credProps":{"rk":true}}`))
 	}
-	for _, r := range registrationRules() { // one more for each way in which an answer was ever found to be wrong
+	for _, r := range registrationRules() { // one seed for each rule
 		if r.invalid == nil {
 			continue
 		}
@@ -174,21 +174,21 @@ func FuzzVerifyRegistration(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, id, clientDataJSON, attestationObject, extensions []byte) {
 		answer := ports.RegistrationAnswer{ID: id, ClientDataJSON: clientDataJSON, AttestationObject: attestationObject, Extensions: extensions}
-		made, err := rp.VerifyRegistration(ceremony.State, answer)
+		registration, err := rp.VerifyRegistration(ceremony.State, answer)
 		var rejection *domain.Rejection
 		if err != nil && !errors.As(err, &rejection) {
-			t.Fatalf("%v is no rejection", err)
+			t.Fatalf("%v is not a rejection", err)
 		}
 		if err == nil {
 			wantStrictClientData(t, clientDataJSON, "webauthn.create", challenge)
-			wantSameCredential(t, made, id, attestationObject)
+			wantSameCredential(t, registration, id, attestationObject)
 		}
 	})
 }
 
-// wantSameCredential finds in the attestation object, byte for byte, what the passkey is kept as: authenticator data of this RP
-// id, with its user present and verified, and the credential id at its place (WebAuthn Level 3, section 6.1).
-func wantSameCredential(t *testing.T, made domain.Registration, id, attestationObject []byte) {
+// wantSameCredential finds the registered credential in the bytes of the attestation object: authenticator data with the hash of the RP
+// id, the flags of a present and verified user, and the credential id (WebAuthn Level 3, section 6.1).
+func wantSameCredential(t *testing.T, registration domain.Registration, id, attestationObject []byte) {
 	t.Helper()
 	hash := sha256.Sum256([]byte(rpID))
 	for rest := attestationObject; ; rest = rest[1:] {
@@ -199,16 +199,15 @@ func wantSameCredential(t *testing.T, made domain.Registration, id, attestationO
 		if rest = rest[at:]; len(rest) < 55+len(id) {
 			continue
 		}
-		flags, named := rest[32], rest[55:55+len(id)]
-		if byte(made.Flags) == flags && flags&0b1000101 == 0b1000101 && flags&0b11000 != 0b10000 &&
-			int(binary.BigEndian.Uint16(rest[53:])) == len(id) && bytes.Equal(named, id) && made.CredentialID == domain.CredentialID(id) {
+		flags, attestedID := rest[32], rest[55:55+len(id)]
+		if byte(registration.Flags) == flags && flags&0b1000101 == 0b1000101 && flags&0b11000 != 0b10000 &&
+			int(binary.BigEndian.Uint16(rest[53:])) == len(id) && bytes.Equal(attestedID, id) && registration.CredentialID == domain.CredentialID(id) {
 			return
 		}
 	}
 }
 
-// withFixedChallenge makes the challenge the same in every process, else no input would come past the check of it in
-// another process than the one that found it.
+// withFixedChallenge replaces the random challenge with a constant one, so that an input found by one process is valid in another.
 func withFixedChallenge(t testing.TB, ceremony ports.CeremonyOptions) ports.CeremonyOptions {
 	t.Helper()
 	session, err := decodeSession(ceremony.State)

@@ -19,22 +19,23 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// Metadata is what is known about models of authenticators: whose certificates vouch for them, and which of them were broken.
+// Metadata has the entries of the FIDO Metadata Service: the certificates that attest models of authenticators, and the compromised
+// models.
 type Metadata struct {
-	Number     int       // of the BLOB; each has a higher one than those before
-	NextUpdate time.Time // the day by which there is a newer one
+	Number     int       // of the BLOB; a later one has a higher number
+	NextUpdate time.Time // the day by which the next one is published
 	Models     int
-	Unreadable int // entries that the library cannot read: their models are unknown here
+	Unreadable int // entries that the library cannot parse; their models count as unknown
 
 	provider metadata.Provider
 }
 
-// ReadMetadata reads a BLOB of the FIDO Metadata Service (version 3, section 3.1) as it is downloaded: a JWT with its certificate
-// chain in it. The chain must lead to root, or, if that is nil, to the one that the FIDO Alliance uses. It is checked as of now,
-// or, if the day when the next BLOB was due is past, as of that day, or of the first day of the chain if that came later: old
-// metadata are the operator's to judge, and forged ones nobody's.
+// ReadMetadata reads a BLOB of the FIDO Metadata Service (version 3, section 3.1) as downloaded: a JWT with a certificate chain, which
+// must lead to root, or to the root of the FIDO Alliance if root is nil. The chain must be valid now; for outdated metadata, on the day
+// of the next update, or, if later, at the start of its validity. So outdated metadata is accepted, which the operator can see, but
+// forged metadata never.
 //
-// The library's own reader would ask the network for revocation lists, and take no answer for a good one.
+// The library's own reader would download revocation lists, and ignore a failure.
 func ReadMetadata(blob []byte, root *x509.Certificate, now time.Time) (*Metadata, error) {
 	if root == nil {
 		var err error
@@ -43,18 +44,18 @@ func ReadMetadata(blob []byte, root *x509.Certificate, now time.Time) (*Metadata
 		}
 	}
 	text := strings.TrimSpace(string(blob))
-	said, err := readPayload(text)
+	p, err := readPayload(text)
 	if err != nil {
 		return nil, err
 	}
-	nextUpdate, err := time.Parse(time.DateOnly, said.NextUpdate)
+	nextUpdate, err := time.Parse(time.DateOnly, p.NextUpdate)
 	if err != nil {
-		return nil, fmt.Errorf("the day of its next update cannot be read: %w", err)
+		return nil, fmt.Errorf("invalid day of the next update: %w", err)
 	}
 	if err := verifySignature(text, root, now, nextUpdate); err != nil {
 		return nil, err
 	}
-	return newMetadata(said, nextUpdate)
+	return newMetadata(p, nextUpdate)
 }
 
 func fidoRoot() (*x509.Certificate, error) {
@@ -65,8 +66,8 @@ func fidoRoot() (*x509.Certificate, error) {
 	return x509.ParseCertificate(raw)
 }
 
-// payload is MetadataBLOBPayload (section 3.1.6). Its entries are read one by one: those that this library does not understand
-// must not take the others along.
+// payload is MetadataBLOBPayload (section 3.1.6). Its entries are parsed one by one, so that an entry that the library cannot parse does
+// not make the others unusable.
 type payload struct {
 	Number     int               `json:"no"`
 	NextUpdate string            `json:"nextUpdate"`
@@ -76,14 +77,14 @@ type payload struct {
 func readPayload(text string) (p payload, err error) {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 {
-		return p, errors.New("it is no BLOB of the FIDO Metadata Service, which has three parts with dots between them")
+		return p, errors.New("not a BLOB of the FIDO Metadata Service, which has three parts separated by dots")
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
-		return p, fmt.Errorf("its second part is no base64url: %w", err)
+		return p, fmt.Errorf("the payload is not base64url: %w", err)
 	}
 	if err := json.Unmarshal(raw, &p); err != nil {
-		return p, fmt.Errorf("what it says cannot be read: %w", err)
+		return p, fmt.Errorf("the payload is not valid JSON: %w", err)
 	}
 	return p, nil
 }
@@ -95,12 +96,12 @@ func verifySignature(text string, root *x509.Certificate, now, nextUpdate time.T
 		return signerKey(token.Header, root, now, nextUpdate)
 	})
 	if err != nil {
-		return fmt.Errorf("its signature does not hold: %w", err)
+		return fmt.Errorf("invalid signature: %w", err)
 	}
 	return nil
 }
 
-// signerKey returns the key of the first certificate in the header, if the chain holds.
+// signerKey returns the key of the first certificate in the header, if the chain is valid.
 func signerKey(header map[string]any, root *x509.Certificate, now, nextUpdate time.Time) (any, error) {
 	listed, _ := header["x5c"].([]any)
 	var chain []*x509.Certificate
@@ -112,12 +113,12 @@ func signerKey(header map[string]any, root *x509.Certificate, now, nextUpdate ti
 		}
 		certificate, err := x509.ParseCertificate(raw)
 		if err != nil {
-			return nil, fmt.Errorf("reading a certificate: %w", err)
+			return nil, fmt.Errorf("parsing a certificate: %w", err)
 		}
 		chain = append(chain, certificate)
 	}
 	if len(chain) == 0 {
-		return nil, errors.New("there is no certificate in it")
+		return nil, errors.New("it contains no certificate")
 	}
 	if now.After(nextUpdate) {
 		now = nextUpdate
@@ -131,8 +132,8 @@ func signerKey(header map[string]any, root *x509.Certificate, now, nextUpdate ti
 		Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	}
 	options.Roots.AddCert(root)
-	for _, between := range chain[1:] {
-		options.Intermediates.AddCert(between)
+	for _, intermediate := range chain[1:] {
+		options.Intermediates.AddCert(intermediate)
 	}
 	if _, err := chain[0].Verify(options); err != nil {
 		return nil, err
@@ -148,12 +149,12 @@ func newMetadata(p payload, nextUpdate time.Time) (*Metadata, error) {
 		switch {
 		case err != nil:
 			m.Unreadable++
-		case entry.AaGUID != uuid.Nil: // others are of UAF and U2F
+		case entry.AaGUID != uuid.Nil: // entries of UAF and U2F have none
 			models[entry.AaGUID] = &entry
 		}
 	}
 	if m.Models = len(models); m.Models == 0 {
-		return nil, errors.New("it knows no model of authenticators")
+		return nil, errors.New("it contains no model of authenticators")
 	}
 	var err error
 	m.provider, err = memory.New(memory.WithMetadata(models))
@@ -168,28 +169,29 @@ func readEntry(raw []byte) (metadata.Entry, error) {
 	return entry.Parse()
 }
 
-// Contains says whether the model is among them.
+// Contains reports whether there is an entry for the model.
 func (m *Metadata) Contains(model domain.AAGUID) bool {
 	entry, err := m.provider.GetEntry(context.Background(), uuid.UUID(model))
 	return err == nil && entry != nil
 }
 
-// Compromised says whether the model was reported broken or revoked. One that is not known was not.
+// Compromised reports whether the model is reported as compromised or revoked. For an unknown model it is false.
 func (m *Metadata) Compromised(model domain.AAGUID) bool {
 	entry, err := m.provider.GetEntry(context.Background(), uuid.UUID(model))
 	return err == nil && entry != nil && m.provider.ValidateStatusReports(context.Background(), entry.StatusReports) != nil
 }
 
-// Outdated says whether there should be a newer one by now.
+// Outdated reports whether a newer BLOB should have been published.
 func (m *Metadata) Outdated(now time.Time) bool { return now.After(m.NextUpdate.AddDate(0, 0, 1)) }
 
-// verifyStatement traces a verified statement to the maker of its model, and looks whether the model was broken or revoked. A statement
-// without certificates is signed by nobody but the passkey itself, whatever the metadata say that the model does.
+// verifyStatement checks that the certificates of a verified statement lead to the vendor of its model, and that the model is not
+// compromised or revoked. It rejects a statement without certificates, which only the passkey itself has signed, whatever the metadata
+// says about the model.
 func (m *Metadata) verifyStatement(object protocol.AttestationObject, attestationType string) error {
 	model := domain.AAGUID(object.AuthData.AttData.AAGUID)
 	chain, _ := object.AttStatement["x5c"].([]any)
 	if len(chain) == 0 {
-		return domain.RejectAuthenticator(fmt.Sprintf("AAGUID %s with attestation %q, which nobody vouches for", model, object.Format))
+		return domain.RejectAuthenticator(fmt.Sprintf("AAGUID %s with attestation %q, which has no certificate", model, object.Format))
 	}
 	err := protocol.ValidateMetadataWithAuthenticatorData(context.Background(), m.provider, uuid.UUID(model), attestationType, object.Format, chain, &object.AuthData)
 	if err != nil {
@@ -197,19 +199,19 @@ func (m *Metadata) verifyStatement(object protocol.AttestationObject, attestatio
 		if err.Err != nil {
 			detail += ": " + err.Err.Error()
 		}
-		// The library's words tell the model twice and the cause last.
+		// The library's text repeats the model, and has the cause at its end.
 		return domain.RejectAuthenticator("AAGUID " + model.String() + ": " + quoteEnd(detail))
 	}
 	return nil
 }
 
-// checkAuthenticator holds a new passkey to the policy.
+// checkAuthenticator checks a new passkey against the policy.
 func (rp *RelyingParty) checkAuthenticator(object protocol.AttestationObject, attestationType string) error {
 	model := domain.AAGUID(object.AuthData.AttData.AAGUID)
 	if !rp.policy.Attested {
 		return rp.policy.Check(model, false)
 	}
-	// What a list refuses is told as that, also if nobody vouches for it.
+	// A model that a list denies is rejected for that reason, even without a valid attestation.
 	if err := rp.policy.Check(model, true); err != nil {
 		return err
 	}

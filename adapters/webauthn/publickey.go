@@ -28,11 +28,11 @@ const (
 	labelExponent = -2
 )
 
-// checkPublicKey returns the algorithm of a new passkey's COSE key. It returns a *domain.Rejection unless the algorithm is one of
-// those offered and the key verifies signatures of it that only the holder of the private key can make.
+// checkPublicKey returns the algorithm of a new passkey's COSE key. It returns a *domain.Rejection unless the algorithm was offered and
+// the key is valid and strong for it.
 //
-// The library (0.18) looks at the algorithm only, unless there is an attestation to verify: it would register a point off its
-// curve, a point of small order, or an RSA key said to be ES256.
+// The library (0.18) checks only the algorithm, unless there is an attestation to verify: it would register a point that is not on its
+// curve, a point of small order, or an RSA key that claims ES256.
 func checkPublicKey(encoded []byte, offered []protocol.CredentialParameter) (int64, error) {
 	key, err := parseCOSEKey(encoded)
 	if err != nil {
@@ -54,12 +54,12 @@ func checkPublicKey(encoded []byte, offered []protocol.CredentialParameter) (int
 	case webauthncose.AlgRS256:
 		err = key.checkRS256()
 	default:
-		err = domain.Reject(domain.ReasonAlgorithmNotAllowed, fmt.Sprintf("there is no check of keys of COSE algorithm %d", algorithm))
+		err = domain.Reject(domain.ReasonAlgorithmNotAllowed, fmt.Sprintf("keys of COSE algorithm %d cannot be checked", algorithm))
 	}
 	return algorithm, err
 }
 
-// coseKey is a public key in COSE_Key format, by label.
+// coseKey has the members of a COSE_Key by label.
 type coseKey map[int]webauthncbor.RawMessage
 
 func parseCOSEKey(encoded []byte) (coseKey, error) {
@@ -74,7 +74,7 @@ func rejectKey(format string, values ...any) error {
 	return domain.Reject(domain.ReasonMalformed, "credential public key: "+fmt.Sprintf(format, values...))
 }
 
-// integer returns 0, which names no algorithm, key type or curve, if there is no such member.
+// integer returns a member, or 0, which is no algorithm, key type or curve, if it is missing.
 func (k coseKey) integer(label int) (n int64, err error) {
 	if raw, present := k[label]; present {
 		if err := webauthncbor.Unmarshal(raw, &n); err != nil {
@@ -84,8 +84,8 @@ func (k coseKey) integer(label int) (n int64, err error) {
 	return n, nil
 }
 
-// bytes returns nil if there is no such member. An item of another type than a byte string is refused: the decoder would take a
-// list of numbers, too.
+// bytes returns a member, or nil if it is missing. It rejects anything but a byte string; the decoder would accept a list of numbers,
+// too.
 func (k coseKey) bytes(label int) (b []byte, err error) {
 	raw, present := k[label]
 	if !present {
@@ -100,28 +100,28 @@ func (k coseKey) bytes(label int) (b []byte, err error) {
 	return b, nil
 }
 
-// requireType wants the key type, the curve if the type has one, and no other members than those listed, such as key_ops, kid or the
-// private key (section 6.5.1.1: only what the type and algorithm need).
+// requireType checks the key type and the curve, 0 for none. It rejects other members than those listed, such as key_ops, kid or a
+// private key (section 6.5.1.1: only the members that the type and the algorithm require).
 func (k coseKey) requireType(keyType webauthncose.COSEKeyType, curve webauthncose.COSEEllipticCurve, members ...int) error {
 	if got, err := k.integer(labelKeyType); err != nil || got != int64(keyType) {
-		return rejectKey("key type %d for an algorithm that needs %d", got, keyType)
+		return rejectKey("key type %d, but the algorithm requires %d", got, keyType)
 	}
 	if curve != 0 {
 		if got, err := k.integer(labelCurve); err != nil || got != int64(curve) {
-			return rejectKey("curve %d for an algorithm that needs %d", got, curve)
+			return rejectKey("curve %d, but the algorithm requires %d", got, curve)
 		}
 	}
-	needed := append([]int{labelKeyType, labelAlgorithm}, members...)
+	allowed := append([]int{labelKeyType, labelAlgorithm}, members...)
 	for label := range k {
-		if !slices.Contains(needed, label) {
-			return rejectKey("there is a member %d, which the algorithm does not need", label)
+		if !slices.Contains(allowed, label) {
+			return rejectKey("member %d, which the algorithm does not have", label)
 		}
 	}
 	return nil
 }
 
-// checkES256 wants a point of P-256 with both coordinates of the field's length (section 5.8.5). The curve has no points of small
-// order beside the one at infinity, which has no coordinates.
+// checkES256 requires a point of P-256 with two coordinates of 32 bytes (section 5.8.5). The only point of small order is the point at
+// infinity, which has no coordinates.
 func (k coseKey) checkES256() error {
 	if err := k.requireType(webauthncose.EllipticKey, webauthncose.P256, labelCurve, labelX, labelY); err != nil {
 		return err
@@ -144,8 +144,8 @@ func (k coseKey) checkES256() error {
 	return nil
 }
 
-// checkEd25519 wants a point of prime order in its one encoding (RFC 8032, section 5.1.3). For a point of small order anyone
-// can write down signatures; one with a component of small order verifies in some implementations and not in others.
+// checkEd25519 requires a point of prime order in canonical encoding (RFC 8032, section 5.1.3). Anyone can forge signatures for a point
+// of small order; those for a point with a component of small order are valid in some implementations only.
 func (k coseKey) checkEd25519() error {
 	if err := k.requireType(webauthncose.OctetKey, webauthncose.Ed25519, labelCurve, labelX); err != nil {
 		return err
@@ -161,7 +161,7 @@ func (k coseKey) checkEd25519() error {
 	identity := edwards25519.NewIdentityPoint()
 	switch {
 	case !bytes.Equal(point.Bytes(), x):
-		return rejectKey("a point of Ed25519 in another encoding than its own")
+		return rejectKey("a point of Ed25519 in a non-canonical encoding")
 	case new(edwards25519.Point).MultByCofactor(point).Equal(identity) == 1:
 		return rejectKey("a point of Ed25519 of small order")
 	case !torsionFree(point):
@@ -170,8 +170,8 @@ func (k coseKey) checkEd25519() error {
 	return nil
 }
 
-// torsionFree says whether ℓ·P is the identity, ℓ being the prime order of the base point. Scalars are less than ℓ: it is
-// computed as (ℓ-1)·P + P.
+// torsionFree reports whether ℓ·P is the identity, where ℓ is the prime order of the base point. Scalars are less than ℓ, so it computes
+// (ℓ-1)·P + P.
 func torsionFree(point *edwards25519.Point) bool {
 	one, err := edwards25519.NewScalar().SetCanonicalBytes(append([]byte{1}, make([]byte, 31)...))
 	if err != nil {
@@ -181,16 +181,16 @@ func torsionFree(point *edwards25519.Point) bool {
 	return sum.Add(sum, point).Equal(edwards25519.NewIdentityPoint()) == 1
 }
 
-// RSA keys below 2048 bits are forbidden (RFC 8812, section 2). Authenticators make none above 4096, and each sign-in would cost
-// the server more.
+// RSA keys must have at least 2048 bits (RFC 8812, section 2). No authenticator uses more than 4096, which would cost the server more at
+// each sign-in.
 const minRSABits, maxRSABits = 2048, 4096
 
-// Exponents are odd, above 2^16 (FIPS 186-5, section 5.1) and at most 2^31-1, which is as far as crypto/rsa verifies. 3 is not
-// accepted: no authenticator is known to use it.
+// RSA exponents must be odd, above 2^16 (FIPS 186-5, section 5.1) and at most 2^31-1, the maximum of crypto/rsa. No authenticator is
+// known to use 3.
 const minRSAExponent, maxRSAExponent = 1<<16 + 1, 1<<31 - 1
 
-// checkRS256 wants numbers in their shortest form (RFC 8230, section 4) that make an RSA key (RFC 8017, section 3.1), and a modulus
-// that cannot be factored by looking at it.
+// checkRS256 requires numbers in their shortest form (RFC 8230, section 4) that form an RSA key (RFC 8017, section 3.1), and a modulus
+// that is not trivial to factor.
 func (k coseKey) checkRS256() error {
 	if err := k.requireType(webauthncose.RSAKey, 0, labelModulus, labelExponent); err != nil {
 		return err
@@ -212,7 +212,7 @@ func (k coseKey) checkRS256() error {
 	return checkModulus(n)
 }
 
-// number is an RSA parameter: unsigned, big-endian, at least one byte, the first of which is not zero.
+// number returns an RSA parameter: an unsigned big-endian integer of at least one byte without leading zeros.
 func (k coseKey) number(label int) (*big.Int, error) {
 	b, err := k.bytes(label)
 	if err != nil {
@@ -235,9 +235,8 @@ var smallPrimes = func() *big.Int {
 	return product
 }()
 
-// checkModulus refuses a modulus whose factors can be read off: an even one, one with a small factor, a prime (whose private
-// exponent follows from itself), and the product of two primes next to each other, squares included (Fermat's method, as far as
-// the CA/Browser Forum's Baseline Requirements, section 6.1.6, go).
+// checkModulus rejects a modulus that is trivial to factor: one with a factor below 1000, a prime, and the product of two close primes
+// or a square (100 rounds of Fermat's method, as in the CA/Browser Forum's Baseline Requirements, section 6.1.6).
 func checkModulus(n *big.Int) error {
 	if new(big.Int).GCD(nil, nil, n, smallPrimes).Cmp(big.NewInt(1)) != 0 {
 		return rejectKey("RSA modulus with a small factor")
@@ -253,7 +252,7 @@ func checkModulus(n *big.Int) error {
 		if rest := square.Mul(a, a).Sub(square, n); rest.Sign() >= 0 {
 			root.Sqrt(rest)
 			if new(big.Int).Mul(root, root).Cmp(rest) == 0 {
-				return rejectKey("RSA modulus of two factors that are next to each other")
+				return rejectKey("RSA modulus of two close factors")
 			}
 		}
 		a.Add(a, one)
@@ -261,13 +260,13 @@ func checkModulus(n *big.Int) error {
 	return nil
 }
 
-// checkEncodedKey wants the credential's key in the one form that it can have, CTAP2 canonical CBOR (section 6.5.1). The
-// library takes others and keeps the canonical one, which then differs from what the authenticator's signature covers.
+// checkEncodedKey requires the key in CTAP2 canonical CBOR (section 6.5.1). The library accepts other encodings, but stores the canonical
+// one, which then differs from the signed bytes.
 func checkEncodedKey(object protocol.AttestationObject) error {
 	const beforeID = 37 + 16 + 2 // the fixed part, the AAGUID and the length of the id
 	attested := object.AuthData.AttData
-	if written := object.RawAuthData[beforeID+len(attested.CredentialID):]; !bytes.HasPrefix(written, attested.CredentialPublicKey) {
-		return rejectKey("it is not in canonical CBOR")
+	if encoded := object.RawAuthData[beforeID+len(attested.CredentialID):]; !bytes.HasPrefix(encoded, attested.CredentialPublicKey) {
+		return rejectKey("not in canonical CBOR")
 	}
 	return nil
 }

@@ -16,28 +16,28 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// primes are drawn once a length.
+// primes has one random prime for each length.
 var primes sync.Map
 
 func prime(bits int) *big.Int {
-	drawn, known := primes.Load(bits)
-	if !known {
+	random, found := primes.Load(bits)
+	if !found {
 		p, err := rand.Prime(rand.Reader, bits)
 		if err != nil {
 			panic(err)
 		}
-		drawn, _ = primes.LoadOrStore(bits, p)
+		random, _ = primes.LoadOrStore(bits, p)
 	}
-	return drawn.(*big.Int)
+	return random.(*big.Int)
 }
 
-// mersenne is 2^n-1, a prime for some n. Large ones take a while to draw.
+// mersenne returns 2^n-1, which is a prime for some n. Generating a large random prime takes longer.
 func mersenne(n uint) *big.Int {
 	power := new(big.Int).Lsh(big.NewInt(1), n)
 	return power.Sub(power, big.NewInt(1))
 }
 
-// modulus is a product of two primes. The second is of another length, so that they are not neighbours.
+// modulus returns a product of two primes of different lengths, so that they are not close.
 func modulus(bits int) *big.Int {
 	if bits > 4000 {
 		return new(big.Int).Mul(mersenne(3217), prime(bits-3217))
@@ -72,7 +72,7 @@ const (
 	ones  = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
 )
 
-// smallOrder are the points of Ed25519 of small order, each with all encodings that decoders take for it.
+// smallOrder has the points of Ed25519 of small order, each with all encodings that decoders accept.
 var smallOrder = map[string]string{
 	"order 1":                          "01" + zeros,
 	"order 1, negative":                "01" + zeros[2:] + "80",
@@ -90,7 +90,7 @@ var smallOrder = map[string]string{
 	"order 8, the other y, negative":   "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
 }
 
-// mixedOrder is the base point with a point of order 8 added to it.
+// mixedOrder returns the sum of the base point and a point of order 8.
 func mixedOrder() []byte {
 	small, err := new(edwards25519.Point).SetBytes(unhex(smallOrder["order 8"]))
 	if err != nil {
@@ -99,13 +99,13 @@ func mixedOrder() []byte {
 	return small.Add(small, edwards25519.NewGeneratorPoint()).Bytes()
 }
 
-// publicKeyRules are about keys whose members have the right types.
+// publicKeyRules are rules of keys whose members have the right types.
 func publicKeyRules() []rule {
 	const malf, alg = domain.ReasonMalformed, domain.ReasonAlgorithmNotAllowed
 	rs256 := func(n, e []byte) authenticator.Variation {
 		return changeCOSEKey(map[int]any{1: 3, 3: -257, -1: n, -2: e, -3: nil})
 	}
-	good, f4 := modulus(2048).Bytes(), []byte{1, 0, 1}
+	valid, f4 := modulus(2048).Bytes(), []byte{1, 0, 1}
 	times := func(factors ...*big.Int) []byte {
 		product := big.NewInt(1)
 		for _, f := range factors {
@@ -120,7 +120,7 @@ func publicKeyRules() []rule {
 	gx, gy := elliptic.P256().Params().Gx, elliptic.P256().Params().Gy
 	p256 := func(x, y []byte) authenticator.Variation { return changeCOSEKey(map[int]any{-2: x, -3: y}) }
 	rules := []rule{
-		{"RSA modulus with a leading zero", rs256(append([]byte{0}, good...), f4), malf, rs256(good, f4)},
+		{"RSA modulus with a leading zero", rs256(append([]byte{0}, valid...), f4), malf, rs256(valid, f4)},
 		{"RSA modulus of no bytes", rs256([]byte{}, f4), malf, nil},
 		{"RSA modulus as text", changeCOSEKey(map[int]any{1: 3, 3: -257, -1: "n", -2: f4, -3: nil}), malf, nil},
 		{"RSA modulus as a list of bytes", changeCOSEKey(map[int]any{1: 3, 3: -257, -1: []int{1, 2, 3}, -2: f4, -3: nil}), malf, nil},
@@ -130,20 +130,20 @@ func publicKeyRules() []rule {
 		{"RSA modulus with the factor 997", rs256(times(modulus(2047), big.NewInt(997)), f4), malf, nil},
 		{"RSA modulus that is a prime", rs256(mersenne(2203).Bytes(), f4), malf, nil},
 		{"RSA modulus that is a square", rs256(times(prime(1024), prime(1024)), f4), malf, nil},
-		{"RSA modulus of neighbouring primes", rs256(times(prime(1024), nextPrime(prime(1024))), f4), malf, nil},
-		{"RSA exponent 1", rs256(good, []byte{1}), malf, nil},
-		{"RSA exponent 3", rs256(good, []byte{3}), malf, nil},
-		{"RSA exponent 65535", rs256(good, []byte{0xff, 0xff}), malf, nil},
-		{"RSA exponent 65536", rs256(good, []byte{1, 0, 0}), malf, nil},
-		{"RSA exponent 65538", rs256(good, []byte{1, 0, 2}), malf, nil},
-		{"RSA exponent 2^31+1", rs256(good, []byte{0x80, 0, 0, 1}), malf, rs256(good, []byte{0x7f, 0xff, 0xff, 0xff})},
-		{"RSA exponent 2^32+1", rs256(good, []byte{1, 0, 0, 0, 1}), malf, nil},
-		{"RSA exponent 2^64+65537", rs256(good, []byte{1, 0, 0, 0, 0, 0, 1, 0, 1}), malf, nil},
-		{"RSA exponent as long as the modulus", rs256(good, good), malf, nil},
-		{"RSA exponent with a leading zero", rs256(good, []byte{0, 1, 0, 1}), malf, nil},
-		{"RSA exponent of no bytes", rs256(good, []byte{}), malf, nil},
-		{"RSA exponent as a number", changeCOSEKey(map[int]any{1: 3, 3: -257, -1: good, -2: 65537, -3: nil}), malf, nil},
-		{"RSA key with a private exponent", changeCOSEKey(map[int]any{1: 3, 3: -257, -1: good, -2: f4, -3: good}), malf, nil},
+		{"RSA modulus of close primes", rs256(times(prime(1024), nextPrime(prime(1024))), f4), malf, nil},
+		{"RSA exponent 1", rs256(valid, []byte{1}), malf, nil},
+		{"RSA exponent 3", rs256(valid, []byte{3}), malf, nil},
+		{"RSA exponent 65535", rs256(valid, []byte{0xff, 0xff}), malf, nil},
+		{"RSA exponent 65536", rs256(valid, []byte{1, 0, 0}), malf, nil},
+		{"RSA exponent 65538", rs256(valid, []byte{1, 0, 2}), malf, nil},
+		{"RSA exponent 2^31+1", rs256(valid, []byte{0x80, 0, 0, 1}), malf, rs256(valid, []byte{0x7f, 0xff, 0xff, 0xff})},
+		{"RSA exponent 2^32+1", rs256(valid, []byte{1, 0, 0, 0, 1}), malf, nil},
+		{"RSA exponent 2^64+65537", rs256(valid, []byte{1, 0, 0, 0, 0, 0, 1, 0, 1}), malf, nil},
+		{"RSA exponent as long as the modulus", rs256(valid, valid), malf, nil},
+		{"RSA exponent with a leading zero", rs256(valid, []byte{0, 1, 0, 1}), malf, nil},
+		{"RSA exponent of no bytes", rs256(valid, []byte{}), malf, nil},
+		{"RSA exponent as a number", changeCOSEKey(map[int]any{1: 3, 3: -257, -1: valid, -2: 65537, -3: nil}), malf, nil},
+		{"RSA key with a private exponent", changeCOSEKey(map[int]any{1: 3, 3: -257, -1: valid, -2: f4, -3: valid}), malf, nil},
 		{"RSA key of 1024 bits", rs256(modulus(1024).Bytes(), f4), alg, nil},
 
 		{"EC point with x in 31 bytes", p256(gx.Bytes()[1:], gy.Bytes()), malf, p256(gx.Bytes(), gy.Bytes())},
@@ -160,14 +160,14 @@ func publicKeyRules() []rule {
 		{"ESP256, not offered", changeCOSEKey(map[int]any{3: -9}), alg, nil},
 
 		{"Ed25519 point of mixed order", ed25519Key(mixedOrder()), malf, ed25519Key(edwards25519.NewGeneratorPoint().Bytes())},
-		{"Ed25519 point that is none", ed25519Key(offCurve), malf, nil},
+		{"Ed25519 point off the curve", ed25519Key(offCurve), malf, nil},
 		{"Ed25519 point with y not reduced", ed25519Key(unhex("f0" + ones + "7f")), malf, nil},
 		{"Ed25519 point of no bytes", ed25519Key([]byte{}), malf, nil},
 		{"Ed25519 point of 33 bytes", ed25519Key(append(edwards25519.NewGeneratorPoint().Bytes(), 0)), malf, nil},
 		{"Ed25519 point on X25519", changeCOSEKey(map[int]any{1: 1, 3: -8, -1: 4, -2: edwards25519.NewGeneratorPoint().Bytes(), -3: nil}), malf, nil},
 		{"Ed25519 point with y", changeCOSEKey(map[int]any{1: 1, 3: -8, -1: 6, -2: edwards25519.NewGeneratorPoint().Bytes()}), malf, nil},
 		{"Ed25519 key of type EC2", changeCOSEKey(map[int]any{3: -8, -1: 6, -2: edwards25519.NewGeneratorPoint().Bytes(), -3: nil}), malf, nil},
-		{"Ed25519 by its own algorithm, not offered", changeCOSEKey(map[int]any{1: 1, 3: -19, -1: 6, -2: edwards25519.NewGeneratorPoint().Bytes(), -3: nil}), alg, nil},
+		{"Ed25519 with algorithm -19, not offered", changeCOSEKey(map[int]any{1: 1, 3: -19, -1: 6, -2: edwards25519.NewGeneratorPoint().Bytes(), -3: nil}), alg, nil},
 	}
 	var names []string
 	for name := range smallOrder {
@@ -180,7 +180,7 @@ func publicKeyRules() []rule {
 	return rules
 }
 
-// The table of points is right: eight times each is the identity, and each is one that a decoder takes.
+// Each point of the table can be decoded, and eight times the point is the identity.
 func TestSmallOrder_TestPoints(t *testing.T) {
 	points := map[string]bool{}
 	for name, encoded := range smallOrder {

@@ -9,43 +9,43 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// rejectionOf turns a refusal of the library's into a domain.Rejection, by the error's type. Whatever this package has
-// checked before never comes to this with a reason of its own, so that what remains is an answer out of shape.
+// rejectionOf converts an error of the library to a domain.Rejection, by its type. This package has checked the rules with reasons of
+// their own before, so that any other error is a malformed answer.
 //
-// The detail leaves out protocol.Error.DevInfo, which may hold the expected challenge.
+// The detail does not contain protocol.Error.DevInfo, which may have the expected challenge.
 func rejectionOf(err error) error {
-	var refusal *protocol.Error
-	if !errors.As(err, &refusal) {
+	var protocolErr *protocol.Error
+	if !errors.As(err, &protocolErr) {
 		return domain.Reject(domain.ReasonMalformed, quote(err.Error()))
 	}
 	reason := domain.ReasonMalformed
-	switch refusal.Type {
+	switch protocolErr.Type {
 	case protocol.ErrAssertionSignature.Type:
 		reason = domain.ReasonSignatureInvalid
 	case protocol.ErrAttestation.Type,
-		protocol.ErrAttestationFormat.Type, // also that of ErrInvalidAttestation
+		protocol.ErrAttestationFormat.Type, // ErrInvalidAttestation has it, too
 		protocol.ErrAttestationCertificate.Type,
 		protocol.ErrMetadata.Type,
-		protocol.ErrNotSpecImplemented.Type: // an attestation format that the library knows and cannot verify
+		protocol.ErrNotSpecImplemented.Type: // an attestation format that the library cannot verify
 		reason = domain.ReasonAttestationRejected
 	}
-	return domain.Reject(reason, refusal.Type+": "+quote(refusal.Details))
+	return domain.Reject(reason, protocolErr.Type+": "+quote(protocolErr.Details))
 }
 
-const maxQuoted = 200 // bytes
+const maxQuotedSize = 200 // in bytes
 
-// quoteEnd is quote for text that says what matters at its end.
+// quoteEnd is quote, but keeps the end of a long text.
 func quoteEnd(text string) string {
-	if len(text) > maxQuoted {
-		return "…" + strconv.Quote(text[len(text)-maxQuoted:])
+	if len(text) > maxQuotedSize {
+		return "…" + strconv.Quote(text[len(text)-maxQuotedSize:])
 	}
 	return strconv.Quote(text)
 }
 
-// quote makes text that a client had a hand in fit for one line of a log.
+// quote escapes and shortens text from a client for one line of a log.
 func quote(text string) string {
-	if len(text) > maxQuoted {
-		return strconv.Quote(text[:maxQuoted]) + "…"
+	if len(text) > maxQuotedSize {
+		return strconv.Quote(text[:maxQuotedSize]) + "…"
 	}
 	return strconv.Quote(text)
 }

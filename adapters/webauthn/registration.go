@@ -14,8 +14,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// BeginRegistration asks for a discoverable credential of a verified user, and for attestation only if the policy makes use of
-// it: clients may then ask their person first.
+// BeginRegistration requests a discoverable credential with user verification, and attestation only if the policy requires it, because
+// clients may ask the user for consent then.
 func (rp *RelyingParty) BeginRegistration(user domain.UserEntity, excluded []domain.CredentialDescriptor) (ports.CeremonyOptions, error) {
 	creation, session, err := rp.library.BeginRegistration(libraryUser{handle: user.Handle.Bytes(), name: user.Name, displayName: user.DisplayName},
 		webauthn.WithCredentialParameters(credentialParameters()),
@@ -28,20 +28,20 @@ func (rp *RelyingParty) BeginRegistration(user domain.UserEntity, excluded []dom
 	return encodeCeremony(creation.Response, session)
 }
 
-// VerifyRegistration follows WebAuthn Level 3, section 7.1, as far as the port promises.
+// VerifyRegistration implements the steps of WebAuthn Level 3, section 7.1, that the port documents.
 func (rp *RelyingParty) VerifyRegistration(ceremony []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
 	session, err := rp.resume(ceremony)
 	if err != nil {
 		return domain.Registration{}, err
 	}
 	if len(session.UserID) == 0 {
-		return domain.Registration{}, errors.New("the ceremony state is not that of a registration")
+		return domain.Registration{}, errors.New("the ceremony state is not of a registration")
 	}
-	said, err := checkClientData(answer.ClientDataJSON, protocol.CreateCeremony, session.Challenge, rp.origins)
+	data, err := checkClientData(answer.ClientDataJSON, protocol.CreateCeremony, session.Challenge, rp.origins)
 	if err != nil {
 		return domain.Registration{}, err
 	}
-	parsed, err := parseRegistration(answer, said)
+	parsed, err := parseRegistration(answer, data)
 	if err != nil {
 		return domain.Registration{}, err
 	}
@@ -58,7 +58,7 @@ func (rp *RelyingParty) VerifyRegistration(ceremony []byte, answer ports.Registr
 	return registrationOf(credential, session.GetRelyingPartyID(rp.library.Config.RPID))
 }
 
-func parseRegistration(answer ports.RegistrationAnswer, said clientData) (*protocol.ParsedCredentialCreationData, error) {
+func parseRegistration(answer ports.RegistrationAnswer, data clientData) (*protocol.ParsedCredentialCreationData, error) {
 	id, err := domain.NewCredentialID(answer.ID)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func parseRegistration(answer ports.RegistrationAnswer, said clientData) (*proto
 	if err := checkAttestationObject(answer.AttestationObject); err != nil {
 		return nil, err
 	}
-	checked, err := json.Marshal(said)
+	checked, err := json.Marshal(data)
 	if err != nil {
 		return nil, fmt.Errorf("encoding client data: %w", err)
 	}
@@ -86,13 +86,12 @@ func parseRegistration(answer ports.RegistrationAnswer, said clientData) (*proto
 	if err != nil {
 		return nil, rejectionOf(err)
 	}
-	parsed.Raw.AttestationResponse.ClientDataJSON = answer.ClientDataJSON // what was signed
+	parsed.Raw.AttestationResponse.ClientDataJSON = answer.ClientDataJSON // the signed bytes
 	return parsed, nil
 }
 
-// credPropsOf returns the one client extension output that is kept: what the client says of the passkey's discoverability (section
-// 10.1.3), or nil. It is a hint that nothing signs: neither it nor any other output, asked for or not, is a reason to refuse a
-// passkey (section 7.1, step 28).
+// credPropsOf returns whether the client says that the passkey is discoverable (section 10.1.3), the only client extension output that is
+// stored, or nil. It is not signed, so neither it nor any other output causes a rejection (section 7.1, step 28).
 func credPropsOf(extensions []byte) *protocol.CredentialPropertiesOutput {
 	var outputs struct {
 		CredProps jsontext.Value `json:"credProps"`
@@ -119,13 +118,12 @@ func (rp *RelyingParty) checkNewCredential(parsed *protocol.ParsedCredentialCrea
 		return err
 	}
 	if attested := domain.CredentialID(object.AuthData.AttData.CredentialID); attested != domain.CredentialID(parsed.RawID) {
-		return domain.Reject(domain.ReasonMalformed, "the answer names another credential than the authenticator made: "+quote(attested.String()))
+		return domain.Reject(domain.ReasonMalformed, "the id of the answer is not that of the attested credential: "+quote(attested.String()))
 	}
 	if err := checkStatement(object); err != nil {
 		return err
 	}
-	// Clients repeat these two outside the attestation object, where nothing vouches for them. What is kept is taken
-	// from inside.
+	// Clients repeat these two outside the attestation object, where they are not signed. The values of the object are stored.
 	parsed.Raw.AttestationResponse.AuthenticatorData = object.RawAuthData
 	parsed.Raw.AttestationResponse.PublicKeyAlgorithm = algorithm
 	return nil

@@ -37,7 +37,7 @@ func TestVerify_AllAlgorithmsAndAttestations(t *testing.T) {
 	}
 }
 
-// changeCOSEKey changes labels of the new passkey's key: 1 kty, 3 alg, -1 crv or n, -2 x or e, -3 y.
+// changeCOSEKey changes members of the new passkey's key: 1 kty, 3 alg, -1 crv or n, -2 x or e, -3 y. A nil value removes one.
 func changeCOSEKey(changes map[int]any) authenticator.Variation {
 	return authenticator.ForgeCOSEKey(func(key map[int]any) {
 		for label, value := range changes {
@@ -50,7 +50,7 @@ func changeCOSEKey(changes map[int]any) authenticator.Variation {
 	})
 }
 
-// rsaKey turns the key into one of RS256 with a modulus of the given size.
+// rsaKey replaces the key with an RSA key of a given size, and sets its algorithm.
 func rsaKey(bits int, algorithm int) authenticator.Variation {
 	return changeCOSEKey(map[int]any{1: 3, 3: algorithm, -1: modulus(bits).Bytes(), -2: []byte{1, 0, 1}, -3: nil})
 }
@@ -83,11 +83,11 @@ func registrationRules() []rule {
 		{"BS without BE", authenticator.ForgeFlags(bs, be), domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(be, bs)},
 
 		{"authenticator data too short", truncateData(36), malf, nil},
-		{"nothing attested", truncateData(37), malf, nil},
+		{"no attested data", truncateData(37), malf, nil},
 		{"cut within the credential id", truncateData(60), malf, nil},
 		{"trailing bytes", appendData(0), malf, nil},
 		{"AT not set", authenticator.ForgeFlags(none, at), malf, nil},
-		{"AT not set and nothing attested", rewriteData(func(data []byte) []byte { data[32] &^= byte(at); return data[:37] }), malf, nil},
+		{"AT not set and no attested data", rewriteData(func(data []byte) []byte { data[32] &^= byte(at); return data[:37] }), malf, nil},
 		{"ED set without extensions", authenticator.ForgeFlags(ed, none), malf, rewriteData(func(data []byte) []byte { data[32] |= byte(ed); return append(data, 0xa0) })},
 		{"extensions without ED", appendData(0xa0), malf, nil},
 
@@ -98,23 +98,23 @@ func registrationRules() []rule {
 		{"ES384, not offered", changeCOSEKey(map[int]any{3: -35}), alg, nil},
 		{"Ed448, not offered", changeCOSEKey(map[int]any{3: -53}), alg, nil},
 		{"no algorithm", changeCOSEKey(map[int]any{3: nil}), alg, nil},
-		{"RSA key said to be ES256", rsaKey(2048, -7), malf, rsaKey(2048, -257)},
+		{"RSA key with ES256", rsaKey(2048, -7), malf, rsaKey(2048, -257)},
 		{"RSA key of 2047 bits", rsaKey(2047, -257), alg, nil},
 		{"RSA key of 4097 bits", rsaKey(4097, -257), alg, rsaKey(4096, -257)},
-		{"EC key said to be EdDSA", changeCOSEKey(map[int]any{3: -8}), malf, nil},
-		{"EC key said to be RS256", changeCOSEKey(map[int]any{3: -257}), malf, nil},
-		{"EC key said to be OKP", changeCOSEKey(map[int]any{1: 1}), malf, nil},
+		{"EC key with EdDSA", changeCOSEKey(map[int]any{3: -8}), malf, nil},
+		{"EC key with RS256", changeCOSEKey(map[int]any{3: -257}), malf, nil},
+		{"EC key with key type OKP", changeCOSEKey(map[int]any{1: 1}), malf, nil},
 		{"EC point off the curve", changeCOSEKey(map[int]any{-2: off}), malf, nil},
 		{"EC key on another curve", changeCOSEKey(map[int]any{-1: 2}), malf, nil},
 		{"EC key without y", changeCOSEKey(map[int]any{-3: nil}), malf, nil},
-		{"algorithm as text", changeCOSEKey(map[int]any{3: "ES256"}), malf, nil},
+		{"algorithm as a string", changeCOSEKey(map[int]any{3: "ES256"}), malf, nil},
 
 		{"none with a statement", authenticator.ForgeAttestation("none", map[string]any{"sig": []byte{1}}), att, authenticator.ForgeAttestation("none", map[string]any{})},
 		{"an unknown format", authenticator.ForgeAttestation("keylodge", map[string]any{}), att, nil},
 		{"no format", authenticator.ForgeAttestation("", map[string]any{}), att, nil},
-		{"the format in capitals", authenticator.ForgeAttestation("None", map[string]any{}), att, nil},
+		{"the format in upper case", authenticator.ForgeAttestation("None", map[string]any{}), att, nil},
 		{"packed without a statement", authenticator.ForgeAttestation("packed", map[string]any{}), att, nil},
-		{"packed with a bogus signature", authenticator.ForgeAttestation("packed", map[string]any{"alg": -7, "sig": []byte{1}}), att, nil},
+		{"packed with an invalid signature", authenticator.ForgeAttestation("packed", map[string]any{"alg": -7, "sig": []byte{1}}), att, nil},
 		{"packed with an empty chain", authenticator.ForgeAttestation("packed", map[string]any{"alg": -7, "sig": []byte{1}, "x5c": []any{}}), att, nil},
 		{"packed by ECDAA", authenticator.ForgeAttestation("packed", map[string]any{"alg": -7, "sig": []byte{1}, "ecdaaKeyId": []byte{1}}), att, nil},
 	})
@@ -135,7 +135,7 @@ func TestRegistrationRules(t *testing.T) {
 				r.control = unmodified()
 			}
 			if err := verify(t, r.control); err != nil {
-				t.Errorf("the twin was refused: %v", err)
+				t.Errorf("the control is rejected: %v", err)
 			}
 		})
 	}
@@ -144,13 +144,13 @@ func TestRegistrationRules(t *testing.T) {
 func TestVerifyRegistration_RejectsBadSelfAttestation(t *testing.T) {
 	rp := newRelyingParty(t)
 	device := authenticator.New(origin, authenticator.SelfAttested())
-	breakIt := func(signature []byte) []byte { return bytes.Repeat([]byte{0x30}, len(signature)) }
-	ceremony, answer := answerRegistration(t, rp, newPendingUser(t, "ada@example.org", "Ada"), device, authenticator.ForgeSignature(breakIt))
+	corrupt := func(signature []byte) []byte { return bytes.Repeat([]byte{0x30}, len(signature)) }
+	ceremony, answer := answerRegistration(t, rp, newPendingUser(t, "ada@example.org", "Ada"), device, authenticator.ForgeSignature(corrupt))
 	_, err := rp.VerifyRegistration(ceremony.State, answer)
 	wantReason(t, err, domain.ReasonAttestationRejected)
 }
 
-// The library would refuse it too, for the same reason; ours must not depend on that.
+// The library rejects another id, too, for the same reason; this package does not depend on it.
 func TestVerifyRegistration_CredentialIDMatches(t *testing.T) {
 	rp := newRelyingParty(t)
 	for name, c := range map[string]struct {
@@ -179,7 +179,7 @@ func TestVerifyRegistration_RejectsMalformed(t *testing.T) {
 	rp := newRelyingParty(t)
 	for _, c := range []struct {
 		name     string
-		refused  func(*ports.RegistrationAnswer)
+		rejected func(*ports.RegistrationAnswer)
 		accepted func(*ports.RegistrationAnswer)
 	}{
 		{
@@ -201,18 +201,18 @@ func TestVerifyRegistration_RejectsMalformed(t *testing.T) {
 				_, err := rp.VerifyRegistration(ceremony.State, answer)
 				return err
 			}
-			wantReason(t, verify(c.refused), domain.ReasonMalformed)
+			wantReason(t, verify(c.rejected), domain.ReasonMalformed)
 			if err := verify(c.accepted); err != nil {
-				t.Errorf("the twin was refused: %v", err)
+				t.Errorf("the control is rejected: %v", err)
 			}
 		})
 	}
 }
 
-// Extension outputs are kept if they can be read, and never judged.
+// Valid extension outputs are stored; invalid ones cause no rejection.
 func TestVerifyRegistration_extensionOutputs(t *testing.T) {
 	rp := newRelyingParty(t)
-	for outputs, kept := range map[string]string{
+	for outputs, stored := range map[string]string{
 		``:                                `{}`,
 		`null`:                            `{}`,
 		`[]`:                              `{}`,
@@ -233,13 +233,13 @@ func TestVerifyRegistration_extensionOutputs(t *testing.T) {
 		ceremony, answer := answerRegistration(t, rp, newPendingUser(t, "ada@example.org", "Ada"), authenticator.New(origin))
 		answer.Extensions = []byte(outputs)
 		registration, err := rp.VerifyRegistration(ceremony.State, answer)
-		if err != nil || string(registration.Extensions) != kept {
-			t.Errorf("%s: kept %s, %v; want %s", outputs, registration.Extensions, err, kept)
+		if err != nil || string(registration.Extensions) != stored {
+			t.Errorf("%s: stored %s, %v; want %s", outputs, registration.Extensions, err, stored)
 		}
 	}
 }
 
-// Authenticator extension outputs are signed, and no more judged: whatever is a CBOR map with texts for its keys.
+// Authenticator extension outputs must be a CBOR map with text keys; their values are not checked.
 func TestVerify_AuthenticatorExtensionOutputs(t *testing.T) {
 	rp := newRelyingParty(t)
 	ada := register(t, rp, authenticator.New(origin))
@@ -254,11 +254,11 @@ func TestVerify_AuthenticatorExtensionOutputs(t *testing.T) {
 		"hmac-secret as a map":       {"\xa1\x6bhmac-secret\xa1\x01\x02", ""},
 		"uvm":                        {"\xa1\x63uvm\x81\x83\x02\x04\x02", ""},
 		"minPinLength as text":       {"\xa1\x6cminPinLength\x61x", ""},
-		"one that no list knows":     {"\xa1\x63foo\xa1\x01\x02", ""},
-		"a number that is none":      {"\xa1\x63foo\xf9\x7e\x00", ""},
+		"an unknown extension":       {"\xa1\x63foo\xa1\x01\x02", ""},
+		"not a number":               {"\xa1\x63foo\xf9\x7e\x00", ""},
 		"undefined":                  {"\xa1\x63foo\xf7", ""},
-		"a number as its name":       {"\xa1\x01\x02", domain.ReasonMalformed},
-		"one twice":                  {"\xa2\x63foo\x01\x63foo\x02", domain.ReasonMalformed},
+		"a number as key":            {"\xa1\x01\x02", domain.ReasonMalformed},
+		"a duplicate key":            {"\xa2\x63foo\x01\x63foo\x02", domain.ReasonMalformed},
 		"a list":                     {"\x80", domain.ReasonMalformed},
 		"a map of indefinite length": {"\xbf\xff", domain.ReasonMalformed},
 	} {
@@ -266,12 +266,12 @@ func TestVerify_AuthenticatorExtensionOutputs(t *testing.T) {
 			data[32] |= byte(authenticator.ExtensionData)
 			return append(data, c.encoded...)
 		})
-		ceremony, made := answerRegistration(t, rp, newPendingUser(t, "ben@example.org", "Ben"), authenticator.New(origin), extended)
-		_, atRegistration := rp.VerifyRegistration(ceremony.State, made)
-		ceremony, used := answerAuthentication(t, rp, nil, ada.device, extended)
-		_, atUse := rp.VerifyAuthentication(ceremony.State, used, ada.user, ada.credential)
-		if domain.ReasonOf(atRegistration) != c.reason || domain.ReasonOf(atUse) != c.reason || (c.reason == "") != (atRegistration == nil) || (c.reason == "") != (atUse == nil) {
-			t.Errorf("%s: %v at registration and %v at use, want reason %q", name, atRegistration, atUse, c.reason)
+		ceremony, registrationAnswer := answerRegistration(t, rp, newPendingUser(t, "ben@example.org", "Ben"), authenticator.New(origin), extended)
+		_, registrationErr := rp.VerifyRegistration(ceremony.State, registrationAnswer)
+		ceremony, authenticationAnswer := answerAuthentication(t, rp, nil, ada.device, extended)
+		_, authenticationErr := rp.VerifyAuthentication(ceremony.State, authenticationAnswer, ada.user, ada.credential)
+		if domain.ReasonOf(registrationErr) != c.reason || domain.ReasonOf(authenticationErr) != c.reason || (c.reason == "") != (registrationErr == nil) || (c.reason == "") != (authenticationErr == nil) {
+			t.Errorf("%s: registration %v, authentication %v, want reason %q", name, registrationErr, authenticationErr, c.reason)
 		}
 	}
 }

@@ -1,9 +1,8 @@
 // Package webauthn is the relying party of the WebAuthn ceremonies, over github.com/go-webauthn/webauthn.
 //
-// Every answer is judged twice. First by this package, strictly and rule by rule, so that each refusal has its exact
-// [domain.Reason]; then by the library, which does the cryptography and repeats the rest. Neither is enough alone: the
-// library reports most refusals as one and the same error, and lets some answers pass that the specification does not
-// (see checkClientData and checkPublicKey).
+// Every answer is verified twice: first by this package, rule by rule, so that each rejection has its exact [domain.Reason]; then by the
+// library, which does the cryptography and repeats the other checks. Neither is sufficient alone: the library reports most rejections
+// as the same error, and accepts some answers that the specification rejects (see checkClientData and checkPublicKey).
 package webauthn
 
 import (
@@ -23,18 +22,18 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Config says who the relying party is.
+// Config configures the relying party.
 type Config struct {
 	RPID    string        // a domain, without scheme and port
-	RPName  string        // for people
-	Origins []string      // where ceremonies may happen; an answer's origin equals one of these byte for byte
-	Timeout time.Duration // how long a client is told to wait for its user; when a challenge expires is not decided here
+	RPName  string        // for display
+	Origins []string      // the allowed origins, compared byte for byte
+	Timeout time.Duration // of the client's dialog; the domain decides when a challenge expires
 
 	Authenticators domain.AuthenticatorPolicy
-	Metadata       *Metadata // what Authenticators.Attested is judged by; nil without it
+	Metadata       *Metadata // required for Authenticators.Attested, else nil
 }
 
-// RelyingParty implements ports.RelyingParty. It keeps no state and may be used from any number of goroutines.
+// RelyingParty implements ports.RelyingParty. It is stateless and safe for concurrent use.
 type RelyingParty struct {
 	library  *webauthn.WebAuthn
 	origins  []string
@@ -47,7 +46,7 @@ type RelyingParty struct {
 
 var _ ports.RelyingParty = (*RelyingParty)(nil)
 
-// New returns an error for a configuration under which no ceremony could succeed.
+// New returns an error for a configuration with which no ceremony can succeed.
 func New(config Config) (*RelyingParty, error) {
 	switch {
 	case config.RPID == "":
@@ -55,18 +54,18 @@ func New(config Config) (*RelyingParty, error) {
 	case config.RPName == "":
 		return nil, errors.New("the relying party has no name")
 	case config.Timeout < time.Millisecond:
-		return nil, fmt.Errorf("a ceremony timeout of %s", config.Timeout)
+		return nil, fmt.Errorf("invalid ceremony timeout %s: want at least 1 ms", config.Timeout)
 	}
 	if config.Authenticators.Attested && config.Metadata == nil {
-		return nil, errors.New("attestation is required, and there are no metadata to judge it by")
+		return nil, errors.New("attestation is required, but there is no metadata to verify it with")
 	}
 	for _, origin := range config.Origins {
 		if err := checkOrigin(origin); err != nil {
 			return nil, err
 		}
 	}
-	// Enforce stays false, so that SessionData.Expires stays zero: the library would compare it with the system's
-	// clock, while expiry is the domain's decision (domain.Challenge.Redeem), on the clock that was injected.
+	// Enforce is false, so that SessionData.Expires stays zero: the library would compare it with the system clock, but the domain decides
+	// about expiry by the injected clock (domain.Challenge.Redeem).
 	timeout := webauthn.TimeoutConfig{Timeout: config.Timeout, TimeoutUVD: config.Timeout}
 	conveyance := protocol.PreferNoAttestation
 	if config.Authenticators.RequiresAttestation() {
@@ -87,15 +86,15 @@ func New(config Config) (*RelyingParty, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuring the relying party: %w", err)
 	}
-	nobody, nobodys, err := newDummy()
+	dummyUser, dummyCredential, err := newDummy()
 	if err != nil {
-		return nil, fmt.Errorf("making the passkey that is nobody's: %w", err)
+		return nil, fmt.Errorf("creating the dummy credential: %w", err)
 	}
-	return &RelyingParty{library: library, origins: library.Config.RPOrigins, dummyUser: nobody, dummyCredential: nobodys, policy: config.Authenticators, metadata: config.Metadata}, nil
+	return &RelyingParty{library: library, origins: library.Config.RPOrigins, dummyUser: dummyUser, dummyCredential: dummyCredential, policy: config.Authenticators, metadata: config.Metadata}, nil
 }
 
-// checkOrigin refuses a web origin that no browser would ever send in that spelling, since origins are compared byte
-// for byte. Other schemes (android:apk-key-hash:…) have no canonical form to hold them to.
+// checkOrigin rejects a web origin that is not spelled as browsers send it, since origins are compared byte for byte. Origins of other
+// schemes (android:apk-key-hash:…) have no canonical form.
 func checkOrigin(origin string) error {
 	u, err := url.Parse(origin)
 	if err != nil {
@@ -103,14 +102,13 @@ func checkOrigin(origin string) error {
 	}
 	defaultPort, web := map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	if web && (u.Host == "" || u.Port() == defaultPort || origin != u.Scheme+"://"+strings.ToLower(u.Host)) {
-		return fmt.Errorf("%q is not an origin as browsers write it: scheme, lower-case host, port unless it is the default, nothing after", origin)
+		return fmt.Errorf("invalid origin %q: want scheme, lower-case host and non-default port, for example https://id.example.org", origin)
 	}
 	return nil
 }
 
-// credentialParameters are the algorithms that a new passkey may use, most wanted first. ES256 leads because it is what secure
-// hardware does; RS256 is for older Windows machines. Never -53 (Ed448): the library would register it and could not
-// verify it afterwards.
+// credentialParameters returns the algorithms of new passkeys in order of preference. ES256 is first because secure hardware supports it;
+// RS256 is for older Windows machines. -53 (Ed448) must not be added: the library registers it, but cannot verify it.
 func credentialParameters() []protocol.CredentialParameter {
 	return []protocol.CredentialParameter{
 		{Type: protocol.PublicKeyCredentialType, Algorithm: webauthncose.AlgES256},
@@ -119,19 +117,19 @@ func credentialParameters() []protocol.CredentialParameter {
 	}
 }
 
-// libraryUser is the library's view of a user.
+// libraryUser implements webauthn.User.
 type libraryUser struct {
 	handle            []byte
 	name, displayName string
 	credentials       []webauthn.Credential
 }
 
-func (a libraryUser) WebAuthnID() []byte                         { return a.handle }
-func (a libraryUser) WebAuthnName() string                       { return a.name }
-func (a libraryUser) WebAuthnDisplayName() string                { return a.displayName }
-func (a libraryUser) WebAuthnCredentials() []webauthn.Credential { return a.credentials }
+func (u libraryUser) WebAuthnID() []byte                         { return u.handle }
+func (u libraryUser) WebAuthnName() string                       { return u.name }
+func (u libraryUser) WebAuthnDisplayName() string                { return u.displayName }
+func (u libraryUser) WebAuthnCredentials() []webauthn.Credential { return u.credentials }
 
-// encodeCeremony packs what the library made. The session is kept whole: an answer is judged by everything that was asked.
+// encodeCeremony encodes the options and the complete session of the library, with which the answer is verified.
 func encodeCeremony(options any, session *webauthn.SessionData) (ports.CeremonyOptions, error) {
 	encodedOptions, err := json.Marshal(options)
 	if err != nil {
@@ -144,15 +142,15 @@ func encodeCeremony(options any, session *webauthn.SessionData) (ports.CeremonyO
 	return ports.CeremonyOptions{Options: encodedOptions, State: state}, nil
 }
 
-// resume returns the session of a ceremony that this relying party began. It returns a *domain.Rejection if that was under
-// another RP id, before a restart with other settings: a passkey of a former RP id neither joins nor opens anything.
+// resume returns the library's session of a ceremony. It returns a *domain.Rejection if the ceremony began with another RP id, before a
+// restart with other settings: a passkey of that RP id must neither be registered nor sign in.
 func (rp *RelyingParty) resume(state []byte) (webauthn.SessionData, error) {
 	session, err := decodeSession(state)
 	if err != nil {
 		return session, err
 	}
 	if rpID := rp.library.Config.RPID; session.GetRelyingPartyID(rpID) != rpID {
-		return session, domain.Reject(domain.ReasonRPIDMismatch, "the ceremony began under the RP id "+quote(session.RelyingPartyID))
+		return session, domain.Reject(domain.ReasonRPIDMismatch, "the ceremony began with the RP id "+quote(session.RelyingPartyID))
 	}
 	return session, nil
 }

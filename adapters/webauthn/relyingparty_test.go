@@ -38,11 +38,10 @@ func newRelyingParty(t testing.TB) *RelyingParty {
 
 func newPendingUser(t testing.TB, email domain.Email, name domain.DisplayName) *domain.PendingUser {
 	t.Helper()
-	applicant := domain.NewPendingUser(email, name, now, rand.Reader)
-	return applicant
+	return domain.NewPendingUser(email, name, now, rand.Reader)
 }
 
-// testPasskey is a user with a passkey on a device, made by an honest registration.
+// testPasskey is a user with a registered passkey on a device.
 type testPasskey struct {
 	user       *domain.User
 	device     *authenticator.Authenticator
@@ -51,13 +50,13 @@ type testPasskey struct {
 
 func register(t testing.TB, rp *RelyingParty, device *authenticator.Authenticator) testPasskey {
 	t.Helper()
-	applicant := newPendingUser(t, "ada@example.org", "Ada")
-	ceremony, answer := answerRegistration(t, rp, applicant, device)
+	pendingUser := newPendingUser(t, "ada@example.org", "Ada")
+	ceremony, answer := answerRegistration(t, rp, pendingUser, device)
 	registration, err := rp.VerifyRegistration(ceremony.State, answer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	user := applicant.ToUser(now)
+	user := pendingUser.ToUser(now)
 	credential, err := domain.NewCredential(user.ID(), "", registration, now)
 	if err != nil {
 		t.Fatal(err)
@@ -66,10 +65,10 @@ func register(t testing.TB, rp *RelyingParty, device *authenticator.Authenticato
 }
 
 func answerRegistration(
-	t testing.TB, rp *RelyingParty, applicant *domain.PendingUser, device *authenticator.Authenticator, variations ...authenticator.Variation,
+	t testing.TB, rp *RelyingParty, pendingUser *domain.PendingUser, device *authenticator.Authenticator, variations ...authenticator.Variation,
 ) (ports.CeremonyOptions, ports.RegistrationAnswer) {
 	t.Helper()
-	ceremony, err := rp.BeginRegistration(applicant.Entity(), nil)
+	ceremony, err := rp.BeginRegistration(pendingUser.Entity(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,36 +115,36 @@ func answerAuthentication(
 func wantReason(t testing.TB, err error, want domain.Reason) {
 	t.Helper()
 	if got := domain.ReasonOf(err); err == nil || got != want {
-		t.Errorf("refused with reason %q (%v), want %q", got, err, want)
+		t.Errorf("reason %q (%v), want %q", got, err, want)
 	}
 }
 
 func TestNew_RejectsInvalidConfig(t *testing.T) {
-	good := Config{RPID: rpID, RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute}
-	for name, spoil := range map[string]func(*Config){
-		"no RP id":                  func(c *Config) { c.RPID = "" },
-		"an RP id that is a URL":    func(c *Config) { c.RPID = origin },
-		"an RP id that is an IP":    func(c *Config) { c.RPID = "192.0.2.1" },
-		"no name":                   func(c *Config) { c.RPName = "" },
-		"no timeout":                func(c *Config) { c.Timeout = 0 },
-		"no origins":                func(c *Config) { c.Origins = nil },
-		"an unreadable origin":      func(c *Config) { c.Origins = []string{"https://a b"} },
-		"an origin with a path":     func(c *Config) { c.Origins = []string{origin + "/"} },
-		"an origin without a host":  func(c *Config) { c.Origins = []string{"https://"} },
-		"an origin in capitals":     func(c *Config) { c.Origins = []string{"https://Keylodge.example"} },
-		"an origin's default port":  func(c *Config) { c.Origins = []string{"https://keylodge.example:443"} },
-		"a second origin gone awry": func(c *Config) { c.Origins = append(c.Origins, "http://localhost:80") },
+	valid := Config{RPID: rpID, RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute}
+	for name, change := range map[string]func(*Config){
+		"no RP id":                 func(c *Config) { c.RPID = "" },
+		"an RP id that is a URL":   func(c *Config) { c.RPID = origin },
+		"an RP id that is an IP":   func(c *Config) { c.RPID = "192.0.2.1" },
+		"no name":                  func(c *Config) { c.RPName = "" },
+		"no timeout":               func(c *Config) { c.Timeout = 0 },
+		"no origins":               func(c *Config) { c.Origins = nil },
+		"an invalid origin":        func(c *Config) { c.Origins = []string{"https://a b"} },
+		"an origin with a path":    func(c *Config) { c.Origins = []string{origin + "/"} },
+		"an origin without a host": func(c *Config) { c.Origins = []string{"https://"} },
+		"an origin in upper case":  func(c *Config) { c.Origins = []string{"https://Keylodge.example"} },
+		"an origin's default port": func(c *Config) { c.Origins = []string{"https://keylodge.example:443"} },
+		"an invalid second origin": func(c *Config) { c.Origins = append(c.Origins, "http://localhost:80") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := good
-			spoil(&config)
+			config := valid
+			change(&config)
 			if _, err := New(config); err == nil {
-				t.Error("accepted")
+				t.Error("New accepts the configuration")
 			}
 		})
 	}
 	for _, o := range []string{origin, anotherOrigin, appOrigin, "http://localhost:8080", "http://localhost", "ios:bundle-id:org.example"} {
-		config := good
+		config := valid
 		config.Origins = []string{o}
 		if _, err := New(config); err != nil {
 			t.Errorf("origin %s: %v", o, err)
@@ -155,15 +154,15 @@ func TestNew_RejectsInvalidConfig(t *testing.T) {
 
 func TestRegistrationOptions(t *testing.T) {
 	rp := newRelyingParty(t)
-	applicant := newPendingUser(t, "ada@example.org", "")
-	ceremony, err := rp.BeginRegistration(applicant.Entity(), nil)
+	pendingUser := newPendingUser(t, "ada@example.org", "")
+	ceremony, err := rp.BeginRegistration(pendingUser.Entity(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := withoutChallenge(t, ceremony.Options)
 	wantJSON(t, got, `{
 		"rp": {"id": "keylodge.example", "name": "Keylodge"},
-		"user": {"id": "`+applicant.Handle.String()+`", "name": "ada@example.org", "displayName": "ada@example.org"},
+		"user": {"id": "`+pendingUser.Handle.String()+`", "name": "ada@example.org", "displayName": "ada@example.org"},
 		"pubKeyCredParams": [{"type": "public-key", "alg": -7}, {"type": "public-key", "alg": -8}, {"type": "public-key", "alg": -257}],
 		"timeout": 300000,
 		"authenticatorSelection": {"residentKey": "required", "requireResidentKey": true, "userVerification": "required"},
@@ -196,7 +195,7 @@ func TestAuthenticationOptions(t *testing.T) {
 		"allowCredentials": [{"type": "public-key", "id": "AQI", "transports": ["internal"]}, {"type": "public-key", "id": "_w"}]}`)
 }
 
-// withoutChallenge checks and removes the only member that differs each time.
+// withoutChallenge checks and removes the challenge, the only random member.
 func withoutChallenge(t *testing.T, options json.RawMessage) map[string]any {
 	t.Helper()
 	var members map[string]any
@@ -224,17 +223,17 @@ func wantJSON(t *testing.T, got map[string]any, want string) {
 
 func TestEncodeCeremony_StateIsWholeSession(t *testing.T) {
 	rp := newRelyingParty(t)
-	applicant := newPendingUser(t, "ada@example.org", "Ada")
-	creation, session, err := rp.library.BeginRegistration(libraryUser{handle: applicant.Handle.Bytes(), name: "a", displayName: "a"},
+	pendingUser := newPendingUser(t, "ada@example.org", "Ada")
+	creation, session, err := rp.library.BeginRegistration(libraryUser{handle: pendingUser.Handle.Bytes(), name: "a", displayName: "a"},
 		webauthn.WithCredentialParameters(credentialParameters()), webauthn.WithExtensions(webauthn.WithExtensionCredProps()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	packed, err := encodeCeremony(creation.Response, session)
+	encoded, err := encodeCeremony(creation.Response, session)
 	if err != nil {
 		t.Fatal(err)
 	}
-	restored, err := decodeSession(packed.State)
+	restored, err := decodeSession(encoded.State)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,10 +241,10 @@ func TestEncodeCeremony_StateIsWholeSession(t *testing.T) {
 		t.Errorf("restored %+v\nwant     %+v", restored, *session)
 	}
 	if !session.Expires.IsZero() {
-		t.Error("the library would judge expiry by a clock of its own")
+		t.Error("the library would check the expiry by the system clock")
 	}
 
-	ceremony, err := rp.BeginRegistration(applicant.Entity(), nil)
+	ceremony, err := rp.BeginRegistration(pendingUser.Entity(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,25 +264,25 @@ func TestVerify_WrongStateIsNoRejection(t *testing.T) {
 	registration, registrationAnswer := answerRegistration(t, rp, newPendingUser(t, "ben@example.org", "Ben"), ada.device)
 	authentication, authenticationAnswer := answerAuthentication(t, rp, nil, ada.device, authenticator.Choose(ada.user.Handle().Bytes()))
 
-	for name, state := range map[string][]byte{"garbage": []byte("{"), "nothing": nil, "that of an authentication": authentication.State} {
+	for name, state := range map[string][]byte{"invalid": []byte("{"), "missing": nil, "of an authentication": authentication.State} {
 		_, err := rp.VerifyRegistration(state, registrationAnswer)
 		wantInternalError(t, "registration, state "+name, err)
 	}
-	for name, state := range map[string][]byte{"garbage": []byte("{"), "nothing": nil, "that of a registration": registration.State} {
+	for name, state := range map[string][]byte{"invalid": []byte("{"), "missing": nil, "of a registration": registration.State} {
 		_, err := rp.VerifyAuthentication(state, authenticationAnswer, ada.user, ada.credential)
 		wantInternalError(t, "authentication, state "+name, err)
 	}
-	snapshot := ada.credential.State()
-	snapshot.Extensions = []byte("{")
-	_, err := rp.VerifyAuthentication(authentication.State, authenticationAnswer, ada.user, domain.RestoreCredential(snapshot))
-	wantInternalError(t, "a credential that storage broke", err)
+	state := ada.credential.State()
+	state.Extensions = []byte("{")
+	_, err := rp.VerifyAuthentication(authentication.State, authenticationAnswer, ada.user, domain.RestoreCredential(state))
+	wantInternalError(t, "a corrupt credential", err)
 }
 
 func wantInternalError(t *testing.T, name string, err error) {
 	t.Helper()
 	var rejection *domain.Rejection
 	if err == nil || errors.As(err, &rejection) {
-		t.Errorf("%s: %v, want an error that is no rejection", name, err)
+		t.Errorf("%s: %v, want an error that is not a rejection", name, err)
 	}
 }
 
@@ -307,5 +306,5 @@ func TestRejectionOf_LibraryErrors(t *testing.T) {
 			}
 		}
 	}
-	wantReason(t, rejectionOf(errors.New("of another library")), domain.ReasonMalformed)
+	wantReason(t, rejectionOf(errors.New("another error")), domain.ReasonMalformed)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// RejectUnknown verifies the answer with a key whose private half was discarded, so that it fails at the same check, and after the
-// same work, as with a stored passkey.
+// RejectUnknown verifies the answer with a dummy key, so that it fails at the same check and after the same work as with a stored
+// passkey.
 func (rp *RelyingParty) RejectUnknown(ceremony []byte, answer ports.AuthenticationAnswer, decoy bool) error {
 	session, err := rp.resume(ceremony)
 	if err != nil {
@@ -21,15 +21,15 @@ func (rp *RelyingParty) RejectUnknown(ceremony []byte, answer ports.Authenticati
 	if len(session.AllowedCredentialIDs) == 0 && !decoy {
 		return domain.ErrPasskeyUnknown
 	}
-	is := rp.dummyCredential.State()
-	is.ID = domain.CredentialID(answer.ID)
-	if _, err := rp.VerifyAuthentication(ceremony, answer, rp.dummyUser, domain.RestoreCredential(is)); err != nil {
+	state := rp.dummyCredential.State()
+	state.ID = domain.CredentialID(answer.ID)
+	if _, err := rp.VerifyAuthentication(ceremony, answer, rp.dummyUser, domain.RestoreCredential(state)); err != nil {
 		return err
 	}
-	return domain.ErrPasskeyUnknown // nobody can have signed it
+	return domain.ErrPasskeyUnknown // not reached: the private key was discarded
 }
 
-// newDummy returns a user and a passkey of theirs for RejectUnknown: the private key is forgotten at once.
+// newDummy returns a user and a passkey for RejectUnknown. It discards the private key.
 func newDummy() (*domain.User, *domain.Credential, error) {
 	key, err := ecdh.P256().GenerateKey(rand.Reader)
 	if err != nil {

@@ -64,8 +64,8 @@ func readVectors(t *testing.T) ([]vector, *x509.Certificate) {
 	return file.Vectors, must(t, root, err)
 }
 
-// expectedReasons are what becomes of each vector here, by its section. An empty reason is an acceptance; any other is a decision of
-// docs/ceremonies.md. The keys of all those vectors whose algorithm is offered are good ones.
+// expectedReasons has the expected reason of each vector by section. An empty reason means that it is accepted; any other reason follows
+// from docs/ceremonies.md. The keys of all vectors with an offered algorithm are valid.
 var expectedReasons = map[string]struct {
 	registration, authentication domain.Reason
 	offered                      bool
@@ -80,9 +80,9 @@ var expectedReasons = map[string]struct {
 	"16.9":  {domain.ReasonAlgorithmNotAllowed, domain.ReasonUserVerificationMissing, false},
 	"16.10": {"", domain.ReasonUserVerificationMissing, true},
 	"16.11": {domain.ReasonUserVerificationMissing, domain.ReasonUserVerificationMissing, true},
-	"16.12": {domain.ReasonUserVerificationMissing, domain.ReasonSignatureInvalid, false},   // Ed448, which is not implemented
-	"16.13": {domain.ReasonAttestationRejected, "", true},                                   // the root is not one of the makers of TPMs
-	"16.14": {domain.ReasonAttestationRejected, domain.ReasonUserVerificationMissing, true}, // nor Google's
+	"16.12": {domain.ReasonUserVerificationMissing, domain.ReasonSignatureInvalid, false},   // Ed448 is not implemented
+	"16.13": {domain.ReasonAttestationRejected, "", true},                                   // the root is not that of a TPM vendor
+	"16.14": {domain.ReasonAttestationRejected, domain.ReasonUserVerificationMissing, true}, // nor that of Google
 	"16.15": {domain.ReasonUserVerificationMissing, domain.ReasonUserVerificationMissing, true},
 	"16.16": {domain.ReasonUserVerificationMissing, domain.ReasonUserVerificationMissing, true},
 }
@@ -92,27 +92,27 @@ func TestSpecificationVectors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	applicant := newPendingUser(t, "ada@example.org", "Ada")
-	ada := applicant.ToUser(now)
+	pendingUser := newPendingUser(t, "ada@example.org", "Ada")
+	ada := pendingUser.ToUser(now)
 	vectors, _ := readVectors(t)
 	if len(vectors) != len(expectedReasons) {
-		t.Errorf("%d vectors, and %d verdicts", len(vectors), len(expectedReasons))
+		t.Errorf("%d vectors, but %d expected reasons", len(vectors), len(expectedReasons))
 	}
 	for _, v := range vectors {
 		t.Run(v.Section+" "+v.Title, func(t *testing.T) {
 			want, known := expectedReasons[v.Section]
 			if !known {
-				t.Fatal("there is no verdict")
+				t.Fatal("no expected reason")
 			}
 			_, err = rp.VerifyRegistration(v.registration(t, rp))
 			if got := domain.ReasonOf(err); got != want.registration || (err == nil) != (want.registration == "") {
-				t.Errorf("the registration: %v, want reason %q", err, want.registration)
+				t.Errorf("registration: %v, want reason %q", err, want.registration)
 			}
 
-			// The passkey is taken from the attestation object, whatever became of it.
+			// The passkey is read from the attestation object, even if the registration is rejected.
 			attested := v.attestedData(t).AuthData
 			if _, err := checkPublicKey(attested.AttData.CredentialPublicKey, credentialParameters()); want.offered != (err == nil) {
-				t.Errorf("the key: %v", err)
+				t.Errorf("public key: %v", err)
 			}
 			passkey := domain.RestoreCredential(domain.CredentialState{
 				ID: domain.CredentialID(v.Registration.CredentialID), UserID: ada.ID(), PublicKey: attested.AttData.CredentialPublicKey, Status: domain.CredentialActive,
@@ -127,13 +127,13 @@ func TestSpecificationVectors(t *testing.T) {
 			}
 			_, err = rp.VerifyAuthentication(withChallenge(t, begun, v.Authentication.Challenge), answer, ada, passkey)
 			if got := domain.ReasonOf(err); got != want.authentication || (err == nil) != (want.authentication == "") {
-				t.Errorf("the authentication: %v, want reason %q", err, want.authentication)
+				t.Errorf("authentication: %v, want reason %q", err, want.authentication)
 			}
 
-			// A sign-in that is declined for its flags or its frame would pass without them: its signature is good.
+			// The signature is valid, even if the sign-in is rejected for its flags or its frame.
 			if want.authentication != domain.ReasonSignatureInvalid {
 				if valid, err := checkSignature(attested.AttData.CredentialPublicKey, answer); err != nil || !valid {
-					t.Errorf("the signature is valid: %t, %v", valid, err)
+					t.Errorf("valid signature: %t, %v", valid, err)
 				}
 			}
 		})
@@ -149,23 +149,23 @@ func (v vector) registration(t *testing.T, rp *RelyingParty) ([]byte, ports.Regi
 	}
 }
 
-// foreignRoots are the formats whose statements go-webauthn accepts from listed makers only, and what it says of a statement by the
+// vendorFormats has the formats for which go-webauthn accepts statements of known vendors only, and its error for a statement of the
 // attestation CA of section 16.1.
-var foreignRoots = map[protocol.AttestationFormat]string{
+var vendorFormats = map[protocol.AttestationFormat]string{
 	protocol.AttestationFormatTPM:        "Invalid TPM manufacturer",
 	protocol.AttestationFormatAndroidKey: "x5c cert chain",
 	protocol.AttestationFormatApple:      "x5c cert chain",
 }
 
-// The vectors under the policy that requires attestation, where the metadata name the attestation CA of section 16.1 for each model.
-func TestVectorsOfTheSpecification_attested(t *testing.T) {
+// The vectors with a policy that requires attestation, and metadata with the attestation CA of section 16.1 for each model.
+func TestSpecificationVectors_attested(t *testing.T) {
 	vectors, root := readVectors(t)
-	stranger, _ := makerAndBatch(t)
+	otherVendor, _ := vendorAndBatch(t)
 	certified := 0
 	for _, v := range vectors {
 		t.Run(v.Section+" "+v.Title, func(t *testing.T) {
 			object := v.attestedData(t)
-			rp, distrustful := v.attestedBy(t, authenticator.VendorOf(root)), v.attestedBy(t, stranger)
+			rp, untrusting := v.attestedBy(t, authenticator.VendorOf(root)), v.attestedBy(t, otherVendor)
 			want := expectedReasons[v.Section].registration
 			chain, _ := object.AttStatement["x5c"].([]any)
 			if want == "" && len(chain) == 0 {
@@ -174,13 +174,13 @@ func TestVectorsOfTheSpecification_attested(t *testing.T) {
 			state, answer := v.registration(t, rp)
 			_, err := rp.VerifyRegistration(state, answer)
 			if got := domain.ReasonOf(err); got != want || (err == nil) != (want == "") {
-				t.Errorf("the registration: %v, want reason %q", err, want)
+				t.Errorf("registration: %v, want reason %q", err, want)
 			}
 			if want == "" {
 				v.changeBytes(t, rp)
-				state, answer := v.registration(t, distrustful)
-				if _, err := distrustful.VerifyRegistration(state, answer); !errors.Is(err, domain.ErrAuthenticatorNotAccepted) {
-					t.Errorf("the registration where another maker is trusted: %v", err)
+				state, answer := v.registration(t, untrusting)
+				if _, err := untrusting.VerifyRegistration(state, answer); !errors.Is(err, domain.ErrAuthenticatorNotAccepted) {
+					t.Errorf("registration with metadata of another vendor: %v", err)
 				}
 			}
 			if len(chain) == 0 {
@@ -188,22 +188,22 @@ func TestVectorsOfTheSpecification_attested(t *testing.T) {
 			}
 			certified++
 
-			// The statement by itself, also where the registration is rejected for another reason.
+			// The statement alone, even if the registration is rejected for another reason.
 			hash := sha256.Sum256(v.Registration.ClientDataJSON)
 			err = object.VerifyAttestation(hash[:], nil, protocol.AttestationPolicy{}, protocol.SignaturePolicy{})
-			detail := foreignRoots[protocol.AttestationFormat(object.Format)]
+			detail := vendorFormats[protocol.AttestationFormat(object.Format)]
 			if (err == nil) != (detail == "") || err != nil && !strings.Contains(rejectionOf(err).Error(), detail) {
-				t.Errorf("the statement: %v, want %q", rejectionOf(err), detail)
+				t.Errorf("statement: %v, want %q", rejectionOf(err), detail)
 			}
 			kind := object.Type
 			if kind == "" {
 				kind = attestationTypes[object.Format]
 			}
 			if err := rp.checkAuthenticator(object, kind); err != nil {
-				t.Errorf("the chain: %v", err)
+				t.Errorf("certificate chain: %v", err)
 			}
-			if err := distrustful.checkAuthenticator(object, kind); !errors.Is(err, domain.ErrAuthenticatorNotAccepted) {
-				t.Errorf("the chain where another maker is trusted: %v", err)
+			if err := untrusting.checkAuthenticator(object, kind); !errors.Is(err, domain.ErrAuthenticatorNotAccepted) {
+				t.Errorf("certificate chain with metadata of another vendor: %v", err)
 			}
 			certificate, _ := chain[0].([]byte)
 			for i := 0; i < len(certificate); i += 7 {
@@ -219,40 +219,40 @@ func TestVectorsOfTheSpecification_attested(t *testing.T) {
 	}
 }
 
-// attestationTypes are those of the formats in foreignRoots (FIDO Registry of Predefined Values, section 3.7).
+// attestationTypes are those of the formats in vendorFormats (FIDO Registry of Predefined Values, section 3.7).
 var attestationTypes = map[string]string{"tpm": "attca", "android-key": "basic_full", "apple": "anonca"}
 
-// attestedBy is a relying party that requires attestation, and has metadata of the vector's model alone.
-func (v vector) attestedBy(t *testing.T, maker *authenticator.Vendor) *RelyingParty {
+// attestedBy returns a relying party that requires attestation, and has metadata of the vector's model only.
+func (v vector) attestedBy(t *testing.T, vendor *authenticator.Vendor) *RelyingParty {
 	t.Helper()
 	rp, err := New(Config{
 		RPID: "example.org", RPName: "Example", Origins: []string{"https://example.org"}, Timeout: time.Minute,
 		Authenticators: domain.AuthenticatorPolicy{Attested: true},
 		Metadata: newTestMetadata(t, authenticator.Model{
-			AAGUID: [16]byte(v.attestedData(t).AuthData.AttData.AAGUID), Vendors: []*authenticator.Vendor{maker}, Types: []string{"basic_full", "attca", "anonca"},
+			AAGUID: [16]byte(v.attestedData(t).AuthData.AttData.AAGUID), Vendors: []*authenticator.Vendor{vendor}, Types: []string{"basic_full", "attca", "anonca"},
 		}),
 	})
 	return must(t, rp, err)
 }
 
-// changeBytes registers the vector with one byte of the answer changed, every 31st in turn: checking an RSA key takes its time.
+// changeBytes registers the vector with one byte of the answer changed, for every 31st byte, because checking an RSA key takes time.
 func (v vector) changeBytes(t *testing.T, rp *RelyingParty) {
 	t.Helper()
 	state, answer := v.registration(t, rp)
-	reject := func(what string, i int, answer ports.RegistrationAnswer) {
+	requireRejection := func(name string, i int, answer ports.RegistrationAnswer) {
 		if _, err := rp.VerifyRegistration(state, answer); domain.ReasonOf(err) == "" {
-			t.Errorf("with byte %d of %s changed: %v", i, what, err)
+			t.Errorf("with byte %d of %s changed: %v", i, name, err)
 		}
 	}
 	for i := 0; i < len(answer.AttestationObject); i += 31 {
-		with := answer
-		with.AttestationObject = changed(answer.AttestationObject, i)
-		reject("the attestation object", i, with)
+		changedAnswer := answer
+		changedAnswer.AttestationObject = changed(answer.AttestationObject, i)
+		requireRejection("the attestation object", i, changedAnswer)
 	}
 	for i := 0; i < len(answer.ClientDataJSON); i += 31 {
-		with := answer
-		with.ClientDataJSON = changed(answer.ClientDataJSON, i)
-		reject("the client data", i, with)
+		changedAnswer := answer
+		changedAnswer.ClientDataJSON = changed(answer.ClientDataJSON, i)
+		requireRejection("the client data", i, changedAnswer)
 	}
 }
 
@@ -262,7 +262,7 @@ func changed(b []byte, at int) []byte {
 	return b
 }
 
-// withChallenge puts a vector's challenge in the place of the one that was drawn.
+// withChallenge replaces the random challenge with that of a vector.
 func withChallenge(t *testing.T, begun ports.CeremonyOptions, challenge []byte) []byte {
 	t.Helper()
 	session, err := decodeSession(begun.State)
@@ -289,7 +289,7 @@ func (v vector) attestedData(t *testing.T) protocol.AttestationObject {
 	return parsed.AttestationObject
 }
 
-// checkSignature is section 7.2, steps 20 and 21, alone.
+// checkSignature does steps 20 and 21 of section 7.2 only.
 func checkSignature(publicKey []byte, answer ports.AuthenticationAnswer) (bool, error) {
 	key, err := webauthncose.ParsePublicKey(publicKey)
 	if err != nil {
