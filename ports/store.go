@@ -20,7 +20,7 @@ type Store interface {
 
 	// Update runs fn in a transaction. If fn returns nil, it commits and returns nil only if the commit succeeds. If fn returns
 	// CommitWith(err), it commits and returns err, or the error of the commit. Otherwise it rolls back and returns the error of
-	// fn unchanged. Transactions are serializable: what fn reads does not change until the commit.
+	// fn unchanged. Transactions are serializable: data that fn has read does not change until the commit.
 	//
 	// Fn must be short: no cryptography, no input or output except through tx, because many callers may share one commit. It may
 	// run on another goroutine, but never after Update has returned. After a panic in fn, Update rolls back and panics. It may

@@ -41,7 +41,7 @@ type ExpectedClaims struct {
 type Sealer interface {
 	// Seal encrypts plain.
 	Seal(plain []byte, label string) ([]byte, error)
-	// Open decrypts what Seal returned. It fails if the ciphertext or the label was changed, or if none of the server's secrets
+	// Open decrypts a ciphertext of Seal. It fails if the ciphertext or the label was changed, or if none of the server's secrets
 	// decrypts it.
 	Open(sealed []byte, label string) ([]byte, error)
 }

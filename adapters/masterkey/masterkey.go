@@ -76,7 +76,7 @@ func LoadOrCreate(path string) (Key, error) {
 		return Key{}, fmt.Errorf("the key file %s is damaged (it %w); restore it from a backup: encrypted data cannot be decrypted without it", path, err)
 	}
 	if err := key.CheckStrength(); err != nil {
-		return Key{}, fmt.Errorf("the key in %s %w; set KEYLODGE_SECRET to what openssl rand -base64 32 prints, and KEYLODGE_PREVIOUS_SECRETS to the key in the file until nothing needs it", path, err)
+		return Key{}, fmt.Errorf("the key in %s %w; set KEYLODGE_SECRET to the output of openssl rand -base64 32, and KEYLODGE_PREVIOUS_SECRETS to the key in the file until no data needs it", path, err)
 	}
 	return key, nil
 }

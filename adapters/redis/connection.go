@@ -126,7 +126,7 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// adviceFor returns what to change in the settings, or "" if they are not the cause.
+// adviceFor returns the change of the settings that fixes the error, or "" if they are not its cause.
 func adviceFor(err error) string {
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError

@@ -16,8 +16,8 @@ func (s *Service) ListUsers(ctx context.Context, after domain.UserID, limit int)
 	return users, err
 }
 
-// eachUser calls load in a transaction for every user, a page of users at a time, and apply after each page with what load
-// returned: so that what apply does, such as decryption, holds no transaction open.
+// eachUser calls load for every user, one page of users per transaction, and calls apply with the results after the transaction,
+// so that slow work in apply, such as decryption, does not block other transactions.
 func eachUser[T any](ctx context.Context, store ports.Store, load func(ports.Tx, *domain.User) ([]T, error), apply func(T)) error {
 	const pageSize = 100
 	var last domain.UserID

@@ -9,7 +9,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// RecoveryLink authorises a user to register one passkey. The operator passes it on.
+// RecoveryLink authorises a user to register one passkey. The operator sends it to the user.
 type RecoveryLink struct {
 	User      *domain.User
 	Token     domain.RecoveryGrantToken
@@ -19,8 +19,8 @@ type RecoveryLink struct {
 
 var errDisabled = &domain.Error{Kind: domain.KindConflict, Code: "user_disabled", Message: "this account is disabled; enable it first"}
 
-// RecoverUser issues a recovery grant for a person who has lost every factor and whom the operator has identified. It does not depend
-// on the recovery policy, which governs codes. It returns domain.ErrUserNotFound, or a conflict with the code user_disabled.
+// RecoverUser issues a recovery grant for a user who has lost every factor. The operator must have identified the person. The
+// recovery policy, which governs codes, does not apply. It returns domain.ErrUserNotFound, or a conflict with the code user_disabled.
 func (s *Service) RecoverUser(ctx context.Context, ref domain.UserRef) (recovery RecoveryLink, err error) {
 	now := s.Clock.Now()
 	err = s.Store.Update(ctx, func(tx ports.Tx) error {

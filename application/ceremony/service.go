@@ -24,7 +24,7 @@ type Service struct {
 	TTL    TTL
 }
 
-// Begun is what the client receives at the start of a ceremony.
+// Begun are the options of a ceremony, with the id and the expiry of its challenge.
 type Begun struct {
 	ChallengeID domain.ChallengeID
 	Options     json.RawMessage

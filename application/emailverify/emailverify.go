@@ -40,9 +40,9 @@ func (s *Service) GenerateCode(user domain.UserID, now time.Time) (PendingCode, 
 // Request makes email the user's pending address and returns the e-mail to queue. The caller stores the user, and then the e-mail,
 // in the same transaction.
 //
-// If another account has the address, it becomes pending all the same, with a code that cannot match, and the e-mail notifies that
+// If another account has the address, it also becomes pending, but with a code that cannot match, and the e-mail notifies that
 // account's owner: the user sees no difference. Request returns a *domain.RetryAfterError, and no e-mail, if too many were sent to
-// the mailbox without a confirmation; the address becomes pending in that case too.
+// the mailbox without a confirmation; the address becomes pending in that case, too.
 func (s *Service) Request(ctx context.Context, tx ports.Tx, user *domain.User, email domain.Email, code PendingCode, now time.Time) (*domain.OutboxEmail, error) {
 	owner, err := tx.Users.ByEmail(ctx, email)
 	taken := err == nil && owner.ID() != user.ID()
@@ -77,7 +77,7 @@ func (s *Service) chargeSendLimit(ctx context.Context, tx ports.Tx, mailbox doma
 	return tx.Lockouts.Save(ctx, sent)
 }
 
-// ClearSendLimit resets the count of a mailbox whose owner has confirmed the address.
+// ClearSendLimit resets the counter of a mailbox after its owner has confirmed the address.
 func (s *Service) ClearSendLimit(ctx context.Context, tx ports.Tx, mailbox domain.Email) error {
 	return tx.Lockouts.Clear(ctx, s.Lockout.Mailbox(mailbox))
 }

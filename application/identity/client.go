@@ -26,7 +26,7 @@ func (c Client) Device(names ports.DeviceNames) domain.Device {
 }
 
 // Describe returns e with the user as its actor and the client's device, IP address and request id. It returns an event of
-// the operator as it is.
+// the operator unchanged.
 func (c Client) Describe(e domain.EventState, names ports.DeviceNames) domain.EventState {
 	if e.Actor == domain.ActorOperator {
 		return e

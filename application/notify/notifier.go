@@ -1,4 +1,4 @@
-// Package notify queues the e-mails that tell an account's owner about changes to their account.
+// Package notify queues the e-mails that notify users of changes to their account.
 package notify
 
 import (

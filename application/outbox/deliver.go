@@ -115,7 +115,8 @@ func (s *Service) send(ctx context.Context, email *domain.OutboxEmail) error {
 	return s.Mailer.Send(ctx, outgoing)
 }
 
-// Together the timeouts are shorter than the time for which domain.OutboxEmail.BeginAttempt keeps other nodes away.
+// The sum of these timeouts is less than the time after which an attempt of domain.OutboxEmail.BeginAttempt is due again, so that no
+// other node sends the same e-mail meanwhile.
 const (
 	sendTimeout  = time.Minute
 	storeTimeout = time.Minute

@@ -4,7 +4,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// Proof is what a client redeems: a TOTP code with the account's name, a backup code, or both.
+// Proof has the codes that a client redeems: a TOTP code with the name of the account, a backup code, or both.
 type Proof struct {
 	User       domain.UserRef
 	TOTPCode   string // "" for none

@@ -39,12 +39,12 @@ var (
 	}
 )
 
-// invalidLine returns what is wrong with a line, and its number from 1.
+// invalidLine returns an error that states the number of the line, from 1.
 func invalidLine(number int, err error) error {
 	return &domain.Error{Kind: domain.KindInvalid, Code: "invalid_export", Message: fmt.Sprintf("line %d of the export is invalid: %v", number, err)}
 }
 
-// conflict is about a record that exists. An import overwrites none.
+// conflict returns the error for a record that exists. An import overwrites none.
 func conflict(format string, values ...any) error {
 	return &domain.Error{Kind: domain.KindConflict, Code: "conflict", Message: fmt.Sprintf(format, values...)}
 }

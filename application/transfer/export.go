@@ -17,7 +17,7 @@ import (
 
 const (
 	pageSize     = 500
-	usersPerView = 50 // few, because a user is read with all that belongs to them
+	usersPerView = 50 // few, because a user is read with all their data
 )
 
 // Export writes all persistent data to w and returns the number of records. Each user is read in one transaction; the file is
@@ -42,7 +42,7 @@ func (s *Service) Export(ctx context.Context, w io.Writer, report ProgressFunc) 
 	if err := s.exportLockouts(ctx, out); err != nil {
 		return Counts{}, err
 	}
-	// The events of a user who is deleted meanwhile join those of deleted users, which come first: so no event is written twice.
+	// The events of deleted users are written first: a user who is deleted during the export has no event in the file twice.
 	if err := s.exportEvents(ctx, out, domain.UserID{}, domain.EventID{}); err != nil {
 		return Counts{}, err
 	}
@@ -56,7 +56,7 @@ func (s *Service) Export(ctx context.Context, w io.Writer, report ProgressFunc) 
 	return out.counts, out.close()
 }
 
-// eachPage reads pages of the users by id, each in a view, and calls what read returns after the view.
+// eachPage reads pages of the users by id, each in a View, and calls the function that read returns after the View.
 func (s *Service) eachPage(ctx context.Context, size int, read func(tx ports.Tx, page []*domain.User) (after func() error, err error)) error {
 	var last domain.UserID
 	for {
@@ -189,7 +189,7 @@ func (s *Service) exportOutboxEmails(ctx context.Context, out *writer, last doma
 	}
 }
 
-// writer writes lines, and sums up what the last line states.
+// writer writes lines, and calculates the counts and the MAC for the last line.
 type writer struct {
 	w      *bufio.Writer
 	mac    hash.Hash

@@ -11,7 +11,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Outcome is how far an import came: what it added, and what existed already.
+// Outcome has the numbers of records that an import added, and of those that existed already.
 type Outcome struct {
 	Added, Existing Counts
 	Total           int // users, as the file's first line states

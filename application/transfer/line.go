@@ -43,8 +43,7 @@ type header struct {
 	Users   int       `json:"users"`   // the number of users when the export began
 }
 
-// user is a user with all that belongs to them. Of a log of more than eventsPerLine events it has the latest; the others
-// follow in lines of their own.
+// user is a user with all their data. It has the latest eventsPerLine events; earlier ones follow in lines of their own.
 type user struct {
 	domain.UserState
 	Passkeys    []domain.CredentialState `json:"passkeys,omitempty"` // oldest first

@@ -12,7 +12,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// readUser reads a user with all that belongs to them, and of their sessions those that are active at the given time.
+// readUser reads a user with all their data, and with the sessions that are active at the given time.
 func readUser(ctx context.Context, tx ports.Tx, u *domain.User, at time.Time) (*user, error) {
 	r := &user{UserState: u.State()}
 	passkeys, err := tx.Credentials.ListByUser(ctx, u.ID())
@@ -60,7 +60,7 @@ func readBackupCodes(ctx context.Context, tx ports.Tx, owner domain.UserID) (*ba
 	return &backupCodes{generatedAt, unused}, err
 }
 
-// eventState leaves out the key of a deleted user's event: the other installation may have an event with that key.
+// eventState leaves out the key of a deleted user's event: the other database may have an event with that key.
 func eventState(e *domain.Event) domain.EventState {
 	s := e.State()
 	if s.UserID.IsZero() {
@@ -76,8 +76,8 @@ func states[A, S any](list []A, state func(A) S) (all []S) {
 	return all
 }
 
-// merge adds what a line holds and reports whether it was missing. Sessions of a user that exists are compared as they were
-// at the time of the export.
+// merge adds the records of a line and reports whether they were missing. Sessions of an existing user are compared with those
+// that were active at the time of the export.
 func (l line) merge(ctx context.Context, tx ports.Tx, at time.Time) (added bool, err error) {
 	switch {
 	case l.SigningKey != nil:
@@ -109,8 +109,8 @@ func (l line) mergeSigningKey(ctx context.Context, tx ports.Tx) (added bool, err
 	return true, tx.SigningKeys.Add(ctx, domain.RestoreSigningKey(*l.SigningKey))
 }
 
-// mergeLockout keeps the stricter of both counts. Lockouts are the only records that an import changes: an account that was
-// guessed at in both installations is no conflict.
+// mergeLockout keeps the stricter of both lockouts. Lockouts are the only records that an import changes: wrong codes for an
+// account on both servers are no conflict.
 func mergeLockout(ctx context.Context, tx ports.Tx, imported domain.LockoutState) (changed bool, err error) {
 	existing, err := tx.Lockouts.Get(ctx, imported.Subject)
 	if err != nil {

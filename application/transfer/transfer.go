@@ -1,6 +1,6 @@
-// Package transfer moves an installation from one database to another by a file of lines; docs/transfer.md has its format.
+// Package transfer moves all data from one database to another with a file of lines; docs/transfer.md has its format.
 //
-// The file has all persistent data: users, passkeys, sessions, authenticator apps, backup codes, security logs, signing keys,
+// The file has all persistent data: users, passkeys, sessions, authenticator apps, backup codes, audit logs, signing keys,
 // lockouts and e-mails in the outbox. Challenges and recovery grants are not in it: they expire within minutes.
 package transfer
 
@@ -12,14 +12,14 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Service exports and imports an installation.
+// Service exports and imports all data of a server.
 type Service struct {
 	Store ports.Store
 	Clock ports.Clock
 
-	// Keys are derived from the installation's secrets for exports alone. Encrypted values and digests in a file depend on
-	// these secrets, so that it can be used only where all of them are known. The first key authenticates the file, so that a
-	// passkey cannot be added to it.
+	// Keys are derived from the server's secrets for exports only. Encrypted values and digests in a file depend on these
+	// secrets, so that only a server with all of them can use the file. The first key authenticates the file, so that an
+	// attacker cannot add a passkey to it.
 	Keys domain.KeyRing[domain.UserState]
 }
 
@@ -28,7 +28,7 @@ type Stage string
 
 const (
 	Exporting Stage = "exporting"
-	Checking  Stage = "checking" // the file, before anything of it is written
+	Checking  Stage = "checking" // verifying the file before the import
 	Importing Stage = "importing"
 )
 
@@ -64,7 +64,7 @@ func fingerprints(keys domain.KeyRing[domain.UserState]) []binary {
 	return all
 }
 
-// keyOf returns the key that authenticates a file. It fails unless all secrets of the file's installation are known here.
+// keyOf returns the key that authenticates a file. It fails unless all secrets of the server that wrote the file are known here.
 func keyOf(h header, keys domain.KeyRing[domain.UserState]) (key []byte, err error) {
 	if len(h.Secrets) == 0 {
 		return nil, ErrUnknownSecret

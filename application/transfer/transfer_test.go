@@ -27,7 +27,7 @@ type keyRing = domain.KeyRing[domain.UserState]
 
 var testKeys = keyRing{bytes.Repeat([]byte{'a'}, 32)}
 
-// fixture is an installation.
+// fixture is a server with its own database.
 type fixture struct {
 	t     *testing.T
 	store ports.Store
