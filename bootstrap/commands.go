@@ -3,10 +3,13 @@ package bootstrap
 import (
 	"context"
 	"errors"
+	"io/fs"
 
+	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -22,6 +25,22 @@ func openForCommand(ctx context.Context) (usecases application.UseCases, release
 		return usecases, nil, &domain.Error{
 			Kind: domain.KindUnavailable, Code: "no_database",
 			Message: "there is no database at " + cfg.Database.String() + "; start the server once, or set KEYLODGE_DATABASE_URL to its location",
+		}
+	}
+	return openUseCases(ctx, cfg)
+}
+
+// openForImport is openForCommand for an import, except that it creates the database. It requires a secret: with a new one, the imported
+// data could not be decrypted.
+func openForImport(ctx context.Context) (usecases application.UseCases, release func() error, err error) {
+	cfg, err := loadSettings()
+	if err != nil {
+		return usecases, nil, err
+	}
+	if _, err := cfg.LoadMasterKey(); errors.Is(err, fs.ErrNotExist) {
+		return usecases, nil, &domain.Error{
+			Kind: domain.KindInvalid, Code: "no_secret",
+			Message: "an import needs the secret of the export, and there is none: set KEYLODGE_SECRET, or copy the key file to " + cfg.Database.SecretFile(),
 		}
 	}
 	return openUseCases(ctx, cfg)
@@ -50,4 +69,36 @@ func loadSettings() (config.Config, error) {
 		return config.Config{}, &domain.Error{Kind: domain.KindInvalid, Code: "invalid_settings", Message: err.Error()}
 	}
 	return cfg, nil
+}
+
+// newMaintenance returns the maintenance of the database of the settings. It opens no database.
+func newMaintenance() (cli.Maintenance, error) {
+	cfg, err := loadSettings()
+	if err != nil {
+		return cli.Maintenance{}, err
+	}
+	database := cfg.Database.Maintenance()
+	m := cli.Maintenance{
+		Database: cfg.Database.String(), Backups: database, Schema: database,
+		CheckSecret: func(keys domain.SigningKeys) error { return requireDecryptable(cfg, keys) },
+	}
+	if cfg.Secret == nil {
+		m.SecretFile = cfg.Database.SecretFile()
+	}
+	return m, nil
+}
+
+func requireDecryptable(cfg config.Config, keys domain.SigningKeys) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	secret, err := cfg.LoadMasterKey()
+	if err != nil {
+		return err
+	}
+	sealer, err := sealer(cfg, secret)
+	if err != nil {
+		return err
+	}
+	return signingkeys.RequireDecryptable(keys, sealer)
 }

@@ -268,6 +268,21 @@ func TestCommand_InvalidSettingsAreUsageErrors(t *testing.T) {
 	}
 }
 
+// docs/operations.md validates a new metadata file with a command before it replaces the old one.
+func TestCommand_ValidatesMetadataFile(t *testing.T) {
+	blobFile, rootFile := settings.MetadataFiles(t, time.Now().AddDate(0, 1, 0))
+	invalid := filepath.Join(t.TempDir(), "metadata.new")
+	settings.WriteFile(t, invalid, "<html>", 0o600)
+	newDatabaseWithUsers(t, settings.Attested(blobFile, rootFile)...)
+	if exitCode, _, stderr := runCommand("migrate status"); exitCode != cli.ExitOK {
+		t.Errorf("exit %d, %s", exitCode, stderr)
+	}
+	t.Setenv("KEYLODGE_METADATA_FILE", invalid)
+	if exitCode, _, stderr := runCommand("migrate status"); exitCode != cli.ExitUsage || !strings.Contains(stderr, "KEYLODGE_METADATA_FILE") {
+		t.Errorf("exit %d, %s", exitCode, stderr)
+	}
+}
+
 func TestCommand_RejectsRotatingExternalKeys(t *testing.T) {
 	newDatabaseWithUsers(t)
 	key, err := jwt.New().Generate(domain.SigningES256)

@@ -63,7 +63,7 @@ func TestDoctor_ReportsProblems(t *testing.T) {
 		"secret in a readable .env":    {change: writeFile(".env", "KEYLODGE_SECRET="+settings.FirstSecret+"\n", 0o644), check: "settings", status: dbadmin.CheckError, text: "chmod 600 .env"},
 		"no problem, other settings":   {change: writeFile(".env", "KEYLODGE_RP_NAME=Example\n", 0o644)},
 		"weak previous secret":         {settings: []string{"PREVIOUS_SECRETS=" + strings.Repeat("A", 43)}, check: "previous_secrets", status: dbadmin.CheckWarning, text: "can be guessed"},
-		"missing key file":             {hasUsers: true, change: func(t *testing.T) { removeFile(t, "keylodge.secret") }, check: "secret", status: dbadmin.CheckError, text: "restore it"},
+		"missing key file":             {hasUsers: true, change: func(t *testing.T) { removeFile(t, "keylodge.secret") }, check: "secret", status: dbadmin.CheckError, text: "restore the file"},
 		"readable key file":            {hasUsers: true, change: func(t *testing.T) { chmodFile(t, "keylodge.secret", 0o644) }, check: "secret", status: dbadmin.CheckError, text: "chmod 600"},
 		"secret and key file":          {hasUsers: true, change: func(t *testing.T) { setFromKeyFile(t, "KEYLODGE_SECRET") }, check: "secret", status: dbadmin.CheckWarning, text: "KEYLODGE_SECRET is used"},
 		"wrong secret": {hasUsers: true, change: func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/aaguid"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/system"
+	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/bootstrap/doctor"
 )
@@ -105,6 +106,19 @@ func listenForOperations(ctx context.Context, cfg config.Config) (net.Listener, 
 		return nil, nil
 	}
 	return (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.OpsListen)
+}
+
+// logMetadata logs the metadata that verifies attestation, and warns if it is outdated.
+func logMetadata(m *webauthn.Metadata, now time.Time, log *slog.Logger) {
+	if m == nil {
+		return
+	}
+	attributes := []any{slog.Int("number", m.Number), slog.Int("models", m.Models), slog.String("next_update", m.NextUpdate.Format(time.DateOnly))}
+	if m.Outdated(now) {
+		log.Warn("metadata outdated: newer models are rejected, and models compromised since are accepted; replace the file of KEYLODGE_METADATA_FILE and restart", attributes...)
+		return
+	}
+	log.Info("attestation is verified with metadata", attributes...)
 }
 
 // newLogger writes text to a terminal and JSON elsewhere, unless the settings select a format.

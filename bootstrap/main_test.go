@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/keylodge/keylodge/acceptance/settings"
 	"github.com/keylodge/keylodge/adapters/cli"
@@ -221,6 +222,33 @@ func TestNewLogger_TextOnTerminal(t *testing.T) {
 		if _, isText := newLogger(config.Config{LogFormat: format}, terminal).Handler().(*slog.TextHandler); isText != text {
 			t.Errorf("format %q: text %t", format, isText)
 		}
+	}
+}
+
+func TestLogMetadata(t *testing.T) {
+	for name, c := range map[string]struct {
+		nextUpdate  time.Time
+		level, text string
+	}{
+		"current":  {time.Now().AddDate(0, 1, 0), "INFO", "models=1"},
+		"outdated": {time.Now().AddDate(0, -1, 0), "WARN", "replace the file of KEYLODGE_METADATA_FILE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			blobFile, rootFile := settings.MetadataFiles(t, c.nextUpdate)
+			cfg, err := load(t, settings.Attested(blobFile, rootFile)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var log bytes.Buffer
+			logMetadata(cfg.Metadata, time.Now(), slog.New(slog.NewTextHandler(&log, nil)))
+			if !strings.Contains(log.String(), "level="+c.level) || !strings.Contains(log.String(), c.text) || !strings.Contains(log.String(), "number=7") {
+				t.Errorf("%s", log.String())
+			}
+		})
+	}
+	var log bytes.Buffer
+	if logMetadata(nil, time.Now(), slog.New(slog.NewTextHandler(&log, nil))); log.Len() > 0 {
+		t.Errorf("%s", log.String())
 	}
 }
 

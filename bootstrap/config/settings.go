@@ -51,12 +51,8 @@ func (e environment) parse() (Config, SettingErrors) {
 		LogLevel:     c.logLevel(e.LogLevel),
 		LogFormat:    oneOf(&c, "LOG_FORMAT", e.LogFormat, LogAuto, LogText, LogJSON),
 	}
-	for _, t := range []struct {
-		setting string
-		value   *time.Duration
-	}{{"SESSION_IDLE_TTL", &config.Sessions.IdleTTL}, {"STEP_UP_TTL", (*time.Duration)(&config.StepUpTTL)}} {
-		c.limitToSession(t.setting, t.value, config.Sessions.TTL)
-	}
+	c.limitToSession("SESSION_IDLE_TTL", &config.Sessions.IdleTTL, config.Sessions.TTL)
+	c.limitToSession("STEP_UP_TTL", (*time.Duration)(&config.StepUpTTL), config.Sessions.TTL)
 	if e.OpsListen != "" {
 		config.OpsListen = c.listen("OPS_LISTEN", e.OpsListen)
 	}
@@ -220,14 +216,7 @@ func (c *settingsParser) number(setting, s string, minimum, maximum int) int {
 
 // FormatDuration returns a duration as settings write it: 720h, not 720h0m0s.
 func FormatDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return strings.Replace(strings.Replace(d.String(), "m0s", "m", 1), "h0m", "h", 1)
 }
 
 func (c *settingsParser) logLevel(s string) slog.Level {

@@ -93,11 +93,7 @@ func apkOrigin(digest []byte) string {
 
 // formatFingerprint returns a digest in the form of Digital Asset Links.
 func formatFingerprint(digest []byte) string {
-	pairs := make([]string, len(digest))
-	for i, b := range digest {
-		pairs[i] = fmt.Sprintf("%02X", b)
-	}
-	return strings.Join(pairs, ":")
+	return strings.ReplaceAll(fmt.Sprintf("% X", digest), " ", ":")
 }
 
 var appleApp = regexp.MustCompile(`^[A-Z0-9]{10}(\.[A-Za-z0-9-]+)+$`)
