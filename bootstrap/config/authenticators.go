@@ -18,40 +18,40 @@ const (
 
 // authenticators reads the policy on authenticators and the metadata that verify attestation. A list or a file without effect is
 // an error.
-func (c *settingsParser) authenticators(config *Config, e environment) {
-	policy := oneOf(c, "AUTHENTICATOR_POLICY", e.AuthenticatorPolicy, anyAuthenticator, attestedAuthenticators)
+func (p *parser) authenticators(config *Config, e environment) {
+	policy := oneOf(p, "AUTHENTICATOR_POLICY", e.AuthenticatorPolicy, anyAuthenticator, attestedAuthenticators)
 	config.Authenticators = domain.AuthenticatorPolicy{
 		Attested: policy == attestedAuthenticators,
-		Allowed:  c.aaguids("ALLOWED_AAGUIDS", e.AllowedAAGUIDs),
-		Denied:   c.aaguids("DENIED_AAGUIDS", e.DeniedAAGUIDs),
+		Allowed:  p.aaguids("ALLOWED_AAGUIDS", e.AllowedAAGUIDs),
+		Denied:   p.aaguids("DENIED_AAGUIDS", e.DeniedAAGUIDs),
 	}
 	for _, model := range config.Authenticators.Allowed {
 		switch {
 		case model == domain.AAGUID{}:
-			c.addError("ALLOWED_AAGUIDS", model.String()+" names no model: any authenticator can send it", "remove it")
+			p.addError("ALLOWED_AAGUIDS", model.String()+" names no model: any authenticator can send it", "remove it")
 		case slices.Contains(config.Authenticators.Denied, model):
-			c.addError("ALLOWED_AAGUIDS", model.String()+" is also denied", "remove it here or from KEYLODGE_DENIED_AAGUIDS")
+			p.addError("ALLOWED_AAGUIDS", model.String()+" is also denied", "remove it here or from KEYLODGE_DENIED_AAGUIDS")
 		}
 	}
 	switch {
 	case policy == attestedAuthenticators && e.MetadataFile == "":
-		c.addError("METADATA_FILE", "not set, and KEYLODGE_AUTHENTICATOR_POLICY is attested: attestation is verified with metadata", metadataFix)
+		p.addError("METADATA_FILE", "not set, and KEYLODGE_AUTHENTICATOR_POLICY is attested: attestation is verified with metadata", metadataFix)
 	case policy == attestedAuthenticators:
-		config.Metadata = c.metadata(e.MetadataFile, c.metadataRoot(e.MetadataRootFile))
+		config.Metadata = p.metadata(e.MetadataFile, p.metadataRoot(e.MetadataRootFile))
 	case e.MetadataFile != "":
-		c.addError("METADATA_FILE", "has no effect with KEYLODGE_AUTHENTICATOR_POLICY=any", "set KEYLODGE_AUTHENTICATOR_POLICY=attested, or remove this setting")
+		p.addError("METADATA_FILE", "has no effect with KEYLODGE_AUTHENTICATOR_POLICY=any", "set KEYLODGE_AUTHENTICATOR_POLICY=attested, or remove this setting")
 	}
 	if e.MetadataRootFile != "" && e.MetadataFile == "" {
-		c.addError("METADATA_ROOT_FILE", "has no effect without KEYLODGE_METADATA_FILE", "set KEYLODGE_METADATA_FILE, or remove this setting")
+		p.addError("METADATA_ROOT_FILE", "has no effect without KEYLODGE_METADATA_FILE", "set KEYLODGE_METADATA_FILE, or remove this setting")
 	}
 }
 
-func (c *settingsParser) aaguids(setting, s string) []domain.AAGUID {
+func (p *parser) aaguids(setting, s string) []domain.AAGUID {
 	var models []domain.AAGUID
 	for _, item := range splitList(s) {
 		model, err := domain.ParseAAGUID(item)
 		if err != nil {
-			c.addError(setting, err.Error(), "write AAGUIDs separated by commas, for example ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4")
+			p.addError(setting, err.Error(), "write AAGUIDs separated by commas, for example ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4")
 			continue
 		}
 		models = append(models, model)
@@ -61,41 +61,41 @@ func (c *settingsParser) aaguids(setting, s string) []domain.AAGUID {
 
 const metadataFix = "write the path of the metadata of the FIDO Alliance: curl -fo metadata.jwt https://mds3.fidoalliance.org/"
 
-func (c *settingsParser) metadata(file string, root *x509.Certificate) *webauthn.Metadata {
+func (p *parser) metadata(file string, root *x509.Certificate) *webauthn.Metadata {
 	blob, err := os.ReadFile(file)
 	if err != nil {
-		c.addError("METADATA_FILE", err.Error(), metadataFix)
+		p.addError("METADATA_FILE", err.Error(), metadataFix)
 		return nil
 	}
 	metadata, err := webauthn.ReadMetadata(blob, root, system.Clock{}.Now())
 	if err != nil {
-		c.addError("METADATA_FILE", file+": "+err.Error(), metadataFix)
+		p.addError("METADATA_FILE", file+": "+err.Error(), metadataFix)
 	}
 	return metadata
 }
 
 // metadataRoot returns nil, the FIDO Alliance's root, if no file is set.
-func (c *settingsParser) metadataRoot(file string) *x509.Certificate {
+func (p *parser) metadataRoot(file string) *x509.Certificate {
 	if file == "" {
 		return nil
 	}
 	const fix = "write the path of a PEM file with the root certificate of your metadata's signer; leave it unset for the FIDO Alliance's metadata"
 	text, err := os.ReadFile(file)
 	if err != nil {
-		c.addError("METADATA_ROOT_FILE", err.Error(), fix)
+		p.addError("METADATA_ROOT_FILE", err.Error(), fix)
 		return nil
 	}
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != "CERTIFICATE" {
-		c.addError("METADATA_ROOT_FILE", "the file contains no certificate", fix)
+		p.addError("METADATA_ROOT_FILE", "the file contains no certificate", fix)
 		return nil
 	}
 	if another, _ := pem.Decode(rest); another != nil {
-		c.addError("METADATA_ROOT_FILE", "the file contains more than one certificate", fix)
+		p.addError("METADATA_ROOT_FILE", "the file contains more than one certificate", fix)
 	}
 	root, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		c.addError("METADATA_ROOT_FILE", err.Error(), fix)
+		p.addError("METADATA_ROOT_FILE", err.Error(), fix)
 	}
 	return root
 }

@@ -14,65 +14,65 @@ import (
 )
 
 // smtp reads how e-mail is sent. Without a host no e-mail is sent, and the other settings are errors.
-func (c *settingsParser) smtp(config *Config, e environment) {
+func (p *parser) smtp(config *Config, e environment) {
 	if e.SMTPHost == "" {
 		for _, s := range []struct{ name, value string }{
 			{"SMTP_PORT", e.SMTPPort}, {"SMTP_TLS", e.SMTPTLS}, {"SMTP_USERNAME", e.SMTPUsername}, {"SMTP_PASSWORD", e.SMTPPassword},
 			{"SMTP_FROM", e.SMTPFrom}, {"SMTP_CA_FILE", e.SMTPCAFile},
 		} {
 			if s.value != "" {
-				c.addError(s.name, "has no effect without KEYLODGE_SMTP_HOST", "set KEYLODGE_SMTP_HOST to the mail server, or remove this setting")
+				p.addError(s.name, "has no effect without KEYLODGE_SMTP_HOST", "set KEYLODGE_SMTP_HOST to the mail server, or remove this setting")
 			}
 		}
 		return
 	}
 	s := smtp.Config{
 		Host:      e.SMTPHost,
-		TLS:       c.smtpTLS(e.SMTPTLS),
+		TLS:       p.smtpTLS(e.SMTPTLS),
 		Username:  e.SMTPUsername,
 		Password:  domain.NewSecret(e.SMTPPassword),
-		From:      c.sender(e.SMTPFrom),
-		RootCAs:   c.rootCAs(e.SMTPCAFile),
+		From:      p.sender(e.SMTPFrom),
+		RootCAs:   p.rootCAs(e.SMTPCAFile),
 		Service:   config.RPName,
 		PublicURL: config.PublicURL,
 	}
 	if strings.ContainsAny(e.SMTPHost, ":/@ \t") && !isIPAddress(e.SMTPHost) { // not quoted: it may contain a password
-		c.addError("SMTP_HOST", "not a host name", "write only the name, for example smtp.example.org, and the port in KEYLODGE_SMTP_PORT")
+		p.addError("SMTP_HOST", "not a host name", "write only the name, for example smtp.example.org, and the port in KEYLODGE_SMTP_PORT")
 	}
 	const together = "user name and password must both be set or both be unset"
 	switch {
 	case e.SMTPUsername != "" && e.SMTPPassword == "":
-		c.addError("SMTP_USERNAME", together, "set KEYLODGE_SMTP_USERNAME and KEYLODGE_SMTP_PASSWORD, or neither")
+		p.addError("SMTP_USERNAME", together, "set KEYLODGE_SMTP_USERNAME and KEYLODGE_SMTP_PASSWORD, or neither")
 	case e.SMTPUsername == "" && e.SMTPPassword != "":
-		c.addError("SMTP_PASSWORD", together, "set KEYLODGE_SMTP_USERNAME and KEYLODGE_SMTP_PASSWORD, or neither")
+		p.addError("SMTP_PASSWORD", together, "set KEYLODGE_SMTP_USERNAME and KEYLODGE_SMTP_PASSWORD, or neither")
 	}
 	if strings.ContainsFunc(e.SMTPPassword, unicode.IsControl) {
-		c.addError("SMTP_PASSWORD", "contains a line break or another control character", "remove it; echo and editors append a line break, printf %s does not")
+		p.addError("SMTP_PASSWORD", "contains a line break or another control character", "remove it; echo and editors append a line break, printf %s does not")
 	}
 	if s.TLS == smtp.NoTLS && e.SMTPCAFile != "" {
-		c.addError("SMTP_CA_FILE", "has no effect without TLS", "set KEYLODGE_SMTP_TLS to starttls or tls, or remove this setting")
+		p.addError("SMTP_CA_FILE", "has no effect without TLS", "set KEYLODGE_SMTP_TLS to starttls or tls, or remove this setting")
 	}
 	if s.TLS == smtp.NoTLS && !IsLoopback(e.SMTPHost) {
-		c.addError("SMTP_TLS", "without TLS, codes can be read on the network", "write starttls or tls; none is for a mail server on this machine")
+		p.addError("SMTP_TLS", "without TLS, codes can be read on the network", "write starttls or tls; none is for a mail server on this machine")
 	}
 	if s.TLS == smtp.NoTLS && e.SMTPPassword != "" {
-		c.addError("SMTP_PASSWORD", "never sent without TLS", "set KEYLODGE_SMTP_TLS to starttls or tls, or remove user name and password")
+		p.addError("SMTP_PASSWORD", "never sent without TLS", "set KEYLODGE_SMTP_TLS to starttls or tls, or remove user name and password")
 	}
 	s.Port = defaultSMTPPort(s.TLS)
 	if e.SMTPPort != "" {
-		s.Port = c.number("SMTP_PORT", e.SMTPPort, 1, 65535)
+		s.Port = p.number("SMTP_PORT", e.SMTPPort, 1, 65535)
 		if s.Port == defaultSMTPPort(smtp.ImplicitTLS) && s.TLS != smtp.ImplicitTLS {
-			c.addError("SMTP_PORT", "port 465 requires TLS from the first byte (RFC 8314)", "set KEYLODGE_SMTP_TLS=tls, or another port")
+			p.addError("SMTP_PORT", "port 465 requires TLS from the first byte (RFC 8314)", "set KEYLODGE_SMTP_TLS=tls, or another port")
 		}
 	}
 	config.SMTP = &s
 }
 
-func (c *settingsParser) smtpTLS(s string) smtp.TLS {
+func (p *parser) smtpTLS(s string) smtp.TLS {
 	if s == "" {
 		return smtp.STARTTLS
 	}
-	switch oneOf(c, "SMTP_TLS", s, "starttls", "tls", "none") {
+	switch oneOf(p, "SMTP_TLS", s, "starttls", "tls", "none") {
 	case "tls":
 		return smtp.ImplicitTLS
 	case "none":
@@ -91,10 +91,10 @@ func defaultSMTPPort(tls smtp.TLS) int {
 	return 587
 }
 
-func (c *settingsParser) sender(s string) mail.Address {
+func (p *parser) sender(s string) mail.Address {
 	const fix = "write the sender of e-mails, for example Example <no-reply@example.org>"
 	if s == "" {
-		c.addError("SMTP_FROM", "not set, and e-mail needs a sender", fix)
+		p.addError("SMTP_FROM", "not set, and e-mail needs a sender", fix)
 		return mail.Address{}
 	}
 	from, err := mail.ParseAddress(s)
@@ -102,26 +102,26 @@ func (c *settingsParser) sender(s string) mail.Address {
 		_, err = domain.ParseEmail("email", from.Address)
 	}
 	if err != nil {
-		c.addError("SMTP_FROM", fmt.Sprintf("%q is not an e-mail address", s), fix)
+		p.addError("SMTP_FROM", fmt.Sprintf("%q is not an e-mail address", s), fix)
 		return mail.Address{}
 	}
 	return *from
 }
 
 // rootCAs returns nil, the system's certificate authorities, if no file is set.
-func (c *settingsParser) rootCAs(file string) *x509.CertPool {
+func (p *parser) rootCAs(file string) *x509.CertPool {
 	if file == "" {
 		return nil
 	}
 	const fix = "write the path of a PEM file with the certificate of the authority that issued the mail server's certificate"
 	text, err := os.ReadFile(file)
 	if err != nil {
-		c.addError("SMTP_CA_FILE", err.Error(), fix)
+		p.addError("SMTP_CA_FILE", err.Error(), fix)
 		return nil
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
-		c.addError("SMTP_CA_FILE", "the file contains no certificate", fix)
+		p.addError("SMTP_CA_FILE", "the file contains no certificate", fix)
 	}
 	return roots
 }

@@ -56,16 +56,16 @@ func webOrigin(s string) (origin, problem, fix string) {
 	if u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
 		port = ""
 	}
-	_, notIP := netip.ParseAddr(host)
-	n, badPort := strconv.ParseUint(port, 10, 16)
+	_, ipErr := netip.ParseAddr(host)
+	n, portErr := strconv.ParseUint(port, 10, 16)
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http":
 		return "", fmt.Sprintf("the scheme is %q", u.Scheme), "use https://, or http:// on localhost" + appOriginHint
-	case notIP == nil, endsInNumber.MatchString(host):
+	case ipErr == nil, endsInNumber.MatchString(host):
 		return "", "passkeys do not work on an IP address (WebAuthn Level 3, section 5.1.3)", "use a domain name; on this machine http://localhost"
 	case !hostName.MatchString(host) || len(host) > 253:
 		return "", fmt.Sprintf("%q is not a host name", host), originForm
-	case port != "" && (badPort != nil || n == 0):
+	case port != "" && (portErr != nil || n == 0):
 		return "", fmt.Sprintf("%q is not a port", port), "write a port from 1 to 65535, or none"
 	}
 	origin = u.Scheme + "://" + host
@@ -95,26 +95,26 @@ func redactUserinfo(s string) string {
 const apkKeyHash = "android:apk-key-hash:"
 
 // origins returns the public origin and the further ones.
-func (c *settingsParser) origins(publicURL, s string) []string {
+func (p *parser) origins(publicURL, s string) []string {
 	origins := []string{publicURL}
 	for _, item := range splitList(s) {
-		if c.validOrigin(item) && !slices.Contains(origins, item) {
+		if p.validOrigin(item) && !slices.Contains(origins, item) {
 			origins = append(origins, item)
 		}
 	}
 	return origins
 }
 
-func (c *settingsParser) validOrigin(s string) bool {
+func (p *parser) validOrigin(s string) bool {
 	if strings.HasPrefix(s, "android:") {
-		return c.validAndroidOrigin(s)
+		return p.validAndroidOrigin(s)
 	}
 	origin, problem, fix := webOrigin(s)
 	switch {
 	case problem != "":
-		c.addError("ORIGINS", fmt.Sprintf("%q: %s", redactUserinfo(s), problem), fix)
+		p.addError("ORIGINS", fmt.Sprintf("%q: %s", redactUserinfo(s), problem), fix)
 	case origin != s:
-		c.addError("ORIGINS", fmt.Sprintf("%q: browsers write this origin differently", redactUserinfo(s)), "write "+origin)
+		p.addError("ORIGINS", fmt.Sprintf("%q: browsers write this origin differently", redactUserinfo(s)), "write "+origin)
 	default:
 		return true
 	}
@@ -122,7 +122,7 @@ func (c *settingsParser) validOrigin(s string) bool {
 }
 
 // validAndroidOrigin accepts the SHA-256 of an app's signing certificate in base64url only: the form that Android sends.
-func (c *settingsParser) validAndroidOrigin(s string) bool {
+func (p *parser) validAndroidOrigin(s string) bool {
 	hash, _ := strings.CutPrefix(s, apkKeyHash)
 	digest, err := base64.RawURLEncoding.Strict().DecodeString(hash)
 	if err == nil && len(digest) == 32 && s == apkOrigin(digest) {
@@ -139,20 +139,20 @@ func (c *settingsParser) validAndroidOrigin(s string) bool {
 			break
 		}
 	}
-	c.addError("ORIGINS", fmt.Sprintf("%q: Android writes the origin of an app differently", s), fix)
+	p.addError("ORIGINS", fmt.Sprintf("%q: Android writes the origin of an app differently", s), fix)
 	return false
 }
 
 // requireUsableOrigins requires that pages on each origin can use the passkeys of the RP ID: the origin is on its domain, or
 // browsers accept it as a related origin (WebAuthn Level 3, section 5.11.1), which is https on a registrable domain.
-func (c *settingsParser) requireUsableOrigins(rpID string, origins []string) {
+func (p *parser) requireUsableOrigins(rpID string, origins []string) {
 	for _, origin := range origins[1:] {
 		host := HostOf(origin)
 		if host == "" || IsSameOrSubdomain(host, rpID) || IsLocalhost(rpID) {
 			continue
 		}
 		if _, err := publicsuffix.EffectiveTLDPlusOne(host); err != nil || strings.HasPrefix(origin, "http:") {
-			c.addError("ORIGINS", fmt.Sprintf("%q is not on %s or a subdomain, and browsers do not accept it as a related origin: its pages cannot use these passkeys", origin, rpID),
+			p.addError("ORIGINS", fmt.Sprintf("%q is not on %s or a subdomain, and browsers do not accept it as a related origin: its pages cannot use these passkeys", origin, rpID),
 				"remove it, or run a separate Keylodge for it; the origin of an app that calls the API with tokens belongs in KEYLODGE_APP_ORIGINS")
 		}
 	}
@@ -169,11 +169,11 @@ var (
 var nonAppSchemes = []string{"about", "android", "blob", "chrome", "data", "edge", "file", "filesystem", "ftp", "javascript", "resource", "view-source", "ws", "wss"}
 
 // appOrigins reads the origins of apps in web views and of browser extensions, which call the API with tokens only.
-func (c *settingsParser) appOrigins(origins []string, s string) []string {
+func (p *parser) appOrigins(origins []string, s string) []string {
 	var apps []string
 	for _, item := range splitList(s) {
 		if problem, fix := appOriginProblem(item, origins); problem != "" {
-			c.addError("APP_ORIGINS", fmt.Sprintf("%q: %s", redactUserinfo(item), problem), fix)
+			p.addError("APP_ORIGINS", fmt.Sprintf("%q: %s", redactUserinfo(item), problem), fix)
 		} else if !slices.Contains(apps, item) {
 			apps = append(apps, item)
 		}

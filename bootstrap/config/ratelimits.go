@@ -20,31 +20,31 @@ const (
 )
 
 // rateLimits reads on, off, or the limits that differ from the defaults.
-func (c *settingsParser) rateLimits(config *Config, limits, url string) {
+func (p *parser) rateLimits(config *Config, limits, url string) {
 	config.RateLimits = domain.DefaultRateLimits()
 	switch limits {
 	case limitsOn:
 	case limitsOff:
 		config.RateLimits = nil
 	default:
-		c.changeRateLimits(config.RateLimits, limits)
+		p.changeRateLimits(config.RateLimits, limits)
 	}
 	if url == "" {
 		return
 	}
 	if len(config.RateLimits) == 0 {
-		c.addError("RATE_LIMIT_URL", "has no effect if KEYLODGE_RATE_LIMITS disables every limit", "remove it, or enable a limit")
+		p.addError("RATE_LIMIT_URL", "has no effect if KEYLODGE_RATE_LIMITS disables every limit", "remove it, or enable a limit")
 	}
 	if err := redis.CheckURL(url); err != nil {
-		c.addError("RATE_LIMIT_URL", err.Error(), "write redis://:password@host:6379/0, or rediss://… for TLS")
+		p.addError("RATE_LIMIT_URL", err.Error(), "write redis://:password@host:6379/0, or rediss://… for TLS")
 	}
 	config.RateLimitURL = domain.NewSecret(url)
 }
 
-func (c *settingsParser) changeRateLimits(limits domain.RateLimits, s string) {
+func (p *parser) changeRateLimits(limits domain.RateLimits, s string) {
 	items := splitList(s)
 	if len(items) == 0 {
-		c.addError("RATE_LIMITS", fmt.Sprintf("%q contains no limit", s), limitsFix)
+		p.addError("RATE_LIMITS", fmt.Sprintf("%q contains no limit", s), limitsFix)
 	}
 	seen := map[domain.RatePolicy]bool{}
 	for _, item := range items {
@@ -52,23 +52,23 @@ func (c *settingsParser) changeRateLimits(limits domain.RateLimits, s string) {
 		policy := domain.RatePolicy(strings.TrimSpace(name))
 		switch {
 		case !assigned:
-			c.addError("RATE_LIMITS", fmt.Sprintf("%q is not NAME=LIMIT", item), limitsFix)
+			p.addError("RATE_LIMITS", fmt.Sprintf("%q is not NAME=LIMIT", item), limitsFix)
 		case seen[policy]:
-			c.addError("RATE_LIMITS", fmt.Sprintf("%q is set twice", policy), "remove one of them")
+			p.addError("RATE_LIMITS", fmt.Sprintf("%q is set twice", policy), "remove one of them")
 		default:
-			c.changeRateLimit(limits, policy, strings.TrimSpace(value))
+			p.changeRateLimit(limits, policy, strings.TrimSpace(value))
 		}
 		seen[policy] = true
 	}
 }
 
-func (c *settingsParser) changeRateLimit(limits domain.RateLimits, policy domain.RatePolicy, value string) {
+func (p *parser) changeRateLimit(limits domain.RateLimits, policy domain.RatePolicy, value string) {
 	if _, known := domain.DefaultRateLimits()[policy]; !known {
 		var names []string
-		for _, p := range domain.RatePolicies() {
-			names = append(names, string(p))
+		for _, policy := range domain.RatePolicies() {
+			names = append(names, string(policy))
 		}
-		c.addError("RATE_LIMITS", fmt.Sprintf("no limit is named %q", policy), "write one of "+strings.Join(names, ", "))
+		p.addError("RATE_LIMITS", fmt.Sprintf("no limit is named %q", policy), "write one of "+strings.Join(names, ", "))
 		return
 	}
 	if value == limitsOff {
@@ -76,10 +76,10 @@ func (c *settingsParser) changeRateLimit(limits domain.RateLimits, policy domain
 		return
 	}
 	quota, window, slashed := strings.Cut(value, "/")
-	n, err := strconv.Atoi(quota)
-	d, bad := time.ParseDuration(window)
-	if !slashed || err != nil || bad != nil || n < 1 || n > maxQuota || d < time.Second || d > maxWindow || d%time.Second != 0 {
-		c.addError("RATE_LIMITS", fmt.Sprintf("invalid limit %q for %s", value, policy), limitSyntax)
+	n, quotaErr := strconv.Atoi(quota)
+	d, windowErr := time.ParseDuration(window)
+	if !slashed || quotaErr != nil || windowErr != nil || n < 1 || n > maxQuota || d < time.Second || d > maxWindow || d%time.Second != 0 {
+		p.addError("RATE_LIMITS", fmt.Sprintf("invalid limit %q for %s", value, policy), limitSyntax)
 		return
 	}
 	limits[policy] = domain.RateLimit{Quota: n, Window: d}

@@ -19,60 +19,60 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// settingsParser parses settings and collects their errors.
-type settingsParser struct{ errs SettingErrors }
+// parser parses settings and collects their errors.
+type parser struct{ errs SettingErrors }
 
-func (c *settingsParser) addError(setting, problem, fix string) {
-	c.errs = append(c.errs, SettingError{prefix + "_" + setting, problem, fix})
+func (p *parser) addError(setting, problem, fix string) {
+	p.errs = append(p.errs, SettingError{prefix + "_" + setting, problem, fix})
 }
 
 // parse returns the configuration and the errors of all settings.
 func (e environment) parse() (Config, SettingErrors) {
-	var c settingsParser
+	var p parser
 	config := Config{
-		Listen:         c.listen("LISTEN", e.Listen),
+		Listen:         p.listen("LISTEN", e.Listen),
 		RPName:         e.RPName,
-		TrustedProxies: c.proxies(e.TrustedProxies),
-		Database:       c.database(e.DatabaseURL),
-		Registration:   oneOf(&c, "REGISTRATION", e.Registration, domain.RegistrationOpen, domain.RegistrationClosed),
-		Recovery:       oneOf(&c, "RECOVERY_POLICY", e.RecoveryPolicy, domain.RecoveryAny, domain.RecoveryBoth, domain.RecoveryOff),
+		TrustedProxies: p.proxies(e.TrustedProxies),
+		Database:       p.database(e.DatabaseURL),
+		Registration:   oneOf(&p, "REGISTRATION", e.Registration, domain.RegistrationOpen, domain.RegistrationClosed),
+		Recovery:       oneOf(&p, "RECOVERY_POLICY", e.RecoveryPolicy, domain.RecoveryAny, domain.RecoveryBoth, domain.RecoveryOff),
 		Use: domain.UsePolicy{
-			Counter:           oneOf(&c, "COUNTER_POLICY", e.CounterPolicy, domain.CounterReject, domain.CounterFlag, domain.CounterSuspend),
-			BackupEligibility: oneOf(&c, "BACKUP_ELIGIBILITY_POLICY", e.BackupEligibilityPolicy, domain.BackupEligibilityReject, domain.BackupEligibilityAcceptAndRecord),
+			Counter:           oneOf(&p, "COUNTER_POLICY", e.CounterPolicy, domain.CounterReject, domain.CounterFlag, domain.CounterSuspend),
+			BackupEligibility: oneOf(&p, "BACKUP_ELIGIBILITY_POLICY", e.BackupEligibilityPolicy, domain.BackupEligibilityReject, domain.BackupEligibilityAcceptAndRecord),
 		},
 		Sessions: domain.SessionLifetime{
-			TTL:     c.duration("SESSION_TTL", e.SessionTTL, 5*time.Minute, 365*24*time.Hour),
-			IdleTTL: c.duration("SESSION_IDLE_TTL", e.SessionIdleTTL, 5*time.Minute, 365*24*time.Hour),
+			TTL:     p.duration("SESSION_TTL", e.SessionTTL, 5*time.Minute, 365*24*time.Hour),
+			IdleTTL: p.duration("SESSION_IDLE_TTL", e.SessionIdleTTL, 5*time.Minute, 365*24*time.Hour),
 		},
-		ChallengeTTL: c.duration("CHALLENGE_TTL", e.ChallengeTTL, 30*time.Second, time.Hour),
-		StepUpTTL:    domain.StepUpTTL(c.duration("STEP_UP_TTL", e.StepUpTTL, time.Minute, 24*time.Hour)),
-		PasskeyLimit: domain.PasskeyLimit(c.number("MAX_PASSKEYS", e.MaxPasskeys, 1, 100)),
-		SessionLimit: domain.SessionLimit(c.number("MAX_SESSIONS", e.MaxSessions, 1, 1000)),
-		LogLevel:     c.logLevel(e.LogLevel),
-		LogFormat:    oneOf(&c, "LOG_FORMAT", e.LogFormat, LogAuto, LogText, LogJSON),
+		ChallengeTTL: p.duration("CHALLENGE_TTL", e.ChallengeTTL, 30*time.Second, time.Hour),
+		StepUpTTL:    domain.StepUpTTL(p.duration("STEP_UP_TTL", e.StepUpTTL, time.Minute, 24*time.Hour)),
+		PasskeyLimit: domain.PasskeyLimit(p.number("MAX_PASSKEYS", e.MaxPasskeys, 1, 100)),
+		SessionLimit: domain.SessionLimit(p.number("MAX_SESSIONS", e.MaxSessions, 1, 1000)),
+		LogLevel:     p.logLevel(e.LogLevel),
+		LogFormat:    oneOf(&p, "LOG_FORMAT", e.LogFormat, LogAuto, LogText, LogJSON),
 	}
-	c.limitToSession("SESSION_IDLE_TTL", &config.Sessions.IdleTTL, config.Sessions.TTL)
-	c.limitToSession("STEP_UP_TTL", (*time.Duration)(&config.StepUpTTL), config.Sessions.TTL)
+	p.limitToSession("SESSION_IDLE_TTL", &config.Sessions.IdleTTL, config.Sessions.TTL)
+	p.limitToSession("STEP_UP_TTL", (*time.Duration)(&config.StepUpTTL), config.Sessions.TTL)
 	if e.OpsListen != "" {
-		config.OpsListen = c.listen("OPS_LISTEN", e.OpsListen)
+		config.OpsListen = p.listen("OPS_LISTEN", e.OpsListen)
 	}
 	if len(e.RPName) > 64 {
-		c.addError("RP_NAME", "longer than 64 bytes", "write the short name of the site")
+		p.addError("RP_NAME", "longer than 64 bytes", "write the short name of the site")
 	} else if _, err := domain.ParseDisplayName("display_name", e.RPName); err != nil {
-		c.addError("RP_NAME", fmt.Sprintf("%+q is not one line of visible characters", e.RPName), "write the name of the site")
+		p.addError("RP_NAME", fmt.Sprintf("%+q is not one line of visible characters", e.RPName), "write the name of the site")
 	}
-	c.secrets(&config, e)
+	p.secrets(&config, e)
 	if config.Database.url != "" && e.Secret == "" {
-		c.addError("SECRET", "not set, which PostgreSQL requires", secretFix+", and set it on every node")
+		p.addError("SECRET", "not set, which PostgreSQL requires", secretFix+", and set it on every node")
 	}
-	c.relyingParty(&config, e)
-	config.RetiredRPIDs = c.retiredRPIDs(config.RPID, e.RetiredRPIDs)
-	c.authenticators(&config, e)
-	c.tokens(&config, e)
-	c.smtp(&config, e)
-	c.wellKnown(&config, e)
-	c.rateLimits(&config, e.RateLimits, e.RateLimitURL)
-	return config, c.errs
+	p.relyingParty(&config, e)
+	config.RetiredRPIDs = p.retiredRPIDs(config.RPID, e.RetiredRPIDs)
+	p.authenticators(&config, e)
+	p.tokens(&config, e)
+	p.smtp(&config, e)
+	p.wellKnown(&config, e)
+	p.rateLimits(&config, e.RateLimits, e.RateLimitURL)
+	return config, p.errs
 }
 
 // defaultPublicURL returns localhost with the port of KEYLODGE_LISTEN, so that one setting changes both.
@@ -84,9 +84,9 @@ func defaultPublicURL(listen string) string {
 	return "http://localhost:" + port
 }
 
-func (c *settingsParser) listen(setting, s string) string {
+func (p *parser) listen(setting, s string) string {
 	if _, port, err := net.SplitHostPort(s); err != nil || !isPort(port) {
-		c.addError(setting, fmt.Sprintf("%q is not host:port", s), "write for example 127.0.0.1:8080 or :8080")
+		p.addError(setting, fmt.Sprintf("%q is not host:port", s), "write for example 127.0.0.1:8080 or :8080")
 	}
 	return s
 }
@@ -96,33 +96,33 @@ func isPort(s string) bool {
 	return err == nil
 }
 
-func (c *settingsParser) proxies(s string) []netip.Prefix {
+func (p *parser) proxies(s string) []netip.Prefix {
 	const form = "write addresses and networks separated by commas, for example 10.0.0.7,10.1.0.0/16"
 	var prefixes []netip.Prefix
 	for _, item := range splitList(s) {
-		network, err := netip.ParsePrefix(item)
-		ip, bad := netip.ParseAddr(item)
+		network, networkErr := netip.ParsePrefix(item)
+		ip, ipErr := netip.ParseAddr(item)
 		switch {
-		case bad == nil && ip.Zone() != "":
-			c.addError("TRUSTED_PROXIES", fmt.Sprintf("%q has a zone, which is not compared", item), "write it without %"+ip.Zone())
-		case bad == nil && ip.IsUnspecified():
-			c.addError("TRUSTED_PROXIES", fmt.Sprintf("%q is not the address of a proxy", item), "write the address that the proxy connects from")
-		case bad == nil:
+		case ipErr == nil && ip.Zone() != "":
+			p.addError("TRUSTED_PROXIES", fmt.Sprintf("%q has a zone, which is not compared", item), "write it without %"+ip.Zone())
+		case ipErr == nil && ip.IsUnspecified():
+			p.addError("TRUSTED_PROXIES", fmt.Sprintf("%q is not the address of a proxy", item), "write the address that the proxy connects from")
+		case ipErr == nil:
 			prefixes = append(prefixes, netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()))
-		case err == nil && network.Addr().Is4In6() && network.Bits() < 96:
-			c.addError("TRUSTED_PROXIES", fmt.Sprintf("%q is neither an IPv4 network nor an IPv6 network", item), form)
-		case err == nil && network.Addr().Is4In6():
+		case networkErr == nil && network.Addr().Is4In6() && network.Bits() < 96:
+			p.addError("TRUSTED_PROXIES", fmt.Sprintf("%q is neither an IPv4 network nor an IPv6 network", item), form)
+		case networkErr == nil && network.Addr().Is4In6():
 			prefixes = append(prefixes, netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96).Masked())
-		case err == nil:
+		case networkErr == nil:
 			prefixes = append(prefixes, network.Masked())
 		default:
-			c.addError("TRUSTED_PROXIES", fmt.Sprintf("%q is neither an address nor a network", item), form)
+			p.addError("TRUSTED_PROXIES", fmt.Sprintf("%q is neither an address nor a network", item), form)
 		}
 	}
 	return prefixes
 }
 
-func (c *settingsParser) database(s string) Database {
+func (p *parser) database(s string) Database {
 	const (
 		file   = "write sqlite:FILE, for example sqlite:/var/lib/keylodge/keylodge.db"
 		server = "write postgres://user:password@host:5432/database" //nolint:gosec // the form of a URL, without credentials
@@ -132,15 +132,15 @@ func (c *settingsParser) database(s string) Database {
 	case scheme == "postgres" || scheme == "postgresql":
 		var invalid *postgres.URLError
 		if errors.As(postgres.CheckURL(s), &invalid) {
-			c.addError("DATABASE_URL", invalid.Problem, invalid.Fix)
+			p.addError("DATABASE_URL", invalid.Problem, invalid.Fix)
 		}
 		return Postgres(s)
 	case scheme != "sqlite":
-		c.addError("DATABASE_URL", fmt.Sprintf("unsupported scheme %q", scheme), file+", or "+server)
+		p.addError("DATABASE_URL", fmt.Sprintf("unsupported scheme %q", scheme), file+", or "+server)
 	case strings.ContainsAny(path, "?#") || strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:"):
-		c.addError("DATABASE_URL", fmt.Sprintf("%q is not a file name; sqlite: has no parameters", path), file)
+		p.addError("DATABASE_URL", fmt.Sprintf("%q is not a file name; sqlite: has no parameters", path), file)
 	case path == "" || strings.HasSuffix(path, "/"):
-		c.addError("DATABASE_URL", "contains no file name", file)
+		p.addError("DATABASE_URL", "contains no file name", file)
 	}
 	return SQLite(filepath.Clean(path))
 }
@@ -149,67 +149,67 @@ const secretFix = "generate one with: openssl rand -base64 32"
 
 // secrets reads the current secret, which must be strong, and the previous ones. A previous secret may be weak, so that it can be
 // replaced; startup and the doctor log a warning.
-func (c *settingsParser) secrets(config *Config, e environment) {
+func (p *parser) secrets(config *Config, e environment) {
 	if e.Secret != "" {
-		key := c.secret("SECRET", "the secret", e.Secret)
+		key := p.secret("SECRET", "the secret", e.Secret)
 		config.Secret = &key
 		if err := key.CheckStrength(); err != nil {
-			c.addError("SECRET", "the secret "+err.Error(), secretFix+"; if the weak one was in use, move it to KEYLODGE_PREVIOUS_SECRETS")
+			p.addError("SECRET", "the secret "+err.Error(), secretFix+"; if the weak one was in use, move it to KEYLODGE_PREVIOUS_SECRETS")
 		}
 	}
 	for i, item := range splitList(e.PreviousSecrets) {
 		which := fmt.Sprintf("number %d", i+1)
-		key := c.secret("PREVIOUS_SECRETS", which, item)
+		key := p.secret("PREVIOUS_SECRETS", which, item)
 		switch {
 		case config.Secret != nil && key.Equal(*config.Secret) && !key.IsZero():
-			c.addError("PREVIOUS_SECRETS", which+" equals KEYLODGE_SECRET", "remove it, or set KEYLODGE_SECRET to the new secret")
+			p.addError("PREVIOUS_SECRETS", which+" equals KEYLODGE_SECRET", "remove it, or set KEYLODGE_SECRET to the new secret")
 		case slices.ContainsFunc(config.PreviousSecrets, key.Equal) && !key.IsZero():
-			c.addError("PREVIOUS_SECRETS", which+" is a duplicate", "remove it")
+			p.addError("PREVIOUS_SECRETS", which+" is a duplicate", "remove it")
 		}
 		config.PreviousSecrets = append(config.PreviousSecrets, key)
 	}
 }
 
 // secret returns the zero key after an error.
-func (c *settingsParser) secret(setting, which, s string) masterkey.Key {
+func (p *parser) secret(setting, which, s string) masterkey.Key {
 	key, err := masterkey.Parse(s)
 	if err != nil {
-		c.addError(setting, which+" "+err.Error(), secretFix)
+		p.addError(setting, which+" "+err.Error(), secretFix)
 	}
 	return key
 }
 
 // limitToSession requires that a duration within a session is at most the session's. A longer default is reduced to it.
-func (c *settingsParser) limitToSession(setting string, value *time.Duration, session time.Duration) {
+func (p *parser) limitToSession(setting string, value *time.Duration, session time.Duration) {
 	switch {
 	case *value <= session || session <= 0:
 	case isSet(setting):
-		c.addError(setting, fmt.Sprintf("%s is longer than KEYLODGE_SESSION_TTL (%s), so it has no effect", FormatDuration(*value), FormatDuration(session)), "reduce it, or increase KEYLODGE_SESSION_TTL")
+		p.addError(setting, fmt.Sprintf("%s is longer than KEYLODGE_SESSION_TTL (%s), so it has no effect", FormatDuration(*value), FormatDuration(session)), "reduce it, or increase KEYLODGE_SESSION_TTL")
 	default:
 		*value = session
 	}
 }
 
-func (c *settingsParser) duration(setting, s string, minimum, maximum time.Duration) time.Duration {
+func (p *parser) duration(setting, s string, minimum, maximum time.Duration) time.Duration {
 	d, err := time.ParseDuration(s)
 	switch {
 	case err != nil:
-		c.addError(setting, fmt.Sprintf("%q is not a duration", s), "write for example 90s, 5m or 720h")
+		p.addError(setting, fmt.Sprintf("%q is not a duration", s), "write for example 90s, 5m or 720h")
 	case d < minimum || d > maximum:
-		c.addError(setting, fmt.Sprintf("%s is out of range", s), fmt.Sprintf("write a duration from %s to %s", FormatDuration(minimum), FormatDuration(maximum)))
+		p.addError(setting, fmt.Sprintf("%s is out of range", s), fmt.Sprintf("write a duration from %s to %s", FormatDuration(minimum), FormatDuration(maximum)))
 	case d%time.Second != 0:
-		c.addError(setting, fmt.Sprintf("%s is not in whole seconds", s), "write whole seconds")
+		p.addError(setting, fmt.Sprintf("%s is not in whole seconds", s), "write whole seconds")
 	}
 	return d
 }
 
-func (c *settingsParser) number(setting, s string, minimum, maximum int) int {
+func (p *parser) number(setting, s string, minimum, maximum int) int {
 	n, err := strconv.Atoi(s)
 	switch {
 	case err != nil:
-		c.addError(setting, fmt.Sprintf("%q is not a number", s), fmt.Sprintf("write a number from %d to %d", minimum, maximum))
+		p.addError(setting, fmt.Sprintf("%q is not a number", s), fmt.Sprintf("write a number from %d to %d", minimum, maximum))
 	case n < minimum || n > maximum:
-		c.addError(setting, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("write a number from %d to %d", minimum, maximum))
+		p.addError(setting, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("write a number from %d to %d", minimum, maximum))
 	}
 	return n
 }
@@ -219,16 +219,16 @@ func FormatDuration(d time.Duration) string {
 	return strings.Replace(strings.Replace(d.String(), "m0s", "m", 1), "h0m", "h", 1)
 }
 
-func (c *settingsParser) logLevel(s string) slog.Level {
+func (p *parser) logLevel(s string) slog.Level {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s)); err != nil {
-		c.addError("LOG_LEVEL", fmt.Sprintf("%q is not a log level", s), "write debug, info, warn or error")
+		p.addError("LOG_LEVEL", fmt.Sprintf("%q is not a log level", s), "write debug, info, warn or error")
 	}
 	return level
 }
 
 // oneOf returns s if it is an allowed value, and otherwise adds an error and returns "".
-func oneOf[T ~string](c *settingsParser, setting, s string, allowed ...T) T {
+func oneOf[T ~string](p *parser, setting, s string, allowed ...T) T {
 	var names []string
 	for _, value := range allowed {
 		if T(s) == value {
@@ -238,7 +238,7 @@ func oneOf[T ~string](c *settingsParser, setting, s string, allowed ...T) T {
 			names = append(names, string(value))
 		}
 	}
-	c.addError(setting, fmt.Sprintf("unknown value %q", s), "write "+strings.Join(names, " or "))
+	p.addError(setting, fmt.Sprintf("unknown value %q", s), "write "+strings.Join(names, " or "))
 	return ""
 }
 

@@ -12,22 +12,22 @@ import (
 )
 
 // tokens reads the contents of access tokens and the source of their keys.
-func (c *settingsParser) tokens(config *Config, e environment) {
+func (p *parser) tokens(config *Config, e environment) {
 	config.Access = domain.AccessPolicy{
 		Issuer:   config.PublicURL,
 		Audience: e.JWTAudience,
-		TTL:      c.duration("ACCESS_TOKEN_TTL", e.AccessTokenTTL, time.Minute, time.Hour),
+		TTL:      p.duration("ACCESS_TOKEN_TTL", e.AccessTokenTTL, time.Minute, time.Hour),
 	}
-	c.limitToSession("ACCESS_TOKEN_TTL", &config.Access.TTL, config.Sessions.TTL)
+	p.limitToSession("ACCESS_TOKEN_TTL", &config.Access.TTL, config.Sessions.TTL)
 	if strings.ContainsAny(e.JWTAudience, ", \t\n") {
-		c.addError("JWT_AUDIENCE", fmt.Sprintf("%q looks like several audiences, and a token has one", e.JWTAudience), "write one name or URL that all of them accept, without commas and spaces")
+		p.addError("JWT_AUDIENCE", fmt.Sprintf("%q looks like several audiences, and a token has one", e.JWTAudience), "write one name or URL that all of them accept, without commas and spaces")
 	}
 	if config.Access.Audience == "" {
 		config.Access.Audience = config.Access.Issuer
 	}
 	config.Rotation = domain.KeyRotation{
-		Algorithm: oneOf(c, "JWT_ALGORITHM", e.JWTAlgorithm, domain.SigningES256, domain.SigningEdDSA),
-		Interval:  c.duration("JWT_ROTATION_INTERVAL", e.JWTRotationInterval, 24*time.Hour, 365*24*time.Hour),
+		Algorithm: oneOf(p, "JWT_ALGORITHM", e.JWTAlgorithm, domain.SigningES256, domain.SigningEdDSA),
+		Interval:  p.duration("JWT_ROTATION_INTERVAL", e.JWTRotationInterval, 24*time.Hour, 365*24*time.Hour),
 		TokenTTL:  config.Access.TTL,
 	}
 	if e.JWTKeyFile == "" {
@@ -35,20 +35,20 @@ func (c *settingsParser) tokens(config *Config, e environment) {
 	}
 	for setting, value := range map[string]string{"JWT_ALGORITHM": e.JWTAlgorithm, "JWT_ROTATION_INTERVAL": e.JWTRotationInterval} {
 		if isSet(setting) {
-			c.addError(setting, fmt.Sprintf("%s has no effect with KEYLODGE_JWT_KEY_FILE, whose first key signs until the file is replaced", value), "remove one of the two settings")
+			p.addError(setting, fmt.Sprintf("%s has no effect with KEYLODGE_JWT_KEY_FILE, whose first key signs until the file is replaced", value), "remove one of the two settings")
 		}
 	}
 	const fix = "write the path of a PEM file with private keys, generated with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
 	text, err := masterkey.ReadPrivate(e.JWTKeyFile)
 	switch {
 	case errors.Is(err, masterkey.ErrNotPrivate):
-		c.addError("JWT_KEY_FILE", err.Error(), "chmod 600 "+e.JWTKeyFile+"; for Kubernetes see docs/operations.md, Files that hold secrets")
+		p.addError("JWT_KEY_FILE", err.Error(), "chmod 600 "+e.JWTKeyFile+"; for Kubernetes see docs/operations.md, Files that hold secrets")
 		return
 	case err != nil:
-		c.addError("JWT_KEY_FILE", err.Error(), fix)
+		p.addError("JWT_KEY_FILE", err.Error(), fix)
 		return
 	}
 	if config.ExternalKeys, err = jwt.ParsePEM(text); err != nil {
-		c.addError("JWT_KEY_FILE", err.Error(), fix)
+		p.addError("JWT_KEY_FILE", err.Error(), fix)
 	}
 }

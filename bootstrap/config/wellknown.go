@@ -20,11 +20,11 @@ const MaxRelatedLabels = 5
 
 // wellKnown reads the apps that may use the passkeys of this site and the page for /.well-known/change-password. It checks the
 // apps against the origins, which must have been read.
-func (c *settingsParser) wellKnown(config *Config, e environment) {
+func (p *parser) wellKnown(config *Config, e environment) {
 	config.WellKnown = httpapi.WellKnown{
-		AndroidApps:    c.androidApps(e.AndroidApps, config.Origins),
-		AppleApps:      c.appleApps(e.AppleApps, config),
-		ChangePassword: c.changePassword(e.ChangePasswordURL, config.PublicURL),
+		AndroidApps:    p.androidApps(e.AndroidApps, config.Origins),
+		AppleApps:      p.appleApps(e.AppleApps, config),
+		ChangePassword: p.changePassword(e.ChangePasswordURL, config.PublicURL),
 	}
 }
 
@@ -57,7 +57,7 @@ func (c Config) RelatedLabels() []string {
 var packageName = regexp.MustCompile(`^[A-Za-z]\w*(\.[A-Za-z]\w*)+$`)
 
 // androidApps reads PACKAGE=FINGERPRINT items. An app with several certificates has several items.
-func (c *settingsParser) androidApps(s string, origins []string) []httpapi.AndroidApp {
+func (p *parser) androidApps(s string, origins []string) []httpapi.AndroidApp {
 	const form = "write PACKAGE=FINGERPRINT, for example org.example.app=AB:CD:…; the fingerprint is the SHA-256 of the signing certificate: " +
 		"keytool -list -v prints it, and Play Console shows it under App signing"
 	var apps []httpapi.AndroidApp
@@ -66,14 +66,14 @@ func (c *settingsParser) androidApps(s string, origins []string) []httpapi.Andro
 		digest, err := hex.DecodeString(strings.ReplaceAll(fingerprint, ":", ""))
 		switch {
 		case !packageName.MatchString(name):
-			c.addError("ANDROID_APPS", fmt.Sprintf("%q does not begin with a package name", item), form)
+			p.addError("ANDROID_APPS", fmt.Sprintf("%q does not begin with a package name", item), form)
 			continue
 		case err != nil || len(digest) != sha256.Size:
-			c.addError("ANDROID_APPS", fmt.Sprintf("%s has no SHA-256 fingerprint", name), form)
+			p.addError("ANDROID_APPS", fmt.Sprintf("%s has no SHA-256 fingerprint", name), form)
 			continue
 		}
 		if origin := apkOrigin(digest); !slices.Contains(origins, origin) {
-			c.addError("ANDROID_APPS", fmt.Sprintf("%s may use the passkeys of this site, but its origin is not allowed", name), "add "+origin+" to KEYLODGE_ORIGINS")
+			p.addError("ANDROID_APPS", fmt.Sprintf("%s may use the passkeys of this site, but its origin is not allowed", name), "add "+origin+" to KEYLODGE_ORIGINS")
 		}
 		at := slices.IndexFunc(apps, func(app httpapi.AndroidApp) bool { return app.Package == name })
 		if at < 0 {
@@ -99,24 +99,24 @@ func formatFingerprint(digest []byte) string {
 var appleApp = regexp.MustCompile(`^[A-Z0-9]{10}(\.[A-Za-z0-9-]+)+$`)
 
 // appleApps reads app ids. Apple writes https:// and the RP ID into client data, so this origin must be allowed.
-func (c *settingsParser) appleApps(s string, config *Config) []string {
+func (p *parser) appleApps(s string, config *Config) []string {
 	var apps []string
 	for _, app := range splitList(s) {
 		switch {
 		case !appleApp.MatchString(app):
-			c.addError("APPLE_APPS", fmt.Sprintf("%q is not the id of an app", app), "write TEAMID.BUNDLE, for example A1B2C3D4E5.org.example.app; the team id has ten letters and digits")
+			p.addError("APPLE_APPS", fmt.Sprintf("%q is not the id of an app", app), "write TEAMID.BUNDLE, for example A1B2C3D4E5.org.example.app; the team id has ten letters and digits")
 		case !slices.Contains(apps, app):
 			apps = append(apps, app)
 		}
 	}
 	if origin := "https://" + config.RPID; len(apps) > 0 && config.RPID != "" && !slices.Contains(config.Origins, origin) {
-		c.addError("APPLE_APPS", fmt.Sprintf("%s may use the passkeys of this site, but the origin of such apps, %s, is not allowed", strings.Join(apps, ", "), origin), "add "+origin+" to KEYLODGE_ORIGINS")
+		p.addError("APPLE_APPS", fmt.Sprintf("%s may use the passkeys of this site, but the origin of such apps, %s, is not allowed", strings.Join(apps, ", "), origin), "add "+origin+" to KEYLODGE_ORIGINS")
 	}
 	return apps
 }
 
 // changePassword reads a path on this server or a URL.
-func (c *settingsParser) changePassword(s, publicURL string) string {
+func (p *parser) changePassword(s, publicURL string) string {
 	const fix = "write the https URL of a page, or / for the page of this server"
 	if s == "" {
 		return ""
@@ -124,13 +124,13 @@ func (c *settingsParser) changePassword(s, publicURL string) string {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.User != nil:
-		c.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web URL", s), fix)
+		p.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web URL", s), fix)
 	case u.Host == "" && u.Scheme == "" && strings.HasPrefix(s, "/"):
 		return publicURL + s
 	case u.Hostname() == "":
-		c.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web URL", s), fix)
+		p.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web URL", s), fix)
 	case u.Scheme != "https" && (u.Scheme != "http" || !IsLocalhost(u.Hostname())):
-		c.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not https", s), fix)
+		p.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not https", s), fix)
 	}
 	return s
 }

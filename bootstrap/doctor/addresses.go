@@ -18,42 +18,42 @@ import (
 )
 
 // checkRelyingParty checks that browsers accept the RP ID on the page at the public URL, and that users can open this page.
-func (e *checks) checkRelyingParty(context.Context) {
-	id, host := e.config.RPID, config.HostOf(e.config.PublicURL)
+func (c *checks) checkRelyingParty(context.Context) {
+	id, host := c.config.RPID, config.HostOf(c.config.PublicURL)
 	switch {
 	case !config.IsSameOrSubdomain(host, id):
-		e.AddError("rp_id", fmt.Sprintf("the page at %s cannot use passkeys of %s: it is not on this domain or a subdomain", e.config.PublicURL, id),
+		c.AddError("rp_id", fmt.Sprintf("the page at %s cannot use passkeys of %s: it is not on this domain or a subdomain", c.config.PublicURL, id),
 			"set KEYLODGE_RP_ID to "+host+" or a parent domain of it; if users have passkeys already, change KEYLODGE_PUBLIC_URL instead")
 	case id != host:
-		e.AddOK("rp_id", fmt.Sprintf("%s; pages on this domain and all its subdomains, not only %s, can request these passkeys", id, host))
+		c.AddOK("rp_id", fmt.Sprintf("%s; pages on this domain and all its subdomains, not only %s, can request these passkeys", id, host))
 	default:
-		e.AddOK("rp_id", id+", the host of the public URL")
+		c.AddOK("rp_id", id+", the host of the public URL")
 	}
 	if config.IsLocalhost(host) {
-		if !isLocal(e.config.Listen) {
-			e.AddWarning("public_url", e.config.PublicURL+" works only in browsers on this machine, and the server listens on other addresses too",
+		if !isLocal(c.config.Listen) {
+			c.AddWarning("public_url", c.config.PublicURL+" works only in browsers on this machine, and the server listens on other addresses too",
 				"set KEYLODGE_PUBLIC_URL to the https URL that users open, or KEYLODGE_LISTEN to 127.0.0.1")
 			return
 		}
-		e.AddOK("public_url", e.config.PublicURL+", for browsers on this machine")
+		c.AddOK("public_url", c.config.PublicURL+", for browsers on this machine")
 		return
 	}
-	e.AddOK("public_url", e.config.PublicURL)
+	c.AddOK("public_url", c.config.PublicURL)
 }
 
-func (e *checks) checkOrigins(context.Context) {
-	related, labels := e.config.RelatedOrigins(), e.config.RelatedLabels()
+func (c *checks) checkOrigins(context.Context) {
+	related, labels := c.config.RelatedOrigins(), c.config.RelatedLabels()
 	switch {
 	case len(labels) > config.MaxRelatedLabels:
-		e.AddError("origins", fmt.Sprintf("KEYLODGE_ORIGINS has %d labels other than the RP ID's, and browsers accept only %d", len(labels), config.MaxRelatedLabels), "remove the others, or run a separate Keylodge for them")
+		c.AddError("origins", fmt.Sprintf("KEYLODGE_ORIGINS has %d labels other than the RP ID's, and browsers accept only %d", len(labels), config.MaxRelatedLabels), "remove the others, or run a separate Keylodge for them")
 	case len(related) > 0:
-		e.AddWarning("origins", fmt.Sprintf("%s: not on %s or a subdomain, so only browsers that support related origins let them use its passkeys", strings.Join(related, ", "), e.config.RPID),
-			"none, if this is intended: https://"+e.config.RPID+"/.well-known/webauthn lists them")
+		c.AddWarning("origins", fmt.Sprintf("%s: not on %s or a subdomain, so only browsers that support related origins let them use its passkeys", strings.Join(related, ", "), c.config.RPID),
+			"none, if this is intended: https://"+c.config.RPID+"/.well-known/webauthn lists them")
 	default:
-		e.AddOK("origins", strings.Join(e.config.Origins, ", "))
+		c.AddOK("origins", strings.Join(c.config.Origins, ", "))
 	}
-	if len(e.config.AppOrigins) > 0 {
-		e.AddOK("app_origins", strings.Join(e.config.AppOrigins, ", ")+", which call the API with tokens")
+	if len(c.config.AppOrigins) > 0 {
+		c.AddOK("app_origins", strings.Join(c.config.AppOrigins, ", ")+", which call the API with tokens")
 	}
 }
 
@@ -63,35 +63,35 @@ func isLocal(listen string) bool {
 	return err == nil && (config.IsLocalhost(host) || config.IsLoopback(host))
 }
 
-func (e *checks) checkListeners(ctx context.Context) {
-	e.checkListener(ctx, "listen", "KEYLODGE_LISTEN", e.config.Listen, e.requireThisServer)
-	if e.config.OpsListen == "" {
-		e.AddOK("ops_listen", "disabled: no health and metrics")
+func (c *checks) checkListeners(ctx context.Context) {
+	c.checkListener(ctx, "listen", "KEYLODGE_LISTEN", c.config.Listen, c.requireThisServer)
+	if c.config.OpsListen == "" {
+		c.AddOK("ops_listen", "disabled: no health and metrics")
 		return
 	}
-	e.checkListener(ctx, "ops_listen", "KEYLODGE_OPS_LISTEN", e.config.OpsListen, requireReady)
-	if !isLocal(e.config.OpsListen) {
-		e.AddWarning("ops_listen", "every client that can connect to "+e.config.OpsListen+" can read health and metrics", "block other clients with a firewall, or set KEYLODGE_OPS_LISTEN to 127.0.0.1:9090")
+	c.checkListener(ctx, "ops_listen", "KEYLODGE_OPS_LISTEN", c.config.OpsListen, requireReady)
+	if !isLocal(c.config.OpsListen) {
+		c.AddWarning("ops_listen", "every client that can connect to "+c.config.OpsListen+" can read health and metrics", "block other clients with a firewall, or set KEYLODGE_OPS_LISTEN to 127.0.0.1:9090")
 	}
 }
 
 // checkListener checks that an address is free, or that this server listens on it, which probe verifies.
-func (e *checks) checkListener(ctx context.Context, check, setting, address string, probe func(ctx context.Context, address string) error) {
+func (c *checks) checkListener(ctx context.Context, check, setting, address string, probe func(ctx context.Context, address string) error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err == nil {
 		_ = listener.Close()
-		e.AddOK(check, address+" is free; the server is not running")
+		c.AddOK(check, address+" is free; the server is not running")
 		return
 	}
 	if !errors.Is(err, syscall.EADDRINUSE) {
-		e.AddError(check, err.Error(), config.ListenFix(setting, err))
+		c.AddError(check, err.Error(), config.ListenFix(setting, err))
 		return
 	}
 	if err := probe(ctx, dialAddress(address)); err != nil {
-		e.AddError(check, address+" is in use, but not by a ready server with these settings: "+err.Error(), "stop the program that uses this address, or set "+setting+" to another one; if it is this server, read its log")
+		c.AddError(check, address+" is in use, but not by a ready server with these settings: "+err.Error(), "stop the program that uses this address, or set "+setting+" to another one; if it is this server, read its log")
 		return
 	}
-	e.AddOK(check, "the server responds on "+address)
+	c.AddOK(check, "the server responds on "+address)
 }
 
 // dialAddress returns the address with which a client on this machine connects to a server that listens on an address.
@@ -106,14 +106,14 @@ func dialAddress(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
-func (e *checks) requireThisServer(ctx context.Context, address string) error {
+func (c *checks) requireThisServer(ctx context.Context, address string) error {
 	var response struct {
 		RPID string `json:"rp_id"`
 	}
 	if err := fetchJSON(ctx, "http://"+address+"/v1/config", &response); err != nil {
 		return err
 	}
-	if response.RPID != e.config.RPID {
+	if response.RPID != c.config.RPID {
 		return fmt.Errorf("the RP ID of that server is %q", response.RPID)
 	}
 	return nil
@@ -158,25 +158,25 @@ func fetchJSON(ctx context.Context, address string, document any) error {
 	return nil
 }
 
-func (e *checks) checkProxies(context.Context) {
+func (c *checks) checkProxies(context.Context) {
 	every := func(network netip.Prefix) bool { return network.Bits() == 0 }
 	wide := func(network netip.Prefix) bool {
 		return !network.Addr().IsPrivate() && !network.Addr().IsLoopback() && network.Bits() < network.Addr().BitLen()/2
 	}
-	behindProxy := strings.HasPrefix(e.config.PublicURL, "https:")
-	switch proxies := e.config.TrustedProxies; {
+	behindProxy := strings.HasPrefix(c.config.PublicURL, "https:")
+	switch proxies := c.config.TrustedProxies; {
 	case slices.ContainsFunc(proxies, every):
-		e.AddWarning("proxies", "KEYLODGE_TRUSTED_PROXIES trusts every address, so every client can spoof X-Forwarded-For", "set it to the addresses of the proxies only")
+		c.AddWarning("proxies", "KEYLODGE_TRUSTED_PROXIES trusts every address, so every client can spoof X-Forwarded-For", "set it to the addresses of the proxies only")
 	case slices.ContainsFunc(proxies, wide):
-		e.AddWarning("proxies", fmt.Sprintf("KEYLODGE_TRUSTED_PROXIES trusts %v, which may include addresses of clients; these can spoof X-Forwarded-For", proxies), "set it to the addresses of the proxies only")
-	case behindProxy && len(proxies) == 0 && isLocal(e.config.Listen):
-		e.AddWarning("proxies", "the proxy that serves the https URL is not trusted, so all clients seem to have its address", "set KEYLODGE_TRUSTED_PROXIES=127.0.0.1,::1 if it runs on this machine")
+		c.AddWarning("proxies", fmt.Sprintf("KEYLODGE_TRUSTED_PROXIES trusts %v, which may include addresses of clients; these can spoof X-Forwarded-For", proxies), "set it to the addresses of the proxies only")
+	case behindProxy && len(proxies) == 0 && isLocal(c.config.Listen):
+		c.AddWarning("proxies", "the proxy that serves the https URL is not trusted, so all clients seem to have its address", "set KEYLODGE_TRUSTED_PROXIES=127.0.0.1,::1 if it runs on this machine")
 	case behindProxy && len(proxies) == 0:
-		e.AddWarning("proxies", "the proxy that serves the https URL is not trusted, so all clients seem to have its address",
-			"set KEYLODGE_TRUSTED_PROXIES to the address of the proxy, and block direct connections to "+e.config.Listen)
+		c.AddWarning("proxies", "the proxy that serves the https URL is not trusted, so all clients seem to have its address",
+			"set KEYLODGE_TRUSTED_PROXIES to the address of the proxy, and block direct connections to "+c.config.Listen)
 	case !behindProxy && len(proxies) == 0:
-		e.AddOK("proxies", "none: clients connect directly")
+		c.AddOK("proxies", "none: clients connect directly")
 	default:
-		e.AddOK("proxies", fmt.Sprintf("%v; block direct connections to %s", proxies, e.config.Listen))
+		c.AddOK("proxies", fmt.Sprintf("%v; block direct connections to %s", proxies, c.config.Listen))
 	}
 }

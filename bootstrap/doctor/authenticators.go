@@ -15,17 +15,17 @@ import (
 )
 
 // checkNonCompliantPasskeys reports passkeys that the policy would reject today: it or the metadata changed since they were added.
-func (e *checks) checkNonCompliantPasskeys(ctx context.Context, store ports.Store) {
-	if !e.config.Authenticators.RequiresAttestation() {
+func (c *checks) checkNonCompliantPasskeys(ctx context.Context, store ports.Store) {
+	if !c.config.Authenticators.RequiresAttestation() {
 		return
 	}
 	var compromised func(domain.AAGUID) bool
-	if e.config.Metadata != nil {
-		compromised = e.config.Metadata.Compromised
+	if c.config.Metadata != nil {
+		compromised = c.config.Metadata.Compromised
 	}
-	found, err := (&admin.Service{Store: store}).NonCompliantPasskeys(ctx, e.config.Authenticators, compromised)
+	found, err := (&admin.Service{Store: store}).NonCompliantPasskeys(ctx, c.config.Authenticators, compromised)
 	if err != nil {
-		e.AddError("passkeys.authenticators", err.Error(), "run keylodge doctor again")
+		c.AddError("passkeys.authenticators", err.Error(), "run keylodge doctor again")
 		return
 	}
 	for _, model := range slices.SortedFunc(maps.Keys(found), func(a, b domain.AAGUID) int { return strings.Compare(a.String(), b.String()) }) {
@@ -38,37 +38,37 @@ func (e *checks) checkNonCompliantPasskeys(ctx context.Context, store ports.Stor
 		if more := len(found[model]) - len(owners); more > 0 {
 			list += fmt.Sprintf(" and %d more", more)
 		}
-		e.AddWarning("passkeys.authenticators", fmt.Sprintf("%d passkeys of the model %s can sign in, which the policy rejects for new ones; their users: %s", len(found[model]), model, list),
+		c.AddWarning("passkeys.authenticators", fmt.Sprintf("%d passkeys of the model %s can sign in, which the policy rejects for new ones; their users: %s", len(found[model]), model, list),
 			"to replace one, send the user a link from keylodge users recover WHO, and ask to remove the passkey")
 	}
 	if len(found) == 0 {
-		e.AddOK("passkeys.authenticators", "the policy accepts the models of all passkeys")
+		c.AddOK("passkeys.authenticators", "the policy accepts the models of all passkeys")
 	}
 }
 
-func (e *checks) checkAuthenticators(context.Context) {
-	policy, metadata := e.config.Authenticators, e.config.Metadata
+func (c *checks) checkAuthenticators(context.Context) {
+	policy, metadata := c.config.Authenticators, c.config.Metadata
 	if !policy.Attested {
 		if policy.RequiresAttestation() {
-			e.AddWarning("authenticators", "the lists of AAGUIDs apply to AAGUIDs without attestation, which a client can forge",
+			c.AddWarning("authenticators", "the lists of AAGUIDs apply to AAGUIDs without attestation, which a client can forge",
 				"set KEYLODGE_AUTHENTICATOR_POLICY=attested to reject forged ones")
 			return
 		}
-		e.AddOK("authenticators", "every authenticator is accepted")
+		c.AddOK("authenticators", "every authenticator is accepted")
 		return
 	}
 	const refresh = "replace the file of KEYLODGE_METADATA_FILE and restart the server"
 	if metadata.Outdated(system.Clock{}.Now()) {
-		e.AddWarning("authenticators", "the metadata has been outdated since "+metadata.NextUpdate.Format(time.DateOnly)+": newer models are rejected, and models compromised since are accepted", refresh)
+		c.AddWarning("authenticators", "the metadata has been outdated since "+metadata.NextUpdate.Format(time.DateOnly)+": newer models are rejected, and models compromised since are accepted", refresh)
 	}
 	for _, model := range policy.Allowed {
 		if !metadata.Contains(model) {
-			e.AddWarning("authenticators", "the metadata does not contain the allowed model "+model.String()+", so it is rejected", "remove it from KEYLODGE_ALLOWED_AAGUIDS, or "+refresh)
+			c.AddWarning("authenticators", "the metadata does not contain the allowed model "+model.String()+", so it is rejected", "remove it from KEYLODGE_ALLOWED_AAGUIDS, or "+refresh)
 		}
 	}
 	message := fmt.Sprintf("attestation is required; metadata number %d has %d models", metadata.Number, metadata.Models)
 	if metadata.Unreadable > 0 {
 		message += fmt.Sprintf("; %d entries cannot be read, and their models are rejected", metadata.Unreadable)
 	}
-	e.AddOK("authenticators", message)
+	c.AddOK("authenticators", message)
 }

@@ -22,26 +22,26 @@ func Run(ctx context.Context, options dbadmin.CheckOptions) dbadmin.CheckResults
 	if err != nil {
 		return settingsResults(err)
 	}
-	e := &checks{config: cfg, options: options}
-	e.AddOK("settings", "valid")
+	c := &checks{config: cfg, options: options}
+	c.AddOK("settings", "valid")
 	for _, check := range []func(context.Context){
-		e.checkRelyingParty,
-		e.checkOrigins,
-		e.checkAuthenticators,
-		e.checkWellKnown,
-		e.checkListeners,
-		e.checkProxies,
-		e.checkSecretFiles,
-		e.checkMail,
-		e.checkRateLimits,
-		e.checkStorage,
+		c.checkRelyingParty,
+		c.checkOrigins,
+		c.checkAuthenticators,
+		c.checkWellKnown,
+		c.checkListeners,
+		c.checkProxies,
+		c.checkSecretFiles,
+		c.checkMail,
+		c.checkRateLimits,
+		c.checkStorage,
 	} {
 		if ctx.Err() != nil {
 			break
 		}
 		check(ctx)
 	}
-	return e.CheckResults
+	return c.CheckResults
 }
 
 // checks contains the configuration and the results of the checks.
@@ -65,36 +65,36 @@ func settingsResults(err error) (results dbadmin.CheckResults) {
 }
 
 // checkStorage inspects the database, and checks its content if it is intact and has the schema of this release.
-func (e *checks) checkStorage(ctx context.Context) {
-	database := e.config.Database.Maintenance()
-	inspection := database.Inspect(ctx, system.Clock{}.Now(), e.options)
-	e.CheckResults = append(e.CheckResults, inspection...)
-	if inspection.HasErrors() || e.config.Database.IsMissing(ctx) {
+func (c *checks) checkStorage(ctx context.Context) {
+	database := c.config.Database.Maintenance()
+	inspection := database.Inspect(ctx, system.Clock{}.Now(), c.options)
+	c.CheckResults = append(c.CheckResults, inspection...)
+	if inspection.HasErrors() || c.config.Database.IsMissing(ctx) {
 		return
 	}
 	status, err := database.Status(ctx)
 	if err != nil {
-		e.AddError("database.schema", err.Error(), "run keylodge doctor again")
+		c.AddError("database.schema", err.Error(), "run keylodge doctor again")
 		return
 	}
 	if slices.ContainsFunc(status, func(m dbadmin.Migration) bool { return !m.Applied }) {
 		return // Open would apply the pending migrations
 	}
-	store, err := e.config.Database.Open(ctx)
+	store, err := c.config.Database.Open(ctx)
 	if err != nil {
-		e.AddError("database.open", err.Error(), "correct this and run keylodge doctor again")
+		c.AddError("database.open", err.Error(), "correct this and run keylodge doctor again")
 		return
 	}
 	defer store.Close()
 	// Each of these checks reads a whole table.
-	e.withProgress("checking the RP IDs of passkeys", func() { e.checkPasskeys(ctx, store) })
-	e.withProgress("checking passkeys against the policy", func() { e.checkNonCompliantPasskeys(ctx, store) })
-	e.withProgress("checking encrypted data", func() { e.checkSecrets(ctx, store) })
+	c.withProgress("checking the RP IDs of passkeys", func() { c.checkPasskeys(ctx, store) })
+	c.withProgress("checking passkeys against the policy", func() { c.checkNonCompliantPasskeys(ctx, store) })
+	c.withProgress("checking encrypted data", func() { c.checkSecrets(ctx, store) })
 }
 
 // withProgress runs a check. It reports the progress once a second, without numbers.
-func (e *checks) withProgress(stage dbadmin.Stage, run func()) {
-	if e.options.Progress == nil {
+func (c *checks) withProgress(stage dbadmin.Stage, run func()) {
+	if c.options.Progress == nil {
 		run()
 		return
 	}
@@ -105,32 +105,32 @@ func (e *checks) withProgress(stage dbadmin.Stage, run func()) {
 	for {
 		select {
 		case <-ticker.C:
-			e.options.Progress(dbadmin.Progress{Stage: stage})
+			c.options.Progress(dbadmin.Progress{Stage: stage})
 		case <-done:
-			e.options.Progress(dbadmin.Progress{Stage: stage, Done: 1, Total: 1})
+			c.options.Progress(dbadmin.Progress{Stage: stage, Done: 1, Total: 1})
 			return
 		}
 	}
 }
 
-func (e *checks) checkPasskeys(ctx context.Context, store ports.Store) {
-	service := &maintenance.Service{Store: store, RPIDs: maintenance.RPIDs{Current: e.config.RPID, Retired: e.config.RetiredRPIDs}}
+func (c *checks) checkPasskeys(ctx context.Context, store ports.Store) {
+	service := &maintenance.Service{Store: store, RPIDs: maintenance.RPIDs{Current: c.config.RPID, Retired: c.config.RetiredRPIDs}}
 	retired, err := service.CheckRPID(ctx)
 	if changed, is := errors.AsType[*maintenance.RPIDChangedError](err); is {
-		e.AddError("passkeys", err.Error()+"; the server does not start", e.config.RPIDAdvice(changed.RPIDs()))
+		c.AddError("passkeys", err.Error()+"; the server does not start", c.config.RPIDAdvice(changed.RPIDs()))
 		return
 	}
 	if err != nil {
-		e.AddError("passkeys", err.Error(), "run keylodge doctor again")
+		c.AddError("passkeys", err.Error(), "run keylodge doctor again")
 		return
 	}
-	for _, id := range e.config.RetiredRPIDs {
+	for _, id := range c.config.RetiredRPIDs {
 		if passkeys := retired[id]; passkeys > 0 {
-			e.AddWarning("passkeys", fmt.Sprintf("%d passkeys of the retired RP ID %s cannot sign in", passkeys, id),
+			c.AddWarning("passkeys", fmt.Sprintf("%d passkeys of the retired RP ID %s cannot sign in", passkeys, id),
 				"their owners recover their accounts themselves, or with a link from: keylodge users recover WHO")
 		} else {
-			e.AddWarning("passkeys", "no passkey has the retired RP ID "+id, "remove it from KEYLODGE_RETIRED_RP_IDS")
+			c.AddWarning("passkeys", "no passkey has the retired RP ID "+id, "remove it from KEYLODGE_RETIRED_RP_IDS")
 		}
 	}
-	e.AddOK("passkeys", "all passkeys that can sign in have the RP ID "+e.config.RPID)
+	c.AddOK("passkeys", "all passkeys that can sign in have the RP ID "+c.config.RPID)
 }

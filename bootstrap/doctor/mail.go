@@ -8,10 +8,10 @@ import (
 )
 
 // checkMail checks that the mail server accepts connections. It sends no e-mail.
-func (e *checks) checkMail(ctx context.Context) {
-	smtp := e.config.SMTP
+func (c *checks) checkMail(ctx context.Context) {
+	smtp := c.config.SMTP
 	if smtp == nil {
-		e.AddOK("mail", "no e-mail is sent: KEYLODGE_SMTP_HOST is not set")
+		c.AddOK("mail", "no e-mail is sent: KEYLODGE_SMTP_HOST is not set")
 		return
 	}
 	address := net.JoinHostPort(smtp.Host, strconv.Itoa(smtp.Port))
@@ -19,10 +19,10 @@ func (e *checks) checkMail(ctx context.Context) {
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
-		e.AddError("mail", "the mail server is unreachable, so e-mails wait in the outbox until they expire: "+err.Error(),
+		c.AddError("mail", "the mail server is unreachable, so e-mails wait in the outbox until they expire: "+err.Error(),
 			"correct KEYLODGE_SMTP_HOST and KEYLODGE_SMTP_PORT, or allow connections to "+address)
 		return
 	}
 	_ = conn.Close()
-	e.AddOK("mail", address+" accepts connections")
+	c.AddOK("mail", address+" accepts connections")
 }

@@ -11,39 +11,39 @@ import (
 )
 
 // checkRateLimits takes a token from a bucket of the shared store, as requests do.
-func (e *checks) checkRateLimits(ctx context.Context) {
-	if len(e.config.RateLimits) == 0 {
-		e.AddWarning("rate_limits", "off: the number of requests is not limited", "remove KEYLODGE_RATE_LIMITS=off, unless a proxy limits requests by address")
+func (c *checks) checkRateLimits(ctx context.Context) {
+	if len(c.config.RateLimits) == 0 {
+		c.AddWarning("rate_limits", "off: the number of requests is not limited", "remove KEYLODGE_RATE_LIMITS=off, unless a proxy limits requests by address")
 		return
 	}
-	if e.config.RateLimitURL.IsZero() {
+	if c.config.RateLimitURL.IsZero() {
 		where := "of this node only"
-		if e.config.Database.IsServer() {
+		if c.config.Database.IsServer() {
 			where = "of all nodes, in the database"
 		}
-		e.AddOK("rate_limits", "on, with buckets "+where)
+		c.AddOK("rate_limits", "on, with buckets "+where)
 		return
 	}
-	serverURL := e.config.RateLimitURL.Reveal()
+	serverURL := c.config.RateLimitURL.Reveal()
 	shared, err := redis.Open(serverURL)
 	if err != nil {
-		e.AddError("rate_limits", err.Error(), "correct KEYLODGE_RATE_LIMIT_URL")
+		c.AddError("rate_limits", err.Error(), "correct KEYLODGE_RATE_LIMIT_URL")
 		return
 	}
 	defer shared.Close()
 	switch err := shared.Check(ctx); {
 	case errors.Is(err, domain.ErrUnavailable):
-		e.AddError("rate_limits", "recovery and code endpoints return 503, and each node limits other requests by itself: "+err.Error(),
+		c.AddError("rate_limits", "recovery and code endpoints return 503, and each node limits other requests by itself: "+err.Error(),
 			"start Redis, allow connections from this machine, or correct KEYLODGE_RATE_LIMIT_URL")
 		return
 	case err != nil:
-		e.AddError("rate_limits", err.Error(), "correct this; the server does not start until then")
+		c.AddError("rate_limits", err.Error(), "correct this; the server does not start until then")
 		return
 	}
 	if sendsPasswordInClear(serverURL) {
-		e.AddWarning("rate_limits", "the password of "+redis.DisplayName(serverURL)+" is sent without encryption", "write rediss://, unless the network is private")
+		c.AddWarning("rate_limits", "the password of "+redis.DisplayName(serverURL)+" is sent without encryption", "write rediss://, unless the network is private")
 	}
-	e.AddOK("rate_limits", "on, with buckets of all nodes in "+redis.DisplayName(serverURL))
+	c.AddOK("rate_limits", "on, with buckets of all nodes in "+redis.DisplayName(serverURL))
 }
 
 // sendsPasswordInClear reports whether the password of a Redis server is sent over a network without encryption.
