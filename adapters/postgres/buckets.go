@@ -66,24 +66,15 @@ func (b Buckets) DeleteExpired(ctx context.Context) error {
 // autocommit runs one statement outside a transaction. It retries conflicts, which occur if default_transaction_isolation is
 // serializable.
 func (b Buckets) autocommit(ctx context.Context, operation string, run func(*postgresdb.Queries) error) error {
-	var state retryState
-	for {
+	return b.store.retry(ctx, func(*retryState) (cause, err error) {
 		conn, err := b.store.acquire(ctx)
 		if err != nil {
-			return err
+			return err, err
 		}
-		if err = run(postgresdb.New(conn)); err == nil {
-			conn.Release()
-			return nil
+		defer conn.Release()
+		if err := run(postgresdb.New(conn)); err != nil {
+			cause = classify(ctx, conn.Conn(), err)
 		}
-		err = classify(ctx, conn.Conn(), err)
-		conn.Release()
-		b.store.resetOnFailover(err)
-		if !state.shouldRetry(ctx, err) {
-			return b.store.withAdvice(wrap(operation, err))
-		}
-		if err := state.backOff(ctx); err != nil {
-			return err
-		}
-	}
+		return cause, wrap(operation, cause)
+	})
 }

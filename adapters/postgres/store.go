@@ -81,7 +81,7 @@ func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
 	return s.retry(ctx, func(*retryState) (cause, err error) { return s.tryView(ctx, fn) })
 }
 
-// tryView runs fn once in a read-only transaction. Its results are those of try.
+// tryView runs fn once in a read-only transaction. Its results are those of tryUpdate.
 func (s *Store) tryView(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
 	a, err := s.begin(ctx, readOptions)
 	if err != nil {
@@ -96,7 +96,14 @@ func (s *Store) tryView(ctx context.Context, fn func(tx ports.Tx) error) (cause,
 
 // Update implements ports.Store. fn runs on the caller's goroutine, and again after each conflict with another transaction.
 func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
-	return s.retry(ctx, func(t *retryState) (cause, err error) { return s.tryWithSlots(ctx, t.slots(), fn) })
+	return s.retry(ctx, func(state *retryState) (cause, err error) {
+		slots := state.slots()
+		if err := s.writers.Acquire(ctx, slots); err != nil {
+			return nil, err
+		}
+		defer s.writers.Release(slots)
+		return s.tryUpdate(ctx, fn)
+	})
 }
 
 // retry calls do until it returns no cause, or until the cause is not retried. A cause is an error of the database; err is what the
@@ -121,18 +128,9 @@ func (s *Store) retry(ctx context.Context, do func(*retryState) (cause, err erro
 	}
 }
 
-// tryWithSlots takes this number of write slots, then runs try.
-func (s *Store) tryWithSlots(ctx context.Context, slots int64, fn func(tx ports.Tx) error) (cause, err error) {
-	if err := s.writers.Acquire(ctx, slots); err != nil {
-		return nil, err
-	}
-	defer s.writers.Release(slots)
-	return s.try(ctx, fn)
-}
-
-// try runs fn once in a write transaction. The cause is the error of the database that ended the transaction. It is nil if the
+// tryUpdate runs fn once in a write transaction. The cause is the error of the database that ended the transaction. It is nil if the
 // transaction was committed, or if fn decided to roll back.
-func (s *Store) try(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
+func (s *Store) tryUpdate(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
 	a, err := s.begin(ctx, writeOptions)
 	if err != nil {
 		return err, err

@@ -16,9 +16,9 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// New returns the collections of a transaction in which q runs. wrap adds to an error of q what was being done, and
+// New returns the collections of a transaction in which q runs. wrap adds the operation to an error of q, and
 // domain.ErrUnavailable if the database is unavailable. A query without a result returns sql.ErrNoRows.
-func New(q sqlitedb.Querier, wrap func(doing string, err error) error) ports.Tx {
+func New(q sqlitedb.Querier, wrap func(operation string, err error) error) ports.Tx {
 	c := collection{q, wrap}
 	return ports.Tx{
 		Users:          users{c},
@@ -38,31 +38,31 @@ func New(q sqlitedb.Querier, wrap func(doing string, err error) error) ports.Tx 
 
 type collection struct {
 	q        sqlitedb.Querier
-	wrapFunc func(doing string, err error) error
+	wrapFunc func(operation string, err error) error
 }
 
 // wrap returns nil for no error.
-func (c collection) wrap(doing string, err error) error {
+func (c collection) wrap(operation string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return c.wrapFunc(doing, err)
+	return c.wrapFunc(operation, err)
 }
 
 // wrapNotFound is wrap for a query that may have no result, which is the error notFound.
-func (c collection) wrapNotFound(doing string, err, notFound error) error {
+func (c collection) wrapNotFound(operation string, err, notFound error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return notFound
 	}
-	return c.wrap(doing, err)
+	return c.wrap(operation, err)
 }
 
 // affected is wrap for a statement that returns the error none if it has changed no row.
-func (c collection) affected(doing string, rows int64, err, none error) error {
+func (c collection) affected(operation string, rows int64, err, none error) error {
 	if err == nil && rows == 0 {
 		return none
 	}
-	return c.wrap(doing, err)
+	return c.wrap(operation, err)
 }
 
 // restoreAll restores the aggregates of the rows, in their order.
