@@ -99,7 +99,7 @@ func TestDatabaseURL_UnknownParameter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "the server knows no parameter pgbouncer: take it out of the URL"
+	const want = "the server knows no parameter pgbouncer: remove it from the URL"
 	if err := run(t.Context(), cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("start: %v", err)
 	}

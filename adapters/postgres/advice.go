@@ -53,16 +53,16 @@ func rejectionAdvice(c *pgx.ConnConfig, failure *pgconn.PgError) string {
 	parameter := parameterIn(c, failure.Message)
 	switch failure.Code {
 	case undefinedObject:
-		return fmt.Sprintf("the server knows no parameter %s: take it out of the URL", parameter)
+		return fmt.Sprintf("the server knows no parameter %s: remove it from the URL", parameter)
 	case invalidParameterValue:
 		return fmt.Sprintf("the server rejects this value of %s: correct it in the URL", parameter)
 	case cantChangeRuntimeParam:
-		return fmt.Sprintf("%s cannot be set by a connection: take it out of the URL", parameter)
+		return fmt.Sprintf("%s cannot be set by a connection: remove it from the URL", parameter)
 	case insufficientPrivilege:
 		if failure.Routine == "InitPostgres" || failure.Routine == "CheckMyDatabase" {
 			return fmt.Sprintf("allow the user to connect: GRANT CONNECT ON DATABASE %s TO %s", database, user)
 		}
-		return fmt.Sprintf("this user may not set %s: take it out of the URL", parameter)
+		return fmt.Sprintf("this user may not set %s: remove it from the URL", parameter)
 	case invalidPassword:
 		return fmt.Sprintf("correct the user or the password in the URL, in which %% is written %%25; or set a password that has not expired: ALTER ROLE %s PASSWORD '…' VALID UNTIL 'infinity'", user)
 	case invalidAuthorizationSpecification:
@@ -102,7 +102,7 @@ func poolerAdvice(c *pgx.ConnConfig, failure *pgconn.PgError) string {
 	}
 	switch {
 	case contains("unsupported startup parameter"):
-		return fmt.Sprintf("PgBouncer rejects the parameter %s: take it out of the URL, and set it with ALTER ROLE … SET, or in connect_query of PgBouncer", parameterIn(c, failure.Message))
+		return fmt.Sprintf("PgBouncer rejects the parameter %s: remove it from the URL, and set it with ALTER ROLE … SET, or in connect_query of PgBouncer", parameterIn(c, failure.Message))
 	case contains("statement pooling mode"):
 		return "Keylodge needs transactions: set PgBouncer's pool_mode to transaction or session"
 	case contains("no such user", "authentication failed", "auth failed"):

@@ -38,7 +38,7 @@ const urlFormat = "write postgres://user:password@host:5432/database" //nolint:g
 
 // errUnparsableURL replaces the error of url.Parse, which would quote parts of a password, and names the likely cause.
 var errUnparsableURL = &URLError{
-	"the URL of the database cannot be read",
+	"the database URL is invalid",
 	urlFormat + ", with %-escapes in the user and the password: @ is %40, : is %3A, / is %2F, # is %23, ? is %3F, % is %25, and a space is %20",
 }
 
@@ -58,7 +58,7 @@ func parse(databaseURL string) (*pgxpool.Config, error) {
 	}
 	config, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
-		return nil, &URLError{"the URL of the database cannot be used: " + parseErrorReason(err), "correct that parameter, or take it out"}
+		return nil, &URLError{"the database URL is invalid: " + parseErrorReason(err), "correct the parameter, or remove it"}
 	}
 	if err := checkConfig(config, query); err != nil {
 		return nil, err
@@ -91,9 +91,9 @@ func checkParameters(query url.Values) error {
 		case !parameterName.MatchString(name):
 			return errUnparsableURL
 		case len(query[name]) > 1:
-			return &URLError{fmt.Sprintf("the URL of the database says %s more than once", name), "leave one of them"}
+			return &URLError{fmt.Sprintf("the database URL has the parameter %s more than once", name), "remove all but one"}
 		case name == "sslmode" && !slices.Contains(sslModes, query.Get(name)):
-			return &URLError{fmt.Sprintf("the URL of the database says sslmode=%s, and there is no such mode", query.Get(name)),
+			return &URLError{fmt.Sprintf("the database URL has the unknown sslmode=%s", query.Get(name)),
 				"write one of " + strings.Join(sslModes, ", ")}
 		}
 	}
@@ -104,10 +104,10 @@ func checkParameters(query url.Values) error {
 func checkConfig(config *pgxpool.Config, query url.Values) error {
 	c := config.ConnConfig
 	if network, _ := pgconn.NetworkAddress(c.Host, c.Port); network != "unix" && query.Get("sslrootcert") != "" && !verifiesCertificate(c.TLSConfig) {
-		return &URLError{"the URL of the database says sslrootcert, and under its sslmode no certificate is checked", "add sslmode=verify-full"}
+		return &URLError{"the database URL has sslrootcert, but its sslmode does not check certificates", "add sslmode=verify-full"}
 	}
 	if c.DescriptionCacheCapacity < 1 {
-		return &URLError{fmt.Sprintf("the URL of the database says description_cache_capacity=%d", c.DescriptionCacheCapacity), "write 1 or more, or take it out"}
+		return &URLError{fmt.Sprintf("the database URL has description_cache_capacity=%d", c.DescriptionCacheCapacity), "write 1 or more, or remove it"}
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func CheckURL(databaseURL string) error {
 func Name(databaseURL string) string {
 	config, err := parse(databaseURL)
 	if err != nil {
-		return "a database whose URL cannot be read"
+		return "a database with an invalid URL"
 	}
 	return name(config.ConnConfig)
 }

@@ -180,8 +180,8 @@ func TestOpen_adviceOnPgBouncerErrors(t *testing.T) {
 			t.Errorf("%s: %v; want it to contain %q", name, err, want)
 		}
 	}
-	wantAdvice("a parameter", url+"&search_path=public", "PgBouncer rejects the parameter search_path: take it out of the URL")
-	wantAdvice("an unknown parameter", url+"&pgbouncer=true", "PgBouncer rejects the parameter pgbouncer: take it out of the URL")
+	wantAdvice("a parameter", url+"&search_path=public", "PgBouncer rejects the parameter search_path: remove it from the URL")
+	wantAdvice("an unknown parameter", url+"&pgbouncer=true", "PgBouncer rejects the parameter pgbouncer: remove it from the URL")
 	wantAdvice("a user", strings.Replace(url, "keylodge@", "ben@", 1), "correct the user or the password in the URL")
 	wantAdvice("a database", strings.Replace(url, "/test", "/none", 1), "create the database none")
 	other := connect(t, url)
