@@ -89,8 +89,8 @@ func TestWriteLastSeen_WaitsForConcurrentCall(t *testing.T) {
 		}()
 		storetest.AwaitBlocked(t, 1, "sessions.(*Service).WriteLastSeen")
 		select {
-		case <-second:
-			t.Error("the second call returned while the first was writing")
+		case err := <-second:
+			t.Errorf("the second call returned %v while the first was writing", err)
 		default:
 		}
 	}
