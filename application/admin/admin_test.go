@@ -287,8 +287,8 @@ func TestEnableUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := h.enableUser(ada.ref()); err != nil || ada.stored().RequireEnabled() != nil {
-			t.Errorf("got %v, then %v", err, ada.stored().RequireEnabled())
+		if err := h.enableUser(ada.ref()); err != nil || ada.stored().Disabled() {
+			t.Errorf("got %v, disabled %t", err, ada.stored().Disabled())
 		}
 	}
 	// The revoked session stays revoked.

@@ -33,7 +33,7 @@ func (s *Service) SecretUsage(ctx context.Context, secrets []ports.Sealer) (Secr
 	}
 	for _, key := range keys {
 		countDecryptable(secrets, counts.SigningKeys, &counts.UndecryptableKeys, func(secret ports.Sealer) bool {
-			return signingkeys.RequireDecryptable(domain.SigningKeys{key}, secret) == nil
+			return signingkeys.Decryptable(key, secret)
 		})
 	}
 	err = eachUser(ctx, s.Store, func(tx ports.Tx, user *domain.User) ([]factors, error) {

@@ -21,7 +21,7 @@ type Notifier struct {
 // Recorded queues the notification of an event just recorded, if its kind has one and the owner has a verified address.
 func (n Notifier) Recorded(ctx context.Context, tx ports.Tx, event *domain.Event, now time.Time) error {
 	kind, notifiable := domain.NotificationKind(event.Kind())
-	if !notifiable || n.Policy == domain.EmailOff {
+	if !notifiable || !n.Policy.Enabled() {
 		return nil
 	}
 	owner, err := tx.Users.ByID(ctx, event.UserID())
@@ -34,7 +34,7 @@ func (n Notifier) Recorded(ctx context.Context, tx ports.Tx, event *domain.Event
 // Queue queues a notification of event e to the address in recipient, which may be the state of the user before a change.
 // Owner is the zero id for an e-mail that outlives its user.
 func (n Notifier) Queue(ctx context.Context, tx ports.Tx, recipient *domain.User, owner domain.UserID, kind domain.EmailKind, client identity.Client, e domain.EventState, now time.Time) error {
-	if n.Policy == domain.EmailOff {
+	if !n.Policy.Enabled() {
 		return nil
 	}
 	e = client.Describe(e, n.Devices)

@@ -89,6 +89,11 @@ func (s *Service) decryptKey(key *domain.SigningKey) (ports.TokenKey, error) {
 // additionalData binds an encrypted key to its id.
 func additionalData(id string) string { return "signing key " + id }
 
+// Decryptable reports whether the sealer decrypts the key.
+func Decryptable(key *domain.SigningKey, sealer ports.Sealer) bool {
+	return RequireDecryptable(domain.SigningKeys{key}, sealer) == nil
+}
+
 // RequireDecryptable returns an error that lists the keys that the sealer cannot decrypt, or nil.
 func RequireDecryptable(keys domain.SigningKeys, sealer ports.Sealer) error {
 	var failures error
