@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// AuthContext is what a request presented to act in a session, with the passkey assertion that it stems from. How recent and
-// how strong an authentication is, is a property of the proof and not of the session: a token that was issued before a step-up,
-// and may have been copied, stays as old as it is (OpenID Connect Core, section 2, auth_time; OWASP ASVS 5.0, 7.2.4).
+// AuthContext is the proof that a request carried, with the time and the methods of the authentication behind it. Age and
+// strength of an authentication belong to the proof, not to the session: a token issued before a step-up, which may have been
+// copied, does not become recent by the step-up (OpenID Connect Core, section 2, auth_time; OWASP ASVS 5.0, 7.2.4).
 type AuthContext struct {
 	Kind      TokenKind
-	AuthTime  time.Time // of the session when the proof was issued
+	AuthTime  time.Time // of the session, when the proof was issued
 	AMR       []string  // likewise
-	ExpiresAt time.Time // zero for a cookie, which ends with its session
+	ExpiresAt time.Time // zero for a cookie, which expires with its session
 }
 
 // AuthContext returns the proof of a request that presents the session's current cookie.
@@ -25,8 +25,8 @@ func (c AccessClaims) AuthContext() AuthContext {
 	return AuthContext{Kind: TokenAccess, AuthTime: c.AuthTime, AMR: slices.Clone(c.AMR), ExpiresAt: c.ExpiresAt}
 }
 
-// RequirePasskey returns ErrStepUpRequired in a session that was opened by recovery until its owner has stepped up, and for
-// every proof that was issued before the session's latest assertion.
+// RequirePasskey returns ErrStepUpRequired in a session opened by recovery until the user steps up, and for every proof issued
+// before the session's latest assertion.
 func (p AuthContext) RequirePasskey(s *Session) error {
 	if s.state.Assurance != AssurancePasskey || !inSeconds(p.AuthTime).Equal(inSeconds(s.state.AuthTime)) {
 		return ErrStepUpRequired
@@ -34,9 +34,9 @@ func (p AuthContext) RequirePasskey(s *Session) error {
 	return nil
 }
 
-// RequireRecentAuth returns ErrStepUpRequired unless the proof permits sensitive changes, is as new as the session's latest
-// passkey assertion, and that assertion lies within ttl before now. One that lies ahead of now by more than clockLeeway, because
-// a clock was wrong, is not recent.
+// RequireRecentAuth returns ErrStepUpRequired unless the proof permits sensitive changes, was issued with the session's latest
+// passkey assertion, and that assertion is not older than ttl. An assertion more than clockLeeway in the future, which a wrong
+// clock causes, is not recent.
 func (p AuthContext) RequireRecentAuth(s *Session, ttl StepUpTTL, now time.Time) error {
 	age := now.Sub(s.state.AuthTime)
 	if !p.Kind.Permits(UseSensitive) || age > time.Duration(ttl) || age < -clockLeeway {

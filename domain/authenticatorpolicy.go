@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// AAGUID names a model of authenticators (WebAuthn Level 3, section 6.5.1). Zero names none. Unless the passkey is attested, it
-// is what a client says and nobody vouches for.
+// AAGUID identifies a model of authenticators (WebAuthn Level 3, section 6.5.1). Zero identifies none. Unless the passkey is
+// attested, the client states it without proof.
 type AAGUID [16]byte
 
-// ParseAAGUID reads the written form of a UUID, in either case.
+// ParseAAGUID parses the text form of a UUID, in upper or lower case.
 func ParseAAGUID(s string) (AAGUID, error) {
 	var aaguid AAGUID
 	groups := strings.Split(s, "-")
@@ -21,7 +21,7 @@ func ParseAAGUID(s string) (AAGUID, error) {
 	}
 	raw, err := hex.DecodeString(strings.Join(groups, ""))
 	if err != nil || !slices.Equal(lengths, []int{8, 4, 4, 4, 12}) {
-		return aaguid, fmt.Errorf("%q is no AAGUID", s)
+		return aaguid, fmt.Errorf("%q is not an AAGUID", s)
 	}
 	return AAGUID(raw), nil
 }
@@ -30,43 +30,43 @@ func (a AAGUID) String() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", a[:4], a[4:6], a[6:8], a[8:10], a[10:])
 }
 
-// AuthenticatorPolicy says which authenticators may make passkeys here, whether at sign-up, beside others or at a recovery. The
-// zero value takes all. It is asked when a passkey joins and never again: whom it would keep out afterwards could not come
-// in to add another one.
+// AuthenticatorPolicy says which authenticators may register passkeys: at sign-up, in an account, and after a recovery. The
+// zero value allows all. It applies to registrations only: a user whose only passkey it rejected later could not sign in to
+// add another one.
 type AuthenticatorPolicy struct {
-	// Attested wants the passkey's model vouched for by its maker, whom the metadata of the FIDO Alliance knows.
+	// Attested requires an attestation by a manufacturer in the metadata of the FIDO Alliance.
 	Attested bool
-	Allowed  []AAGUID // if there are any, only these
-	Denied   []AAGUID // never these, also if they are allowed
+	Allowed  []AAGUID // only these, unless empty
+	Denied   []AAGUID // never these, even if allowed
 }
 
-// RequiresAttestation says whether it matters which model an authenticator is, so that clients have to be asked for an attestation: they hide
-// it otherwise.
+// RequiresAttestation reports whether the policy depends on the authenticator's model. Clients hide the model unless the server
+// requests an attestation.
 func (p AuthenticatorPolicy) RequiresAttestation() bool {
 	return p.Attested || len(p.Allowed) > 0 || len(p.Denied) > 0
 }
 
-// Allows reports whether a passkey of the model may be registered. See Check.
-func (p AuthenticatorPolicy) Allows(model AAGUID, attested bool) bool {
-	return p.Check(model, attested) == nil
+// Allows reports whether Check accepts the model.
+func (p AuthenticatorPolicy) Allows(aaguid AAGUID, attested bool) bool {
+	return p.Check(aaguid, attested) == nil
 }
 
 // Check returns a *Rejection if a passkey of the model may not be registered. Attested is true if the attestation was verified
 // against the manufacturer's certificates. The zero AAGUID never matches Allowed: every authenticator can report it.
-func (p AuthenticatorPolicy) Check(model AAGUID, attested bool) error {
+func (p AuthenticatorPolicy) Check(aaguid AAGUID, attested bool) error {
 	switch {
-	case slices.Contains(p.Denied, model):
-		return RejectAuthenticator("AAGUID " + model.String() + " is denied")
-	case len(p.Allowed) > 0 && (model == AAGUID{} || !slices.Contains(p.Allowed, model)):
-		return RejectAuthenticator("AAGUID " + model.String() + " is not among those allowed")
-	case p.Attested && (model == AAGUID{} || !attested):
-		return RejectAuthenticator("AAGUID " + model.String() + " without a maker's attestation")
+	case slices.Contains(p.Denied, aaguid):
+		return RejectAuthenticator("AAGUID " + aaguid.String() + " is denied")
+	case len(p.Allowed) > 0 && (aaguid == AAGUID{} || !slices.Contains(p.Allowed, aaguid)):
+		return RejectAuthenticator("AAGUID " + aaguid.String() + " is not in the list of allowed ones")
+	case p.Attested && (aaguid == AAGUID{} || !attested):
+		return RejectAuthenticator("AAGUID " + aaguid.String() + " has no attestation by its manufacturer")
 	}
 	return nil
 }
 
-// RejectAuthenticator refuses a passkey because of the authenticator that made it. Its caller hears that another one is needed;
-// which rule it was stands in the detail.
+// RejectAuthenticator returns the rejection of a passkey because of its authenticator. The client learns that another
+// authenticator is needed; only the log has the detail.
 func RejectAuthenticator(detail string) *Rejection {
 	return &Rejection{Reason: ReasonAttestationRejected, Detail: detail, err: ErrAuthenticatorNotAccepted}
 }

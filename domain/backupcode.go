@@ -6,50 +6,50 @@ import (
 	"strings"
 )
 
-// BackupCode is a code to be kept on paper: 80 random bits as sixteen letters and digits that cannot be mistaken for each
-// other (Crockford's Base32), in groups of four.
+// BackupCode is a printed single-use code for recovery: 80 random bits as sixteen characters of an alphabet without look-alikes
+// (Crockford's Base32), in groups of four.
 type BackupCode struct{ Secret }
 
-// BackupCodeCount is how many a set holds.
+// BackupCodeCount is the number of codes in a set.
 const BackupCodeCount = 10
 
 const (
 	crockford        = "0123456789abcdefghjkmnpqrstvwxyz"
-	backupCodeLength = 16 // of five bits each
+	backupCodeLength = 16 // characters of five bits each
 )
 
-// NewBackupCodes draws a set.
+// NewBackupCodes returns a new set of codes.
 func NewBackupCodes(random io.Reader) []BackupCode {
 	set := make([]BackupCode, BackupCodeCount)
 	for i := range set {
 		var raw [backupCodeLength]byte
 		readRandom(random, raw[:])
 		for j, b := range raw {
-			raw[j] = crockford[b%32] // 256 is a multiple of 32: every letter is as likely
+			raw[j] = crockford[b%32] // uniform, since 256 is a multiple of 32
 		}
 		set[i] = BackupCode{NewSecret(string(raw[:]))}
 	}
 	return set
 }
 
-// RevealFormatted is the code as its owner writes it down. It is shown once.
+// RevealFormatted returns the code in groups of four characters, as it is shown once to its user.
 func (c BackupCode) RevealFormatted() string {
 	s := c.Reveal()
 	return s[:4] + "-" + s[4:8] + "-" + s[8:12] + "-" + s[12:]
 }
 
-// ParseBackupCode reads a code from paper: as normalizeCode does, in either case, and with the letters that look like digits. It returns
-// ErrInvalidCode for anything that cannot be one.
+// ParseBackupCode parses a typed code: normalized by normalizeCode, in upper or lower case, with o, i and l read as digits. It
+// returns ErrInvalidCode for anything else.
 func ParseBackupCode(s string) (BackupCode, error) {
-	plain := strings.NewReplacer("o", "0", "i", "1", "l", "1").Replace(strings.ToLower(normalizeCode(s)))
-	if len(plain) != backupCodeLength || strings.Trim(plain, crockford) != "" {
+	normalized := strings.NewReplacer("o", "0", "i", "1", "l", "1").Replace(strings.ToLower(normalizeCode(s)))
+	if len(normalized) != backupCodeLength || strings.Trim(normalized, crockford) != "" {
 		return BackupCode{}, ErrInvalidCode
 	}
-	return BackupCode{NewSecret(plain)}, nil
+	return BackupCode{NewSecret(normalized)}, nil
 }
 
-// BackupCodeDigest is what the server keeps of a backup code: an HMAC under a key of its own, so that a stolen database gives no
-// way to try codes, and a code is found without knowing whose it is.
+// BackupCodeDigest is the stored form of a backup code: an HMAC, so that guesses cannot be checked against a stolen database, and
+// so that a code is found without a user's name.
 type BackupCodeDigest [sha256.Size]byte
 
 // Digest returns the digest of a new code.

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Purpose is the kind of ceremony that a challenge was issued for. It can be redeemed for no other.
+// Purpose is the ceremony that a challenge was issued for. The challenge can be redeemed for no other.
 type Purpose string
 
 const (
@@ -18,50 +18,49 @@ const (
 	PurposeRecovery   Purpose = "recovery"
 )
 
-// ChallengeContext is who answers a ceremony, and who it was begun for: a browser, and the session in it if somebody is signed
-// in there.
+// ChallengeContext is the context that begins or answers a ceremony: a browser, and the session or the recovery grant in it.
 type ChallengeContext struct {
-	Browser       Binding     // zero for clients that keep no cookies
-	SessionID     SessionID   // zero for ceremonies that open one
-	RecoveryGrant TokenDigest // of a recovery; zero for other ceremonies
+	Browser       Binding     // zero for clients without cookies
+	SessionID     SessionID   // zero for ceremonies that open a session
+	RecoveryGrant TokenDigest // zero for ceremonies other than recovery
 }
 
-// Challenge is the server's side of a ceremony under way. Storage gives it out once (ports.Challenges.Take); Redeem
-// says whether that once may be now.
+// Challenge is the server-side state of a ceremony. The store returns it for consumption once (ports.Challenges.Take); Redeem
+// checks whether the answer may consume it.
 type Challenge struct{ state ChallengeState }
 
-// ChallengeState is a challenge's state as storage keeps it.
+// ChallengeState is the state of challenge as it is stored.
 type ChallengeState struct {
 	ID            ChallengeID
 	Purpose       Purpose
-	Binding       Binding      // zero if bound to no browser
-	SessionID     SessionID    // zero if bound to no session
-	RecoveryGrant TokenDigest  // zero if bound to no recovery
-	CeremonyState []byte       // what the relying party needs to verify the answer; opaque
-	PendingUser   *PendingUser // who is signing up; nil for other purposes
+	Binding       Binding      // zero if not bound to a browser
+	SessionID     SessionID    // zero if not bound to a session
+	RecoveryGrant TokenDigest  // zero if not bound to a recovery
+	CeremonyState []byte       // opaque; the relying party verifies the answer with it
+	PendingUser   *PendingUser // nil unless the purpose is sign-up
 	CreatedAt     time.Time
 	ExpiresAt     time.Time
 }
 
-// NewChallenge opens a ceremony that may be answered until ttl has passed.
-func NewChallenge(purpose Purpose, by ChallengeContext, ceremony []byte, applicant *PendingUser, ttl time.Duration, now time.Time, random io.Reader) *Challenge {
+// NewChallenge returns a challenge that expires after ttl.
+func NewChallenge(purpose Purpose, from ChallengeContext, state []byte, user *PendingUser, ttl time.Duration, now time.Time, random io.Reader) *Challenge {
 	return &Challenge{ChallengeState{
-		ID: NewChallengeID(now, random), Purpose: purpose, Binding: by.Browser, SessionID: by.SessionID, RecoveryGrant: by.RecoveryGrant, CeremonyState: ceremony, PendingUser: applicant,
+		ID: NewChallengeID(now, random), Purpose: purpose, Binding: from.Browser, SessionID: from.SessionID, RecoveryGrant: from.RecoveryGrant, CeremonyState: state, PendingUser: user,
 		CreatedAt: now, ExpiresAt: now.Add(ttl),
 	}}
 }
 
-// RestoreChallenge is storage's way back from a snapshot.
+// RestoreChallenge returns the challenge with the given state.
 func RestoreChallenge(s ChallengeState) *Challenge { return &Challenge{s.clone()} }
 
-// State is storage's way in.
+// State returns a copy of the state, for storage.
 func (c *Challenge) State() ChallengeState { return c.state.clone() }
 
 func (s ChallengeState) clone() ChallengeState {
 	s.CeremonyState = slices.Clone(s.CeremonyState)
 	if s.PendingUser != nil {
-		applicant := *s.PendingUser
-		s.PendingUser = &applicant
+		user := *s.PendingUser
+		s.PendingUser = &user
 	}
 	return s
 }
@@ -70,21 +69,21 @@ func (c *Challenge) ID() ChallengeID           { return c.state.ID }
 func (c *Challenge) ExpiresAt() time.Time      { return c.state.ExpiresAt }
 func (c *Challenge) PendingUser() *PendingUser { return c.state.PendingUser }
 
-// Redeem returns the ceremony state if the challenge may be answered now: for the purpose it was issued for, by the
-// browser and in the session it was issued to, before it expires (WebAuthn Level 3, section 13.4.3). To anybody else it
-// does not exist.
-func (c *Challenge) Redeem(purpose Purpose, by ChallengeContext, now time.Time) ([]byte, error) {
+// Redeem returns the ceremony's state if the answer has the challenge's purpose and comes from its browser, in its session or
+// recovery, before it expires (WebAuthn Level 3, section 13.4.3). It returns ErrChallengeExpired, or a *Rejection of
+// ErrChallengeNotFound for any other mismatch.
+func (c *Challenge) Redeem(purpose Purpose, from ChallengeContext, now time.Time) ([]byte, error) {
 	if c.state.Purpose != purpose {
 		return nil, c.mismatch("issued for " + string(c.state.Purpose) + ", answered for " + string(purpose))
 	}
-	if !c.state.Binding.IsZero() && subtle.ConstantTimeCompare(c.state.Binding[:], by.Browser[:]) != 1 {
-		return nil, c.mismatch("answered by another browser than it was issued to")
+	if !c.state.Binding.IsZero() && subtle.ConstantTimeCompare(c.state.Binding[:], from.Browser[:]) != 1 {
+		return nil, c.mismatch("answered by another browser")
 	}
-	if c.state.SessionID != by.SessionID {
-		return nil, c.mismatch("answered in another session than it was issued in")
+	if c.state.SessionID != from.SessionID {
+		return nil, c.mismatch("answered in another session")
 	}
-	if c.state.RecoveryGrant != by.RecoveryGrant {
-		return nil, c.mismatch("answered in another recovery than it was issued in")
+	if c.state.RecoveryGrant != from.RecoveryGrant {
+		return nil, c.mismatch("answered in another recovery")
 	}
 	if !now.Before(c.state.ExpiresAt) {
 		return nil, ErrChallengeExpired

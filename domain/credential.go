@@ -7,33 +7,33 @@ import (
 	"time"
 )
 
-// Credential is a passkey as the server knows it: the credential record of WebAuthn Level 3, section 4, kept whole, so
-// that an attestation can be judged again later.
+// Credential is the credential record of a passkey (WebAuthn Level 3, section 4). It is stored whole, so that an attestation can be
+// verified again later.
 type Credential struct{ state CredentialState }
 
-// CredentialState is a credential's state as storage keeps it.
+// CredentialState is the state of credential as it is stored.
 type CredentialState struct {
 	ID         CredentialID `export:"id"`
 	UserID     UserID
-	Name       PasskeyName        `export:"name,omitempty"` // "" if the person gave none
+	Name       PasskeyName        `export:"name,omitempty"` // "" if the user gave none
 	Status     CredentialStatus   `export:"status"`
 	RPID       string             `export:"rp_id"`
 	PublicKey  []byte             `export:"public_key"` // COSE_Key, in CTAP2 canonical CBOR
 	Algorithm  int64              `export:"algorithm"`  // COSE algorithm identifier of PublicKey
 	AAGUID     AAGUID             `export:"aaguid"`
-	Attachment string             `export:"attachment,omitempty"` // "platform", "cross-platform" or "" if the client did not say
+	Attachment string             `export:"attachment,omitempty"` // "platform", "cross-platform", or "" if not reported
 	Transports []string           `export:"transports,omitempty"`
-	Flags      AuthenticatorFlags `export:"flags"` // UV latched from any use, BS as of the last one
+	Flags      AuthenticatorFlags `export:"flags"` // UV of any use, BS of the last use
 	SignCount  uint32             `export:"sign_count"`
-	// CloneWarning is set for good once the counter of a device-bound passkey failed to advance.
+	// CloneWarning is set, permanently, when the counter of a device-bound passkey does not increase.
 	CloneWarning bool        `export:"clone_warning"`
 	Attestation  Attestation `export:"attestation"`
-	Extensions   []byte      `export:"extensions,omitempty"` // JSON of the extension results worth keeping
+	Extensions   []byte      `export:"extensions,omitempty"` // extension results, as JSON
 	CreatedAt    time.Time   `export:"created_at"`
-	LastUsedAt   time.Time   `export:"last_used_at,omitzero"` // zero if never used since it was made
+	LastUsedAt   time.Time   `export:"last_used_at,omitzero"` // zero if not used since registration
 }
 
-// Attestation is what the authenticator said at registration, byte for byte.
+// Attestation is the authenticator's response at registration, byte for byte.
 type Attestation struct {
 	Type              string `export:"type,omitempty"`
 	Format            string `export:"format,omitempty"`
@@ -50,13 +50,13 @@ const (
 	CredentialSuspended CredentialStatus = "suspended"
 )
 
-// CredentialDescriptor is how a ceremony names a passkey to the client (WebAuthn Level 3, section 5.8.3).
+// CredentialDescriptor identifies a passkey to the client (WebAuthn Level 3, section 5.8.3).
 type CredentialDescriptor struct {
 	ID         CredentialID
 	Transports []string
 }
 
-// Registration is what a verified registration ceremony states about a new passkey.
+// Registration is the result of a verified registration ceremony.
 type Registration struct {
 	CredentialID CredentialID
 	RPID         string
@@ -71,14 +71,14 @@ type Registration struct {
 	Extensions   []byte
 }
 
-// Assertion is what a verified authentication ceremony states about the use of a passkey.
+// Assertion is the result of a verified authentication ceremony.
 type Assertion struct {
 	Flags           AuthenticatorFlags
 	SignCount       uint32
-	HasAttestedData bool // the authenticator sent attested credential data, those of this passkey
+	HasAttestedData bool // the authenticator sent attested credential data of this passkey
 }
 
-// NewCredential makes the passkey of a verified registration owner's. The flags are held to AuthenticatorFlags.Verify.
+// NewCredential returns the owner's passkey from a verified registration. It returns the errors of AuthenticatorFlags.Verify.
 func NewCredential(owner UserID, name PasskeyName, r Registration, now time.Time) (*Credential, error) {
 	if err := r.Flags.Verify(); err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func NewCredential(owner UserID, name PasskeyName, r Registration, now time.Time
 	return &Credential{s.clone()}, nil
 }
 
-// knownAttachment follows WebAuthn Level 3, section 5.4.5: an unknown value is as good as none.
+// knownAttachment returns "" for an unknown value (WebAuthn Level 3, section 5.4.5).
 func knownAttachment(s string) string {
 	if s == "platform" || s == "cross-platform" {
 		return s
@@ -101,22 +101,22 @@ func knownAttachment(s string) string {
 	return ""
 }
 
-// plausibleTransports keeps the hints that could be one, also those that are not known yet (section 5.8.4), without
-// repetition and sorted. They go back to clients as they are, so there are few and short ones.
-func plausibleTransports(hints []string) []string {
-	const most, longest = 8, 32
-	kept := slices.DeleteFunc(slices.Clone(hints), func(hint string) bool {
-		return hint == "" || len(hint) > longest || strings.Trim(hint, "abcdefghijklmnopqrstuvwxyz0123456789-") != ""
+// plausibleTransports returns the well-formed transports, also unknown ones (section 5.8.4), sorted and without duplicates.
+// Clients receive them again, so that their number and length are limited.
+func plausibleTransports(transports []string) []string {
+	const maxCount, maxLength = 8, 32
+	valid := slices.DeleteFunc(slices.Clone(transports), func(transport string) bool {
+		return transport == "" || len(transport) > maxLength || strings.Trim(transport, "abcdefghijklmnopqrstuvwxyz0123456789-") != ""
 	})
-	slices.Sort(kept)
-	kept = slices.Compact(kept)
-	return kept[:min(len(kept), most)]
+	slices.Sort(valid)
+	valid = slices.Compact(valid)
+	return valid[:min(len(valid), maxCount)]
 }
 
-// RestoreCredential is storage's way back from a snapshot.
+// RestoreCredential returns the passkey with the given state.
 func RestoreCredential(s CredentialState) *Credential { return &Credential{s.clone()} }
 
-// State is storage's way in.
+// State returns a copy of the state, for storage.
 func (c *Credential) State() CredentialState { return c.state.clone() }
 
 func (s CredentialState) clone() CredentialState {
@@ -136,19 +136,19 @@ func (c *Credential) Status() CredentialStatus { return c.state.Status }
 func (c *Credential) BackupEligible() bool     { return c.state.Flags.BackupEligible() }
 func (c *Credential) BackedUp() bool           { return c.state.Flags.BackedUp() }
 
-// Descriptor names the passkey to a client.
+// Descriptor returns the passkey's descriptor for the client.
 func (c *Credential) Descriptor() CredentialDescriptor {
 	return CredentialDescriptor{ID: c.state.ID, Transports: slices.Clone(c.state.Transports)}
 }
 
-// Rename gives the passkey another name, or none, and reports whether that changed anything.
+// Rename sets or removes the passkey's name and reports whether it changed.
 func (c *Credential) Rename(name PasskeyName) bool {
 	changed := c.state.Name != name
 	c.state.Name = name
 	return changed
 }
 
-// Anomaly is something odd about the use of a passkey that its owner and the operator should hear of.
+// Anomaly is a suspicious use of a passkey, reported to its owner or to the operator.
 type Anomaly string
 
 const (
@@ -160,21 +160,20 @@ const (
 	AnomalyAttestedData Anomaly = "attested_again"
 )
 
-// Anomalies are all of them.
+// Anomalies lists all anomalies.
 var Anomalies = []Anomaly{AnomalyCounterRegressed, AnomalyBackupEligibilityChanged, AnomalyAttestedData}
 
-// IndicatesClone reports whether the finding may mean a copied key, and concerns the passkey's owner. Others are the habit of an
-// authenticator, which comes with each sign-in, and are counted only.
-func (f Anomaly) IndicatesClone() bool {
-	return f == AnomalyCounterRegressed || f == AnomalyBackupEligibilityChanged
+// IndicatesClone reports whether the passkey may have been copied, so that its owner is notified. Other anomalies recur with each
+// use of an authenticator, and are only counted.
+func (a Anomaly) IndicatesClone() bool {
+	return a == AnomalyCounterRegressed || a == AnomalyBackupEligibilityChanged
 }
 
-// RecordUse notes a verified assertion. It may leave a mark and refuse at once: whoever calls it saves the credential
-// first and returns the error afterwards, or the mark is lost.
+// RecordUse records a verified assertion and returns its anomaly. It returns ErrPasskeySuspended, or a *Rejection. It may change
+// the credential and return an error, so that the caller saves the credential in both cases.
 //
-// A device-bound passkey whose counter failed to advance means that there are two copies of its key: the policy says
-// what follows. The counters of synced passkeys (BE set) are kept and never judged, since each of their devices may
-// count for itself.
+// If the counter of a device-bound passkey does not increase, its key may have been copied, and the policy decides. The counters of
+// synced passkeys (BE set) are stored and not checked, since each of their devices may have a counter of its own.
 func (c *Credential) RecordUse(a Assertion, policy UsePolicy, now time.Time) (Anomaly, error) {
 	if c.state.Status == CredentialSuspended {
 		return AnomalyNone, ErrPasskeySuspended
@@ -182,34 +181,34 @@ func (c *Credential) RecordUse(a Assertion, policy UsePolicy, now time.Time) (An
 	if err := a.Flags.Verify(); err != nil {
 		return AnomalyNone, err
 	}
-	finding := AnomalyNone
+	anomaly := AnomalyNone
 	if a.HasAttestedData {
-		finding = AnomalyAttestedData
+		anomaly = AnomalyAttestedData
 	}
 	if a.Flags.BackupEligible() != c.state.Flags.BackupEligible() {
-		finding = AnomalyBackupEligibilityChanged
+		anomaly = AnomalyBackupEligibilityChanged
 		if policy.BackupEligibility != BackupEligibilityAcceptAndRecord {
-			return finding, Reject(ReasonBackupEligibilityChanged, fmt.Sprintf("BE was %t at registration and is %t now", c.state.Flags.BackupEligible(), a.Flags.BackupEligible()))
+			return anomaly, Reject(ReasonBackupEligibilityChanged, fmt.Sprintf("BE was %t at registration and is now %t", c.state.Flags.BackupEligible(), a.Flags.BackupEligible()))
 		}
 	}
 	if !c.state.Flags.BackupEligible() && c.counterRegressed(a.SignCount) {
-		finding = AnomalyCounterRegressed
+		anomaly = AnomalyCounterRegressed
 		c.state.CloneWarning = true
 		if policy.Counter == CounterSuspend {
 			c.state.Status = CredentialSuspended
 		}
 		if policy.Counter != CounterFlag {
-			return finding, Reject(ReasonCounterRegressed, fmt.Sprintf("the counter was %d and is %d now", c.state.SignCount, a.SignCount))
+			return anomaly, Reject(ReasonCounterRegressed, fmt.Sprintf("the counter was %d and is now %d", c.state.SignCount, a.SignCount))
 		}
 	}
 	c.state.SignCount = a.SignCount
 	c.state.Flags = c.state.Flags.with(flagBackedUp|flagBackupEligible, a.Flags) | flagUserVerified
 	c.state.LastUsedAt = now
-	return finding, nil
+	return anomaly, nil
 }
 
-// counterRegressed follows WebAuthn Level 3, section 7.2, step 22: zero on both sides means that the authenticator counts
-// nothing.
+// counterRegressed reports whether the counter did not increase. Zero before and now means that the authenticator has no counter
+// (WebAuthn Level 3, section 7.2, step 22).
 func (c *Credential) counterRegressed(count uint32) bool {
 	return (count != 0 || c.state.SignCount != 0) && count <= c.state.SignCount
 }

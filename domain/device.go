@@ -5,16 +5,16 @@ import (
 	"unicode"
 )
 
-// Device is where a session is used from.
+// Device describes the client of a session.
 type Device struct {
-	Name      string `export:"name,omitempty"`       // for people: "Firefox on Linux"
-	UserAgent string `export:"user_agent,omitempty"` // as sent, made printable, at most 512 bytes
+	Name      string `export:"name,omitempty"`       // for display: "Firefox on Linux"
+	UserAgent string `export:"user_agent,omitempty"` // printable characters only, at most 512 bytes
 	IP        string `export:"ip,omitempty"`         // "" if unknown
 }
 
 const maxUserAgentLength = 512
 
-// NewDevice keeps of a User-Agent header what is fit to be stored and shown. The name is still to be given.
+// NewDevice returns a device without a name. It shortens the User-Agent header and removes characters that are not printable.
 func NewDevice(userAgent, ip string) Device {
 	if len(userAgent) > maxUserAgentLength {
 		userAgent = userAgent[:maxUserAgentLength]

@@ -2,11 +2,11 @@ package domain
 
 import "strings"
 
-// Email is an e-mail address in its one canonical form: lower case, so that ada@example.org and Ada@Example.org are
-// the same account wherever addresses are compared. The zero value means that there is none.
+// Email is an e-mail address in lower case, so that ada@example.org and Ada@Example.org name the same account. The zero value
+// is no address.
 type Email string
 
-const maxEmailLength = 254 // RFC 5321, section 4.5.3.1.3, less the angle brackets
+const maxEmailLength = 254 // RFC 5321, section 4.5.3.1.3, without the angle brackets
 
 // ParseEmail parses and canonicalises an address; the empty string is not an error. It accepts the dot-atom form (RFC 5322,
 // section 3.2.3) in ASCII, with an internationalised domain in its xn-- form. The domain may have one label, but may not be an
@@ -22,7 +22,7 @@ func ParseEmail(field, s string) (Email, error) {
 	}
 	for i := range len(s) {
 		if s[i] >= 0x80 {
-			return invalid("write the address in ASCII; a domain with other letters has an xn-- form")
+			return invalid("write the address in ASCII; a domain with other characters has an xn-- form")
 		}
 	}
 	local, host, found := strings.Cut(s, "@")
@@ -46,8 +46,8 @@ func isDotAtom(s string) bool {
 	return true
 }
 
-// isDomainName takes names of one label, which an intranet may have (RFC 5321, section 4.1.2), and no name that ends in a
-// number, which is an IP address or none (URL Standard, ends-in-a-number checker).
+// isDomainName accepts names of one label, as intranets have (RFC 5321, section 4.1.2), and rejects names whose last label is a
+// number: they are IP addresses or invalid (URL Standard, ends-in-a-number checker).
 func isDomainName(s string) bool {
 	label := ""
 	for label = range strings.SplitSeq(s, ".") {

@@ -11,42 +11,41 @@ import (
 	"time"
 )
 
-// PendingEmail is an address that a user says is theirs. It names no account and belongs to nobody until the code that was
-// sent to it is shown. The zero value is none.
+// PendingEmail is an address that a user has entered and not yet verified. It identifies no account until the user enters the code
+// that was sent to it. The zero value is no address.
 type PendingEmail struct {
 	Email     Email           `export:"email"`
 	Code      EmailCodeDigest `export:"code"`
 	Failures  int             `export:"failures"`
-	ExpiresAt time.Time       `export:"expires_at"` // of the code; the claim stays and can get another one
+	ExpiresAt time.Time       `export:"expires_at"` // of the code; the user can request another code later
 }
 
-// EmailCode proves an address: eight digits.
+// EmailCode is a verification code of eight digits.
 type EmailCode struct{ Secret }
 
-// EmailCodeDigest is what the server keeps of an e-mail code: an HMAC under a key of its own, since eight digits are soon
-// tried through.
+// EmailCodeDigest is the stored form of an e-mail code: an HMAC, since eight digits have too few values for a hash without a key.
 type EmailCodeDigest [sha256.Size]byte
 
 const (
 	emailCodeTTL         = 30 * time.Minute
 	emailCodeLength      = 8
-	maxEmailCodeFailures = 5 // tries, of a hundred million codes
+	maxEmailCodeFailures = 5 // of 10^8 codes
 )
 
-// NewEmailCode draws a code.
+// NewEmailCode returns a new code.
 func NewEmailCode(random io.Reader) EmailCode {
 	const codes = 100_000_000
-	const fair = (1 << 32) / codes * codes // above it some codes would be likelier than others
+	const unbiased = (1 << 32) / codes * codes // greater numbers would favour some codes
 	for {
 		var raw [4]byte
 		readRandom(random, raw[:])
-		if n := binary.BigEndian.Uint32(raw[:]); n < fair {
+		if n := binary.BigEndian.Uint32(raw[:]); n < unbiased {
 			return EmailCode{NewSecret(fmt.Sprintf("%0*d", emailCodeLength, n%codes))}
 		}
 	}
 }
 
-// ParseEmailCode reads a code as normalizeCode does. It returns ErrInvalidCode for anything that cannot be one.
+// ParseEmailCode parses a typed code, normalized by normalizeCode. It returns ErrInvalidCode for anything else.
 func ParseEmailCode(s string) (EmailCode, error) {
 	digits := normalizeCode(s)
 	if len(digits) != emailCodeLength || strings.Trim(digits, "0123456789") != "" {
@@ -69,43 +68,43 @@ func (c EmailCode) Digests(keys KeyRing[EmailCode], user UserID) []EmailCodeDige
 	return digests
 }
 
-// RequestEmail notes that the user says the address is theirs, in the place of what they claimed before. What they hold stays
-// theirs meanwhile.
+// RequestEmail sets the pending address with the digest of its code, and replaces an earlier one. The verified address does not
+// change.
 func (u *User) RequestEmail(email Email, code EmailCodeDigest, now time.Time) {
 	u.state.PendingEmail = PendingEmail{Email: email, Code: code, ExpiresAt: now.Add(emailCodeTTL)}
 }
 
-// PendingEmail is the address that waits for its code; "" if none does.
+// PendingEmail returns the address that is not yet verified, or "".
 func (u *User) PendingEmail() Email { return u.state.PendingEmail.Email }
 
-// CancelEmailRequest forgets the claim and reports whether there was one.
+// CancelEmailRequest removes the pending address and reports whether there was one.
 func (u *User) CancelEmailRequest() bool {
-	claimed := u.state.PendingEmail.Email != ""
+	wasPending := u.state.PendingEmail.Email != ""
 	u.state.PendingEmail = PendingEmail{}
-	return claimed
+	return wasPending
 }
 
-// VerifyEmail makes the claimed address the user's if one of the digests is its code's. Otherwise it returns ErrInvalidCode, and
-// counts: after five wrong ones the code is worth nothing. Save the user in either case.
+// VerifyEmail turns the pending address into the verified one if one of the digests matches its code. Otherwise it returns
+// ErrInvalidCode and counts the failure; after five failures the code is invalid. The caller saves the user in both cases.
 func (u *User) VerifyEmail(digests []EmailCodeDigest, now time.Time) error {
-	claim := &u.state.PendingEmail
-	if claim.Email == "" || !now.Before(claim.ExpiresAt) || claim.Failures >= maxEmailCodeFailures {
+	pending := &u.state.PendingEmail
+	if pending.Email == "" || !now.Before(pending.ExpiresAt) || pending.Failures >= maxEmailCodeFailures {
 		return ErrInvalidCode
 	}
-	right := false
+	matches := false
 	for _, d := range digests {
-		right = hmac.Equal(d[:], claim.Code[:]) || right
+		matches = hmac.Equal(d[:], pending.Code[:]) || matches
 	}
-	if !right {
-		claim.Failures++
+	if !matches {
+		pending.Failures++
 		return ErrInvalidCode
 	}
-	u.state.Email, u.state.EmailVerifiedAt = claim.Email, now
+	u.state.Email, u.state.EmailVerifiedAt = pending.Email, now
 	u.state.PendingEmail = PendingEmail{}
 	return nil
 }
 
-// NewAddressTakenEmail tells the owner of an address that somebody else claimed it.
+// NewAddressTakenEmail returns the e-mail that informs the owner of an address that another user requested it.
 func NewAddressTakenEmail(id OutboxEmailID, owner *User, now time.Time) *OutboxEmail {
 	return &OutboxEmail{OutboxEmailState{
 		ID: id, UserID: owner.ID(), To: owner.Email(), Kind: EmailKindAddressTaken,
@@ -113,11 +112,11 @@ func NewAddressTakenEmail(id OutboxEmailID, owner *User, now time.Time) *OutboxE
 	}}
 }
 
-// NewVerificationEmail brings the code of a claim to its address. The code is sealed; it is of no use longer than the claim.
-func NewVerificationEmail(id OutboxEmailID, claimant *User, sealed []byte, now time.Time) *OutboxEmail {
-	claim := claimant.state.PendingEmail
+// NewVerificationEmail returns the e-mail with the encrypted code to the user's pending address. It expires with the code.
+func NewVerificationEmail(id OutboxEmailID, user *User, encryptedCode []byte, now time.Time) *OutboxEmail {
+	pending := user.state.PendingEmail
 	return &OutboxEmail{OutboxEmailState{
-		ID: id, UserID: claimant.ID(), To: claim.Email, Kind: EmailKindVerificationCode, Code: slices.Clone(sealed),
-		Details: EmailDetails{At: now}, DueAt: now, ExpiresAt: claim.ExpiresAt,
+		ID: id, UserID: user.ID(), To: pending.Email, Kind: EmailKindVerificationCode, Code: slices.Clone(encryptedCode),
+		Details: EmailDetails{At: now}, DueAt: now, ExpiresAt: pending.ExpiresAt,
 	}}
 }

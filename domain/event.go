@@ -10,56 +10,56 @@ import (
 	"time"
 )
 
-// Event is an entry of a user's security log: what happened to the account, for its owner to read. It holds no secret.
+// Event is an entry of an account's audit log, which its owner reads. It contains no secrets.
 type Event struct{ state EventState }
 
-// EventState is an event's state as storage keeps it. What does not apply is zero.
+// EventState is the state of an event as it is stored. Fields that do not apply are zero.
 type EventState struct {
 	ID           EventID      `export:"id"`
-	UserID       UserID       // zero once the account is gone
+	UserID       UserID       // zero after the account is deleted
 	Kind         EventKind    `export:"kind"`
 	At           time.Time    `export:"at"`
 	Actor        Actor        `export:"by"`
 	SessionID    SessionID    `export:"session,omitzero"`
 	CredentialID CredentialID `export:"passkey,omitempty"`
-	PasskeyName  PasskeyName  `export:"passkey_name,omitempty"` // as it was then
-	DeviceName   string       `export:"device_name,omitempty"`  // for people: "Firefox on Linux"
+	PasskeyName  PasskeyName  `export:"passkey_name,omitempty"` // at the time of the event
+	DeviceName   string       `export:"device_name,omitempty"`  // for display: "Firefox on Linux"
 	IP           string       `export:"ip,omitempty"`
-	Reason       string       `export:"reason,omitempty"`     // a Reason, a Finding or the code of an Error
-	Changed      []string     `export:"changed,omitempty"`    // names of what was changed
+	Reason       string       `export:"reason,omitempty"`     // a Reason, an Anomaly, or the code of an Error
+	Changed      []string     `export:"changed,omitempty"`    // names of changed fields, or the factors of a recovery
 	RequestID    string       `export:"request_id,omitempty"` // as in the operator's log
 
-	// An event that repeats an earlier one is counted there and is no entry of its own.
-	Key      RepetitionKey `export:"key,omitzero"`        // what the two have in common; zero for an event that stands alone
-	Repeats  int           `export:"repeats,omitempty"`   // how often it happened again
+	// An event that repeats an earlier one is counted in that entry and adds none.
+	Key      RepetitionKey `export:"key,omitzero"`        // equal for repetitions; zero for an event that is not repeatable
+	Repeats  int           `export:"repeats,omitempty"`   // the number of repetitions
 	LastAt   time.Time     `export:"last_at,omitzero"`    // of the latest repetition; zero for none
-	OtherIPs []string      `export:"other_ips,omitempty"` // further addresses that repetitions came from: at most maxOtherIPs
+	OtherIPs []string      `export:"other_ips,omitempty"` // further addresses of repetitions, at most maxOtherIPs
 }
 
-// RepetitionKey is the same for events that are counted as one entry: those of one account, kind, reason and UTC day.
+// RepetitionKey is equal for events that are counted in one entry: those of one account, kind, reason and UTC day.
 type RepetitionKey [16]byte
 
-// IsZero says that the event stands alone.
+// IsZero reports whether the event is not repeatable.
 func (k RepetitionKey) IsZero() bool { return k == RepetitionKey{} }
 
-// ErrEventNotFound says that no event has a key.
+// ErrEventNotFound means that no event has the given key.
 var ErrEventNotFound = errors.New("there is no such event")
 
-// maxOtherIPs bounds what a stranger with many addresses adds to an entry.
+// maxOtherIPs limits the size of an entry, to which a client with many addresses adds.
 const maxOtherIPs = 9
 
-// ReasonSessionLimit is the Reason of a session that ended since the account had more than SessionLimit.
+// ReasonSessionLimit is the Reason of a session that was revoked because the account exceeded its SessionLimit.
 const ReasonSessionLimit = "session_limit"
 
-// Actor is whose doing an event was.
+// Actor is who caused an event.
 type Actor string
 
 const (
-	ActorUser     Actor = "user" // or somebody who said so, where an attempt was refused
+	ActorUser     Actor = "user" // or, in a rejected attempt, a client that claimed to be the user
 	ActorOperator Actor = "operator"
 )
 
-// EventKind says what happened.
+// EventKind is the type of an event.
 type EventKind string
 
 const (
@@ -75,22 +75,22 @@ const (
 	EventPasskeyAddRefused    EventKind = "passkey_add_refused" //nolint:gosec // the name of an event
 	EventPasskeyRenamed       EventKind = "passkey_renamed"
 	EventPasskeyRemoved       EventKind = "passkey_removed"
-	EventPasskeyFlagged       EventKind = "passkey_flagged"   // a Finding
-	EventPasskeySuspended     EventKind = "passkey_suspended" // because of a Finding
+	EventPasskeyFlagged       EventKind = "passkey_flagged"   // an anomaly
+	EventPasskeySuspended     EventKind = "passkey_suspended" // because of an anomaly
 	EventAccountChanged       EventKind = "account_changed"
 	EventTOTPAdded            EventKind = "totp_added"
 	EventTOTPRemoved          EventKind = "totp_removed"
 	EventBackupCodesGenerated EventKind = "backup_codes_generated"
-	EventRecoveryGranted      EventKind = "recovery_granted" // Changed says by which factors
+	EventRecoveryGranted      EventKind = "recovery_granted" // Changed lists the factors
 	EventRecoveryRefused      EventKind = "recovery_refused"
-	EventRecoveryLocked       EventKind = "recovery_locked" // too many wrong codes; a sign-in by passkey opens it
+	EventRecoveryLocked       EventKind = "recovery_locked" // too many wrong codes; a sign-in with a passkey unlocks it
 	EventRecovered            EventKind = "recovered"
 	EventAccountDisabled      EventKind = "account_disabled"
 	EventAccountEnabled       EventKind = "account_enabled"
 	EventAccountDeleted       EventKind = "account_deleted"
 )
 
-// EventKinds are all of them.
+// EventKinds lists all kinds.
 var EventKinds = []EventKind{
 	EventSignedUp, EventSignedIn, EventSignInRefused, EventSignedOut, EventSteppedUp, EventStepUpRefused, EventSessionRevoked,
 	EventRefreshTokenReused, EventPasskeyAdded, EventPasskeyAddRefused, EventPasskeyRenamed, EventPasskeyRemoved,
@@ -99,8 +99,8 @@ var EventKinds = []EventKind{
 	EventAccountDeleted,
 }
 
-// Repeatable reports whether a person without access to the account can cause such an event as often as they like. One entry a
-// day for each reason bounds what they add to the log, so that they can't push out of sight what changed the account.
+// Repeatable reports whether a client without access to the account can cause any number of such events. They share one entry per
+// day and reason, so that an attacker cannot hide other events among them.
 func (k EventKind) Repeatable() bool {
 	switch k {
 	case EventSignInRefused, EventStepUpRefused, EventPasskeyAddRefused, EventRecoveryRefused, EventPasskeyFlagged:
@@ -109,42 +109,41 @@ func (k EventKind) Repeatable() bool {
 	return false
 }
 
-// NewEvent enters what has happened into the log. The id, the time and the key of e are given here; By is the user unless e
-// says otherwise.
+// NewEvent returns an event with the fields of e, a new id, the time and the repetition key. The actor is the user unless e has one.
 func NewEvent(e EventState, now time.Time, random io.Reader) *Event {
 	return newEvent(e, "user\x00"+e.UserID.String(), now, random)
 }
 
-// NewAnonymousEvent enters what a stranger did about a name or a passkey that belongs to no account. Such events share 256
-// entries for each kind, reason and day: they are bounded, and few of those that are written at once meet in one row.
-func NewAnonymousEvent(e EventState, about LockoutSubject, now time.Time, random io.Reader) *Event {
-	return newEvent(e, "nameless\x00"+string(about[:1]), now, random)
+// NewAnonymousEvent returns an event about a name or a passkey without an account. Such events share 256 entries per kind, reason
+// and day: their number is limited, and few concurrent ones update the same row.
+func NewAnonymousEvent(e EventState, subject LockoutSubject, now time.Time, random io.Reader) *Event {
+	return newEvent(e, "nameless\x00"+string(subject[:1]), now, random)
 }
 
-func newEvent(e EventState, of string, now time.Time, random io.Reader) *Event {
+func newEvent(e EventState, scope string, now time.Time, random io.Reader) *Event {
 	e.ID, e.At = NewEventID(now, random), now
 	if e.Actor == "" {
 		e.Actor = ActorUser
 	}
 	e.Key, e.Repeats, e.LastAt, e.OtherIPs = RepetitionKey{}, 0, time.Time{}, nil
 	if e.Kind.Repeatable() {
-		e.Key = e.repetitionKey(of)
+		e.Key = e.repetitionKey(scope)
 	}
 	return RestoreEvent(e)
 }
 
-func (s EventState) repetitionKey(of string) RepetitionKey {
-	parts := []string{of, string(s.Kind), s.Reason, s.At.UTC().Format(time.DateOnly)}
+func (s EventState) repetitionKey(scope string) RepetitionKey {
+	parts := []string{scope, string(s.Kind), s.Reason, s.At.UTC().Format(time.DateOnly)}
 	if s.Kind == EventPasskeyFlagged {
-		// Who flags a passkey holds a copy of its key. Each passkey is an entry, and a notice, of its own.
+		// Only the holder of a copied key causes this event. Each passkey gets an entry and a notification of its own.
 		parts = append(parts, string(s.CredentialID))
 	}
 	digest := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return RepetitionKey(digest[:len(RepetitionKey{})])
 }
 
-// AddRepetition counts another event with the same key here. The passkey and the session stay if they are the other's too; the
-// device and the request stay those of the first.
+// AddRepetition counts another event with the same key in this entry. It removes the passkey and the session if the other event has
+// different ones. The device and the request id remain those of the first event.
 func (e *Event) AddRepetition(other *Event) {
 	s, o := &e.state, other.state
 	s.Repeats++
@@ -162,10 +161,10 @@ func (e *Event) AddRepetition(other *Event) {
 	}
 }
 
-// Count is how often the event happened.
+// Count returns how often the event happened.
 func (e *Event) Count() int { return e.state.Repeats + 1 }
 
-// LastAt is when the event happened last.
+// LastAt returns the time of the latest repetition, or of the event if there is none.
 func (e *Event) LastAt() time.Time {
 	if e.state.LastAt.IsZero() {
 		return e.state.At
@@ -173,8 +172,7 @@ func (e *Event) LastAt() time.Time {
 	return e.state.LastAt
 }
 
-// IPs are the IP addresses that the event came from, in the order of their first appearance: at most ten, and none if
-// it came from no address.
+// IPs returns the known IP addresses of the event's clients, in the order of their first appearance, at most ten.
 func (e *Event) IPs() []string {
 	if e.state.IP == "" {
 		return slices.Clone(e.state.OtherIPs)
@@ -182,21 +180,21 @@ func (e *Event) IPs() []string {
 	return append([]string{e.state.IP}, e.state.OtherIPs...)
 }
 
-// RestoreEvent is storage's way back from a snapshot.
+// RestoreEvent returns the event with the given state.
 func RestoreEvent(s EventState) *Event { return &Event{s.clone()} }
 
-// State is storage's way in.
+// State returns a copy of the state, for storage.
 func (e *Event) State() EventState { return e.state.clone() }
 
-// WithIDAfter returns the event with an id that sorts after the given one: its own if that does, else the next (RFC 9562,
-// section 6.2, method 2). So a log reads in the order in which it was written, within one millisecond too.
+// WithIDAfter returns the event with an id that sorts after last: its own id, or else the one that follows last (RFC 9562,
+// section 6.2, method 2). With it, events of the same millisecond sort in the order in which they were recorded.
 func (e *Event) WithIDAfter(last EventID) *Event {
 	s := e.State()
 	if bytes.Compare(s.ID.uuid[:], last.uuid[:]) > 0 {
 		return e
 	}
 	s.ID = last
-	for i := len(s.ID.uuid) - 1; i > 8; i-- { // what is left of them is never used up
+	for i := len(s.ID.uuid) - 1; i > 8; i-- { // these 56 bits never overflow in practice
 		if s.ID.uuid[i]++; s.ID.uuid[i] != 0 {
 			break
 		}
@@ -208,7 +206,7 @@ func (e *Event) ID() EventID     { return e.state.ID }
 func (e *Event) UserID() UserID  { return e.state.UserID }
 func (e *Event) Kind() EventKind { return e.state.Kind }
 
-// Key is zero for an event that stands alone.
+// Key returns the repetition key; zero for an event that is not repeatable.
 func (e *Event) Key() RepetitionKey { return e.state.Key }
 
 func (s EventState) clone() EventState {

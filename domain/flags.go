@@ -15,9 +15,9 @@ func (f AuthenticatorFlags) UserVerified() bool   { return f&flagUserVerified !=
 func (f AuthenticatorFlags) BackupEligible() bool { return f&flagBackupEligible != 0 }
 func (f AuthenticatorFlags) BackedUp() bool       { return f&flagBackedUp != 0 }
 
-// Verify holds an answer to what every ceremony here demands: somebody was there (section 7.2, step 16), it was they
-// (step 17: the passkey is the only factor, so without this a stolen device would be a way in), and the backup flags
-// are possible (step 18: backed up means eligible for it).
+// Verify returns a *Rejection unless the flags state user presence (section 7.2, step 16), user verification (step 17: the passkey
+// is the only factor, and a stolen device must not be sufficient) and a consistent backup state (step 18: only an eligible passkey
+// can be backed up).
 func (f AuthenticatorFlags) Verify() error {
 	switch {
 	case !f.UserPresent():
@@ -30,7 +30,7 @@ func (f AuthenticatorFlags) Verify() error {
 	return nil
 }
 
-// with returns f with the bits of mask as they are in g.
+// with returns f with the bits of mask taken from g.
 func (f AuthenticatorFlags) with(mask, g AuthenticatorFlags) AuthenticatorFlags {
 	return f&^mask | g&mask
 }

@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// UserID names a user. It is not secret.
+// UserID identifies a user. It is not secret.
 type UserID struct{ uuid }
 
-// ChallengeID names a challenge. Its 74 random bits keep it from being guessed; the binding keeps a stolen one useless.
+// ChallengeID identifies a challenge. Its 74 random bits cannot be guessed, and a stolen one is useless without the binding.
 type ChallengeID struct{ uuid }
 
-// SessionID names a session in lists and logs. It opens nothing: the session's token does.
+// SessionID identifies a session in lists and logs. It does not authenticate: the session's token does.
 type SessionID struct{ uuid }
 
-// EventID names an entry of a security log. Ids of later entries sort after those of earlier ones, to the millisecond.
+// EventID identifies an event. Ids sort by time, to the millisecond.
 type EventID struct{ uuid }
 
-// OutboxEmailID names a message in logs, and towards mail servers, which may be handed one twice.
+// OutboxEmailID identifies an e-mail in logs and towards mail servers, so that they can recognise one that is sent twice.
 type OutboxEmailID struct{ uuid }
 
 func NewUserID(now time.Time, random io.Reader) UserID { return UserID{newUUIDv7(now, random)} }
@@ -61,8 +61,8 @@ func ParseOutboxEmailID(s string) (OutboxEmailID, error) {
 	return OutboxEmailID{id}, err
 }
 
-// uuid is a UUID version 7 (RFC 9562, section 5.7): 48 bits of milliseconds, then 74 random bits. Sorted by time, so
-// that an index on it grows at its end.
+// uuid is a UUID of version 7 (RFC 9562, section 5.7): 48 bits of milliseconds, then 74 random bits. Its order is by time, so that
+// an index on it grows at its end.
 type uuid [16]byte
 
 func newUUIDv7(now time.Time, random io.Reader) uuid {
@@ -98,43 +98,43 @@ func (u uuid) String() string {
 // MarshalText returns the id as String does.
 func (u uuid) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
-// UnmarshalText reads the id as the Parse functions do.
+// UnmarshalText parses the id as the Parse functions do.
 func (u *uuid) UnmarshalText(text []byte) (err error) {
 	*u, err = parseUUID(string(text))
 	return err
 }
 
-// CredentialID is the WebAuthn credential id: bytes that the authenticator chose, compared exactly.
+// CredentialID is a WebAuthn credential id: bytes chosen by the authenticator, compared exactly.
 type CredentialID string
 
 // maxCredentialIDLength is the limit of WebAuthn Level 3, section 7.1, step 25.
 const maxCredentialIDLength = 1023
 
-// NewCredentialID takes the raw bytes of a credential id: 1 to 1023 of them, else the ceremony is malformed.
+// NewCredentialID returns the id of raw bytes. It returns a *Rejection unless there are 1 to 1023 of them.
 func NewCredentialID(raw []byte) (CredentialID, error) {
 	if len(raw) == 0 || len(raw) > maxCredentialIDLength {
-		return "", Reject(ReasonMalformed, fmt.Sprintf("a credential id of %d bytes; 1 to %d are allowed", len(raw), maxCredentialIDLength))
+		return "", Reject(ReasonMalformed, fmt.Sprintf("the credential id has %d bytes; 1 to %d are allowed", len(raw), maxCredentialIDLength))
 	}
 	return CredentialID(raw), nil
 }
 
 func (id CredentialID) Bytes() []byte { return []byte(id) }
 
-// String is the id in unpadded base64url, as WebAuthn writes it.
+// String returns the id in unpadded base64url, as in WebAuthn.
 func (id CredentialID) String() string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
 
 // MarshalText returns the id as String does.
 func (id CredentialID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
-// UnmarshalText reads unpadded base64url.
+// UnmarshalText parses unpadded base64url.
 func (id *CredentialID) UnmarshalText(text []byte) error {
 	raw, err := base64.RawURLEncoding.Strict().AppendDecode(nil, text)
 	*id = CredentialID(raw)
 	return err
 }
 
-// UserHandle is the WebAuthn user handle: random, free of personal data (WebAuthn Level 3, section 14.6.1), separate
-// from the user id, and the same for all passkeys of that user, else the Signal API could not name them.
+// UserHandle is a WebAuthn user handle: random, without personal data (WebAuthn Level 3, section 14.6.1), and separate from the
+// user id. All passkeys of a user have the same one, which the Signal API requires.
 type UserHandle string
 
 const userHandleLength = 32
@@ -147,13 +147,13 @@ func NewUserHandle(random io.Reader) UserHandle {
 
 func (h UserHandle) Bytes() []byte { return []byte(h) }
 
-// String is the handle in unpadded base64url, as WebAuthn writes it.
+// String returns the handle in unpadded base64url, as in WebAuthn.
 func (h UserHandle) String() string { return base64.RawURLEncoding.EncodeToString([]byte(h)) }
 
 // MarshalText returns the handle as String does.
 func (h UserHandle) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
-// UnmarshalText reads unpadded base64url.
+// UnmarshalText parses unpadded base64url.
 func (h *UserHandle) UnmarshalText(text []byte) error {
 	raw, err := base64.RawURLEncoding.Strict().AppendDecode(nil, text)
 	*h = UserHandle(raw)

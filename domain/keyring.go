@@ -8,7 +8,7 @@ import (
 )
 
 // KeyRing is the keys that authenticate values of the type Value by HMAC-SHA-256 (RFC 2104): first the key that is derived from
-// the present secret, then those of previous secrets. The first key signs and all verify, so that replacing the secret
+// the current secret, then those of previous secrets. The first key signs and all verify, so that replacing the secret
 // invalidates nothing. Each purpose has keys of its own, and its Value keeps the compiler from mixing them up.
 type KeyRing[Value any] [][]byte
 

@@ -1,6 +1,6 @@
 package domain
 
-// Lease is something that the server does by itself, and one of its nodes for all of them.
+// Lease is the name of a job that one node runs for all nodes.
 type Lease string
 
-const LeaseDeleteExpired Lease = "sweep"
+const LeaseDeleteExpired Lease = "delete_expired"

@@ -5,26 +5,27 @@ import (
 	"time"
 )
 
-// Lockout counts wrong recovery codes against one account, or one caller, and makes them wait; likewise letters that nobody asked for,
-// against a mailbox. It never keeps a passkey from signing in.
+// Lockout counts the failed recovery attempts of an account or a client and delays the next one. It also counts verification e-mails
+// to a mailbox. It never blocks a sign-in with a passkey.
 type Lockout struct{ state LockoutState }
 
-// LockoutState is a lockout's state as storage keeps it.
+// LockoutState is the state of lockout as it is stored.
 type LockoutState struct {
 	Subject     LockoutSubject `export:"subject"`
-	Failures    int            `export:"failures"`              // in a row
+	Failures    int            `export:"failures"`              // consecutive
 	LockedUntil time.Time      `export:"locked_until,omitzero"` // zero if never
 	UpdatedAt   time.Time      `export:"updated_at"`
 }
 
-// LockoutSubject is what wrong codes count against: an account, by either of its names; an unknown name, so that the same work is
-// done for it; a name together with the network that said it, known or not; a network; or a mailbox.
+// LockoutSubject is what failures are counted for: an account; a name without an account, so that it takes the same work; a name,
+// with or without an account, together with the client's network; a network; or a mailbox.
 type LockoutSubject [sha256.Size]byte
 
-// LockoutKey keeps the names that strangers try out of the database.
+// LockoutKey is the HMAC key that hides names, networks and mailboxes in the database.
 type LockoutKey []byte
 
-// Account does without the key, since an id is no secret: what is closed stays so when the server's secret is replaced.
+// Account returns the subject of an account. It does not depend on the key, so that an account stays locked when the server's secret
+// is replaced.
 func (LockoutKey) Account(id UserID) LockoutSubject {
 	return LockoutSubject(sha256.Sum256([]byte("account\x00" + id.String())))
 }
@@ -41,22 +42,22 @@ func (k LockoutKey) subject(kind, name string) LockoutSubject {
 }
 
 const (
-	allowedFailures = 5 // wrong codes before the first wait
+	allowedFailures = 5 // failures before the first delay
 	initialBackoff  = 15 * time.Minute
 	maxBackoff      = 24 * time.Hour
-	lockAfter       = 20 // wrong codes in a row; NIST SP 800-63B-4, section 3.2.2, allows a hundred
+	lockAfter       = 20 // consecutive failures; NIST SP 800-63B-4, section 3.2.2, allows 100
 )
 
-// NewLockout counts nothing yet.
+// NewLockout returns a lockout without failures.
 func NewLockout(subject LockoutSubject) *Lockout { return &Lockout{LockoutState{Subject: subject}} }
 
-// RestoreLockout is storage's way back from a snapshot.
+// RestoreLockout returns the lockout with the given state.
 func RestoreLockout(s LockoutState) *Lockout { return &Lockout{s} }
 
-// State is storage's way in.
+// State returns a copy of the state, for storage.
 func (l *Lockout) State() LockoutState { return l.state }
 
-// Blocked reports whether attempts are rejected: the subject is locked, or it has to wait.
+// Blocked reports whether attempts are rejected: the subject is locked or has to wait.
 func (l *Lockout) Blocked(now time.Time) bool { return l.Locked() || now.Before(l.state.LockedUntil) }
 
 // RequireUnblocked returns a *RetryAfterError if attempts are rejected.
@@ -70,34 +71,34 @@ func (l *Lockout) RequireUnblocked(now time.Time) error {
 	return nil
 }
 
-// Locked reports whether waiting is over for good, until somebody signs in by passkey.
+// Locked reports whether attempts are rejected until the user signs in with a passkey.
 func (l *Lockout) Locked() bool { return l.state.Failures >= lockAfter }
 
-// ResetIfStale forgets what was counted more than a day ago: for addresses, which many people share.
+// ResetIfStale resets the counter if the last failure is a day ago. It is for subjects that no sign-in unlocks.
 func (l *Lockout) ResetIfStale(now time.Time) {
 	if now.Sub(l.state.UpdatedAt) >= maxBackoff {
 		l.state.Failures, l.state.LockedUntil = 0, time.Time{}
 	}
 }
 
-// CapBelowLock takes a closed way for one that only has to wait: for addresses, which nobody signs in for.
+// CapBelowLock limits the counter, so that the subject has to wait and is never locked. It is for subjects that no sign-in unlocks.
 func (l *Lockout) CapBelowLock() { l.state.Failures = min(l.state.Failures, lockAfter-1) }
 
-// RecordFailure counts a wrong code. From the fifth on each one makes the next wait longer: a quarter of an hour, doubled each time,
-// up to a day.
+// RecordFailure counts a failure. From the fifth on, each one delays the next attempt: by 15 minutes, doubled each time, up to a
+// day.
 func (l *Lockout) RecordFailure(now time.Time) {
 	l.state.Failures++
 	l.state.UpdatedAt = now
-	if over := l.state.Failures - allowedFailures; over >= 0 {
-		wait := maxBackoff
-		if over < 7 { // 2^7 quarters of an hour are more than a day
-			wait = min(initialBackoff<<over, maxBackoff)
+	if excess := l.state.Failures - allowedFailures; excess >= 0 {
+		backoff := maxBackoff
+		if excess < 7 { // initialBackoff<<7 exceeds maxBackoff
+			backoff = min(initialBackoff<<excess, maxBackoff)
 		}
-		l.state.LockedUntil = now.Add(wait)
+		l.state.LockedUntil = now.Add(backoff)
 	}
 }
 
-// RetryAfterError is ErrRateLimited with the time when it ends.
+// RetryAfterError is ErrRateLimited with the time of the next allowed attempt.
 type RetryAfterError struct {
 	Until time.Time
 	Delay time.Duration

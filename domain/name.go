@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// DisplayName is what a person wants to be called. The zero value means that they did not say.
+// DisplayName is the name that a user has chosen. The zero value is no name.
 type DisplayName string
 
-// PasskeyName is what a person calls one of their passkeys.
+// PasskeyName is the name that a user has given to a passkey. The zero value is no name.
 type PasskeyName string
 
 const (
@@ -17,9 +17,9 @@ const (
 	maxStackedMarks = 4  // nonspacing marks on one character (Unicode UTS 39, section 5.4)
 )
 
-// ParseDisplayName trims and checks a name: up to 64 code points, one line, visible, and without characters that could
-// disguise it. The caller passes it in Unicode Normalization Form C. ParseDisplayName returns an *InvalidInput for the given field
-// of the request.
+// ParseDisplayName trims and checks a name: up to 64 code points, one line, visible, and without characters that imitate another
+// name. The caller passes it in Unicode Normalization Form C. ParseDisplayName returns an *InvalidInput for the given field of the
+// request.
 func ParseDisplayName(field, s string) (DisplayName, error) {
 	name, err := parseName(field, s)
 	return DisplayName(name), err
@@ -31,8 +31,8 @@ func ParsePasskeyName(field, s string) (PasskeyName, error) {
 	return PasskeyName(name), err
 }
 
-// parseName trims white space and invisible format characters, which come along when a name is pasted. What remains must
-// pass checkName; a name of white space alone is none.
+// parseName trims white space and invisible format characters, which a pasted name may contain, and checks the rest by checkName. It
+// returns "" for white space only.
 func parseName(field, s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", Invalid(field, "invalid_name", "a name must be valid UTF-8")
@@ -52,10 +52,9 @@ func parseName(field, s string) (string, error) {
 	return s, nil
 }
 
-// checkName returns what is wrong with a trimmed name, or "". Control and format characters break lists and logs, and let
-// one name be drawn as another (Unicode TR 36, section 2.5). Of the invisible characters those remain that a script or an
-// emoji needs, where it needs them: combining marks, variation selectors, joiners between two characters, and the tags of
-// a flag.
+// checkName returns the error text for an invalid trimmed name, or "". Control and format characters break lists and logs, and make
+// one name look like another (Unicode TR 36, section 2.5). Invisible characters are valid only where a script or an emoji requires
+// them: combining marks, variation selectors, joiners between two characters, and the tags of a flag.
 func checkName(s string) string {
 	const ordinary = "a name is one line of ordinary characters"
 	runes := []rune(s)
@@ -78,13 +77,13 @@ func checkName(s string) string {
 			}
 		case unicode.IsMark(r) && !isIgnorable(r):
 			if base == 0 {
-				return "a combining mark in a name follows the letter that it belongs to"
+				return "a combining mark in a name follows the character that it belongs to"
 			}
 			if unicode.In(r, unicode.Mn, unicode.Me) {
 				stacked++
 			}
 			if stacked > maxStackedMarks {
-				return "a name has at most 4 combining marks on one letter"
+				return "a name has at most 4 combining marks on one character"
 			}
 		case unicode.IsSpace(r) && !unicode.IsControl(r) && r != '\u2028' && r != '\u2029', r == brailleBlank:
 			base, stacked = 0, 0
@@ -103,7 +102,7 @@ const (
 	blackFlag    = '\U0001F3F4' // the flags of England, Scotland and Wales are this one and tags (Unicode UTS 51, annex C)
 )
 
-// isBlank is true of characters of visible categories that are drawn as nothing.
+// isBlank reports whether r is of a visible category and has no visible glyph.
 func isBlank(r rune) bool {
 	switch r {
 	case brailleBlank, '\ufffc', '\U0001D159':
@@ -112,30 +111,30 @@ func isBlank(r rune) bool {
 	return isIgnorable(r)
 }
 
-// isIgnorable is true of characters other than format characters that are drawn as nothing, such as the fillers of Hangul
+// isIgnorable reports whether r is ignorable, and neither a format character nor a variation selector, for example a filler of Hangul
 // (Default_Ignorable_Code_Point).
 func isIgnorable(r rune) bool {
 	return unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && !unicode.Is(unicode.Variation_Selector, r)
 }
 
-// isFormat is true of invisible format characters: joiners, direction marks, soft hyphens, tags. The number signs of Arabic
-// and its neighbours are of that category and visible.
+// isFormat reports whether r is an invisible format character, such as a joiner, a direction mark, a soft hyphen or a tag. The number
+// signs of Arabic and related scripts have the same category and are visible.
 func isFormat(r rune) bool {
 	return unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r)
 }
 
 func isTag(r rune) bool { return '\U000E0020' <= r && r <= '\U000E007F' }
 
-// isJoiner is true of ZERO WIDTH NON-JOINER, ZERO WIDTH JOINER and MONGOLIAN VOWEL SEPARATOR.
+// isJoiner reports whether r is ZERO WIDTH NON-JOINER, ZERO WIDTH JOINER or MONGOLIAN VOWEL SEPARATOR.
 func isJoiner(r rune) bool { return r == '\u200c' || r == '\u200d' || r == '\u180e' }
 
-// canJoin is true of what may follow a joiner: anything visible, a combining mark included (the virama of some scripts).
+// canJoin reports whether r may follow a joiner: a visible character or a combining mark, such as the virama of some scripts.
 func canJoin(r rune) bool {
 	return !unicode.IsSpace(r) && !unicode.IsControl(r) && !isFormat(r) && !isBlank(r) && !unicode.Is(unicode.Variation_Selector, r)
 }
 
-// takesSelector reports whether a variation selector can change base: those of emoji a symbol, a digit or a punctuation mark,
-// the others a character beyond the alphabets that have no variants.
+// takesSelector reports whether a variation selector can change base: a selector of emoji can change a symbol, a digit or a
+// punctuation mark, and other selectors can change characters of scripts that have variants.
 func takesSelector(base, selector rune) bool {
 	emoji := selector == '\ufe0e' || selector == '\ufe0f'
 	switch {

@@ -2,12 +2,11 @@ package domain
 
 import "net/netip"
 
-// Network is what counts as one address where callers are counted: a single IPv4 address, or the /64 that an IPv6 host
-// chooses its own from (RFC 4291, section 2.5.4), of which it has more than anybody can count.
+// Network is the unit of rate limiting by address: an IPv4 address, or an IPv6 /64, since a host can use all addresses of its /64
+// (RFC 4291, section 2.5.4).
 type Network string
 
-// NetworkOf returns what an address belongs to. What is no address, such as "" for a caller of whom nothing is known, is a
-// network of its own.
+// NetworkOf returns the network of an IP address. Any other string, such as "" for an unknown address, is a network of its own.
 func NetworkOf(ip string) Network {
 	address, err := netip.ParseAddr(ip)
 	if err != nil {

@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// OutboxEmail is mail that waits to be sent.
+// OutboxEmail is an e-mail that is stored to be sent.
 type OutboxEmail struct{ state OutboxEmailState }
 
-// OutboxEmailState is a message's state as storage keeps it: facts, from which a letter is worded when it is sent.
+// OutboxEmailState is the state of an e-mail as it is stored: facts, from which the text is written when it is sent.
 type OutboxEmailState struct {
 	ID        OutboxEmailID `export:"id"`
-	UserID    UserID        `export:"user,omitzero"` // zero if it outlives its user
+	UserID    UserID        `export:"user,omitzero"` // zero if the e-mail outlives its user
 	To        Email         `export:"to"`
 	Kind      EmailKind     `export:"kind"`
 	Details   EmailDetails  `export:"about"`
-	Code      []byte        `export:"code,omitempty"` // sealed; nil but for EmailKindVerificationCode
+	Code      []byte        `export:"code,omitempty"` // encrypted; only of EmailKindVerificationCode
 	Attempts  int           `export:"attempts"`
-	DueAt     time.Time     `export:"due_at"`     // when it may be tried (again)
-	ExpiresAt time.Time     `export:"expires_at"` // when it is of no use any more
+	DueAt     time.Time     `export:"due_at"`     // the time of the next attempt
+	ExpiresAt time.Time     `export:"expires_at"` // after this time it is deleted unsent
 }
 
-// EmailDetails are what a letter tells. What does not apply is zero.
+// EmailDetails are the facts of an e-mail. Fields that do not apply are zero.
 type EmailDetails struct {
 	At          time.Time   `export:"at,omitzero"`
 	Actor       Actor       `export:"by,omitempty"`
@@ -32,13 +32,13 @@ type EmailDetails struct {
 	IP          string      `export:"ip,omitempty"`
 }
 
-// EmailKind says what a letter is about. Notices are named for their event.
+// EmailKind is the subject of an e-mail. A notification has the name of its event.
 type EmailKind string
 
 const (
-	EmailKindVerificationCode     EmailKind = "email_code"    // proves an address
-	EmailKindAddressTaken         EmailKind = "address_taken" // somebody claimed an address that has an account
-	EmailKindAddressChanged       EmailKind = "email_changed" // to the former address
+	EmailKindVerificationCode     EmailKind = "email_code"    // verifies an address
+	EmailKindAddressTaken         EmailKind = "address_taken" // another user requested the address of an account
+	EmailKindAddressChanged       EmailKind = "email_changed" // to the previous address
 	EmailKindAddressRemoved       EmailKind = "email_removed"
 	EmailKindAccountDeleted       EmailKind = EmailKind(EventAccountDeleted)
 	EmailKindPasskeyAdded         EmailKind = EmailKind(EventPasskeyAdded)
@@ -54,23 +54,23 @@ const (
 	EmailKindRefreshTokenReused   EmailKind = EmailKind(EventRefreshTokenReused)
 )
 
-// NotificationKind says by which notice an account's owner is told of an event, if it is one of those that change who can open the
-// account, or that show that somebody tries to.
+// NotificationKind returns the kind of the e-mail that notifies an account's owner of an event. It returns false unless the event
+// changes who can sign in, or indicates an attack.
 func NotificationKind(kind EventKind) (EmailKind, bool) {
-	switch notice := EmailKind(kind); notice {
+	switch notification := EmailKind(kind); notification {
 	case EmailKindPasskeyAdded, EmailKindPasskeyRemoved, EmailKindPasskeyFlagged, EmailKindPasskeySuspended,
 		EmailKindRecoveryGranted, EmailKindRecovered, EmailKindRecoveryLocked,
 		EmailKindTOTPAdded, EmailKindTOTPRemoved, EmailKindBackupCodesGenerated,
 		EmailKindRefreshTokenReused:
-		return notice, true
+		return notification, true
 	}
 	return "", false
 }
 
-// notificationTTL is how long a notice is worth delivering: as long as mail servers commonly try (RFC 5321, section 4.5.4.1).
+// notificationTTL is how long delivery is attempted, as mail servers do (RFC 5321, section 4.5.4.1: at least 4 to 5 days).
 const notificationTTL = 4 * 24 * time.Hour
 
-// NewNotificationEmail tells whoever reads at the address of an event. A zero owner is for a message that outlives its user.
+// NewNotificationEmail returns the e-mail about an event to an address. The owner is zero if the e-mail outlives its user.
 func NewNotificationEmail(to Email, owner UserID, kind EmailKind, of EventState, now time.Time, random io.Reader) *OutboxEmail {
 	return &OutboxEmail{OutboxEmailState{
 		ID: NewOutboxEmailID(now, random), UserID: owner, To: to, Kind: kind, DueAt: now, ExpiresAt: now.Add(notificationTTL),
@@ -78,26 +78,26 @@ func NewNotificationEmail(to Email, owner UserID, kind EmailKind, of EventState,
 	}}
 }
 
-// RestoreOutboxEmail is storage's way back from a snapshot.
+// RestoreOutboxEmail returns the e-mail with the given state.
 func RestoreOutboxEmail(s OutboxEmailState) *OutboxEmail { return &OutboxEmail{s.clone()} }
 
-// State is storage's way in.
-func (m *OutboxEmail) State() OutboxEmailState { return m.state.clone() }
+// State returns a copy of the state, for storage.
+func (e *OutboxEmail) State() OutboxEmailState { return e.state.clone() }
 
 func (s OutboxEmailState) clone() OutboxEmailState {
 	s.Code = slices.Clone(s.Code)
 	return s
 }
 
-func (m *OutboxEmail) ID() OutboxEmailID { return m.state.ID }
+func (e *OutboxEmail) ID() OutboxEmailID { return e.state.ID }
 
-// attemptTimeout is how long one attempt may take. A server that stops in the middle of it leaves the message to the next one.
+// attemptTimeout is how long one attempt may take. After it another node may try, if the first one has stopped.
 const attemptTimeout = 5 * time.Minute
 
-// BeginAttempt counts a try to send the message, and keeps everybody else from trying meanwhile.
-func (m *OutboxEmail) BeginAttempt(now time.Time) {
-	m.state.Attempts++
-	m.state.DueAt = now.Add(attemptTimeout)
+// BeginAttempt counts an attempt to send the e-mail and puts off the next one, so that no other node tries at the same time.
+func (e *OutboxEmail) BeginAttempt(now time.Time) {
+	e.state.Attempts++
+	e.state.DueAt = now.Add(attemptTimeout)
 }
 
 const (
@@ -105,21 +105,21 @@ const (
 	maxRetryDelay     = time.Hour
 )
 
-// ScheduleRetry puts the next try off after one that failed: by half a minute, doubled each time, up to an hour. It returns false
-// if the message would be of no use by then.
-func (m *OutboxEmail) ScheduleRetry(now time.Time) bool {
-	wait := maxRetryDelay
-	if doublings := m.state.Attempts - 1; doublings < 7 { // 2^7 half minutes are more than an hour
-		wait = min(initialRetryDelay<<max(doublings, 0), maxRetryDelay)
+// ScheduleRetry sets the time of the next attempt after a failed one: in 30 seconds, doubled each time, up to an hour. It returns
+// false if the e-mail expires before.
+func (e *OutboxEmail) ScheduleRetry(now time.Time) bool {
+	delay := maxRetryDelay
+	if doublings := e.state.Attempts - 1; doublings < 7 { // initialRetryDelay<<7 exceeds maxRetryDelay
+		delay = min(initialRetryDelay<<max(doublings, 0), maxRetryDelay)
 	}
-	m.state.DueAt = now.Add(wait)
-	return m.state.DueAt.Before(m.state.ExpiresAt)
+	e.state.DueAt = now.Add(delay)
+	return e.state.DueAt.Before(e.state.ExpiresAt)
 }
 
-// ErrUndeliverable says that no mail server will ever take a message for its recipient.
+// ErrUndeliverable means that no attempt to send an e-mail to its recipient can succeed.
 var ErrUndeliverable = errors.New("undeliverable")
 
-// EmailPolicy says whether the server sends mail.
+// EmailPolicy says whether the server sends e-mail.
 type EmailPolicy bool
 
 const (

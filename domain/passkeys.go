@@ -1,19 +1,19 @@
 package domain
 
-// Passkeys is all passkeys of one user: what has to be known together to let one join or go.
+// Passkeys are all passkeys of a user.
 type Passkeys []*Credential
 
-// CheckLimit returns ErrPasskeyLimitReached if no further passkey may join.
-func (k Passkeys) CheckLimit(limit PasskeyLimit) error {
-	if len(k) >= int(limit) {
+// CheckLimit returns ErrPasskeyLimitReached if the user cannot add another passkey.
+func (p Passkeys) CheckLimit(limit PasskeyLimit) error {
+	if len(p) >= int(limit) {
 		return ErrPasskeyLimitReached
 	}
 	return nil
 }
 
-// ByID returns ErrPasskeyNotFound for a passkey that is not on the ring, also if it is on somebody else's.
-func (k Passkeys) ByID(id CredentialID) (*Credential, error) {
-	for _, c := range k {
+// ByID returns the passkey with the id, or ErrPasskeyNotFound if the user has none such.
+func (p Passkeys) ByID(id CredentialID) (*Credential, error) {
+	for _, c := range p {
 		if c.ID() == id {
 			return c, nil
 		}
@@ -21,35 +21,34 @@ func (k Passkeys) ByID(id CredentialID) (*Credential, error) {
 	return nil, ErrPasskeyNotFound
 }
 
-// Remove returns the ring after the passkey is gone. It fails with ErrLastPasskey for the only one that opens the
-// account, since nobody could come back (WebAuthn Level 3, section 13.4.6): a suspended one beside it opens nothing. It
-// fails with ErrPasskeyNotFound for one that is not on the ring.
-func (k Passkeys) Remove(id CredentialID) (Passkeys, error) {
-	leaving, err := k.ByID(id)
+// Remove returns the passkeys without the one with the id. It returns ErrLastPasskey for the last active passkey, without which the
+// user could not sign in (WebAuthn Level 3, section 13.4.6), and ErrPasskeyNotFound if the user has none such.
+func (p Passkeys) Remove(id CredentialID) (Passkeys, error) {
+	removed, err := p.ByID(id)
 	if err != nil {
 		return nil, err
 	}
-	rest := make(Passkeys, 0, len(k))
-	opens := 0
-	for _, c := range k {
-		if c == leaving {
+	remaining := make(Passkeys, 0, len(p))
+	active := 0
+	for _, c := range p {
+		if c == removed {
 			continue
 		}
-		rest = append(rest, c)
+		remaining = append(remaining, c)
 		if c.Status() == CredentialActive {
-			opens++
+			active++
 		}
 	}
-	if len(rest) == 0 || opens == 0 && leaving.Status() == CredentialActive {
+	if len(remaining) == 0 || active == 0 && removed.Status() == CredentialActive {
 		return nil, ErrLastPasskey
 	}
-	return rest, nil
+	return remaining, nil
 }
 
-// Descriptors names the passkeys to a client.
-func (k Passkeys) Descriptors() []CredentialDescriptor {
-	list := make([]CredentialDescriptor, len(k))
-	for i, c := range k {
+// Descriptors returns the descriptors of the passkeys for the client.
+func (p Passkeys) Descriptors() []CredentialDescriptor {
+	list := make([]CredentialDescriptor, len(p))
+	for i, c := range p {
 		list[i] = c.Descriptor()
 	}
 	return list

@@ -2,18 +2,18 @@ package domain
 
 import "time"
 
-// CounterPolicy says what follows when a device-bound passkey's signature counter fails to advance, which means that
-// there are two copies of its key (WebAuthn Level 3, section 6.1.1).
+// CounterPolicy says what happens if the signature counter of a device-bound passkey does not increase: its key may have been copied
+// (WebAuthn Level 3, section 6.1.1).
 type CounterPolicy string
 
 const (
-	CounterReject  CounterPolicy = "reject"  // refuse this sign-in, keep the mark
-	CounterFlag    CounterPolicy = "flag"    // allow it, keep the mark
-	CounterSuspend CounterPolicy = "suspend" // refuse this one and all that follow
+	CounterReject  CounterPolicy = "reject"  // reject this use, set CloneWarning
+	CounterFlag    CounterPolicy = "flag"    // accept it, set CloneWarning
+	CounterSuspend CounterPolicy = "suspend" // reject this use, set CloneWarning and suspend the passkey
 )
 
-// BackupEligibilityPolicy says what follows when a passkey's BE flag differs from the one it registered with. The
-// specification forbids it (section 7.2, step 19); some password managers do it all the same.
+// BackupEligibilityPolicy says what happens if the BE flag of a passkey changes after registration. The specification forbids it
+// (section 7.2, step 19); some password managers change it nevertheless.
 type BackupEligibilityPolicy string
 
 const (
@@ -21,7 +21,7 @@ const (
 	BackupEligibilityAcceptAndRecord BackupEligibilityPolicy = "accept-and-record"
 )
 
-// UsePolicy is what an installation decided about passkeys that do not behave as the specification expects.
+// UsePolicy says how anomalies are handled.
 type UsePolicy struct {
 	Counter           CounterPolicy
 	BackupEligibility BackupEligibilityPolicy
@@ -35,7 +35,7 @@ const (
 	RegistrationClosed RegistrationPolicy = "closed"
 )
 
-// Open reports whether sign-up is open to everyone.
+// Open reports whether new users may sign up.
 func (p RegistrationPolicy) Open() bool { return p == RegistrationOpen }
 
 // RequireOpen returns ErrRegistrationClosed unless sign-up is open.
@@ -51,7 +51,7 @@ type RecoveryPolicy string
 
 const (
 	RecoveryAny  RecoveryPolicy = "any"  // a code of the authenticator app, or a backup code
-	RecoveryBoth RecoveryPolicy = "both" // one of each (NIST SP 800-63B-4, section 4.2.2.2)
+	RecoveryBoth RecoveryPolicy = "both" // one code of each (NIST SP 800-63B-4, section 4.2.2.2)
 	RecoveryOff  RecoveryPolicy = "off"
 )
 
@@ -66,8 +66,8 @@ func (p RecoveryPolicy) RequireEnabled() error {
 	return nil
 }
 
-// StepUpTTL is how long a passkey's proof is fresh enough for what changes who can open an account.
+// StepUpTTL is how long after a passkey assertion sensitive actions are allowed.
 type StepUpTTL time.Duration
 
-// PasskeyLimit is how many passkeys an account may have.
+// PasskeyLimit is the maximum number of passkeys of an account.
 type PasskeyLimit int

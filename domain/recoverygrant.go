@@ -9,30 +9,30 @@ import (
 	"time"
 )
 
-// RecoveryGrant is what recovery buys: the right to enrol one passkey, and nothing else. It is no session and opens none.
+// RecoveryGrant is the result of a recovery: it authorises the registration of one passkey and nothing else. It is not a session.
 type RecoveryGrant struct{ state RecoveryGrantState }
 
-// RecoveryGrantState is a grant's state as storage keeps it. A user has one at a time.
+// RecoveryGrantState is the state of grant as it is stored. A user has one at a time.
 type RecoveryGrantState struct {
 	UserID     UserID
 	Token      TokenDigest
-	Nonce      []byte           // what the token was made from, together with a key of the server's
-	BackupCode BackupCodeDigest // the backup code that paid for it, to be spent with it; zero if none did
+	Nonce      []byte           // the token is derived from it and a key of the server
+	BackupCode BackupCodeDigest // the backup code of the recovery, consumed with the grant; zero if none
 	Factors    []RecoveryFactor
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 }
 
-// RecoveryFactor is what somebody recovers with.
+// RecoveryFactor is a factor of a recovery.
 type RecoveryFactor string
 
 const (
 	FactorTOTP       RecoveryFactor = "totp"
 	FactorBackupCode RecoveryFactor = "backup_code"
-	FactorOperator   RecoveryFactor = "operator" // who knows them
+	FactorOperator   RecoveryFactor = "operator" // who has verified the person
 )
 
-// RecoveryGrantToken shows that one holds a grant.
+// RecoveryGrantToken is the secret of a recovery grant.
 type RecoveryGrantToken struct{ Secret }
 
 const (
@@ -42,22 +42,23 @@ const (
 	recoveryGrantNonceLength = 32
 )
 
-// NewRecoveryGrant opens the way to one enrolment, paid by the given factors. Code is that of the backup code, if one paid.
-func NewRecoveryGrant(owner UserID, by []RecoveryFactor, code BackupCodeDigest, keys KeyRing[RecoveryGrantToken], now time.Time, random io.Reader) (*RecoveryGrant, RecoveryGrantToken) {
+// NewRecoveryGrant returns a grant for a recovery with the given factors, and its token. Code is the digest of the backup code, if
+// one is among the factors.
+func NewRecoveryGrant(owner UserID, factors []RecoveryFactor, code BackupCodeDigest, keys KeyRing[RecoveryGrantToken], now time.Time, random io.Reader) (*RecoveryGrant, RecoveryGrantToken) {
 	nonce := make([]byte, recoveryGrantNonceLength)
 	readRandom(random, nonce)
 	ttl := recoveryGrantTTL
-	if slices.Contains(by, FactorOperator) {
+	if slices.Contains(factors, FactorOperator) {
 		ttl = operatorGrantTTL
 	}
-	g := &RecoveryGrant{RecoveryGrantState{UserID: owner, Nonce: nonce, BackupCode: code, Factors: slices.Clone(by), CreatedAt: now, ExpiresAt: now.Add(ttl)}}
+	g := &RecoveryGrant{RecoveryGrantState{UserID: owner, Nonce: nonce, BackupCode: code, Factors: slices.Clone(factors), CreatedAt: now, ExpiresAt: now.Add(ttl)}}
 	token := g.deriveToken(keys[0])
 	g.state.Token = token.Digest()
 	return g, token
 }
 
-// RederiveToken makes the grant's token again, for whoever pays with the same backup code because the answer was lost. It returns
-// false if the server's secret was replaced meanwhile.
+// RederiveToken returns the grant's token again, for a client that repeats the recovery because the response was lost. It returns
+// false if the key of the token was removed.
 func (g *RecoveryGrant) RederiveToken(keys KeyRing[RecoveryGrantToken]) (RecoveryGrantToken, bool) {
 	for _, key := range keys {
 		if token := g.deriveToken(key); token.Digest() == g.state.Token {
@@ -72,8 +73,8 @@ func (g *RecoveryGrant) deriveToken(key []byte) RecoveryGrantToken {
 	return RecoveryGrantToken{NewSecret(recoveryGrantTokenPrefix + base64.RawURLEncoding.EncodeToString(mac))}
 }
 
-// ParseRecoveryGrantToken takes a token as a client sent it. Since people copy it from links, white space, invisible characters and full-width
-// forms are read as normalizeCode reads them; hyphens and case count. It returns ErrRecoveryGrantInvalid for anything that was never made here.
+// ParseRecoveryGrantToken parses a token. People copy it from links, so that white space, invisible characters and full-width
+// forms are normalized as in normalizeCode; hyphens and case matter. It returns ErrRecoveryGrantInvalid for a malformed token.
 func ParseRecoveryGrantToken(s string) (RecoveryGrantToken, error) {
 	s = foldCode(s, func(rune) bool { return false })
 	encoded, found := strings.CutPrefix(s, recoveryGrantTokenPrefix)
@@ -85,10 +86,10 @@ func ParseRecoveryGrantToken(s string) (RecoveryGrantToken, error) {
 
 func (t RecoveryGrantToken) Digest() TokenDigest { return sha256.Sum256([]byte(t.Reveal())) }
 
-// RestoreRecoveryGrant is storage's way back from a snapshot.
+// RestoreRecoveryGrant returns the grant with the given state.
 func RestoreRecoveryGrant(s RecoveryGrantState) *RecoveryGrant { return &RecoveryGrant{s.clone()} }
 
-// State is storage's way in.
+// State returns a copy of the state, for storage.
 func (g *RecoveryGrant) State() RecoveryGrantState { return g.state.clone() }
 
 func (s RecoveryGrantState) clone() RecoveryGrantState {
@@ -102,14 +103,14 @@ func (g *RecoveryGrant) ExpiresAt() time.Time         { return g.state.ExpiresAt
 func (g *RecoveryGrant) Factors() []RecoveryFactor    { return slices.Clone(g.state.Factors) }
 func (g *RecoveryGrant) CreatedAt() time.Time         { return g.state.CreatedAt }
 
-// RequireFactors returns ErrRecoveryGrantInvalid if the grant was bought with less than the policy asks for, which may have changed since.
-// The operator's word counts under every one.
+// RequireFactors returns ErrRecoveryGrantInvalid if the policy, which may have changed meanwhile, requires more factors than the
+// grant has. FactorOperator satisfies every policy.
 func (g *RecoveryGrant) RequireFactors(policy RecoveryPolicy) error {
-	by := func(f RecoveryFactor) bool { return slices.Contains(g.state.Factors, f) }
+	has := func(f RecoveryFactor) bool { return slices.Contains(g.state.Factors, f) }
 	switch {
-	case by(FactorOperator),
+	case has(FactorOperator),
 		policy == RecoveryAny,
-		policy == RecoveryBoth && by(FactorTOTP) && by(FactorBackupCode):
+		policy == RecoveryBoth && has(FactorTOTP) && has(FactorBackupCode):
 		return nil
 	}
 	return ErrRecoveryGrantInvalid

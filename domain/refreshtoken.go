@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// RefreshToken continues a bearer session: it is exchanged for an access token and its own successor, once (RFC 9700,
-// section 4.14.2). Its 64 bytes are the session's id, 32 that nobody can guess, and a tag under the server's key.
+// RefreshToken continues a bearer session: a client exchanges it once for an access token and the next refresh token (RFC 9700,
+// section 4.14.2). It has 64 bytes: the session's id, 32 random bytes, and a tag, which is an HMAC.
 //
-// Only the digest of the latest one is stored. The tag lets the server recognise any earlier one as its own, so that a
-// stolen token is noticed however old it is, while nobody can end a session by inventing tokens for it. The successor
-// is derived from the token under the server's key, so that whoever asks twice is told the same, and whoever reads an
-// old token cannot work out the next.
+// Only the digests of the latest two tokens are stored. By the tag the server recognises all earlier tokens, so that it detects the
+// reuse of a stolen token of any age, and so that an attacker cannot revoke a session with a forged token. The successor is derived
+// from the token by HMAC: a client that repeats a request receives the same successor, and an attacker with an old token cannot
+// compute it.
 type RefreshToken struct{ Secret }
 
 const (
@@ -25,8 +25,7 @@ const (
 	refreshTokenLength = len(uuid{}) + refreshNonceLength + refreshTagLength
 )
 
-// ParseRefreshToken takes a token as a client sent it. Anything that was never minted here is ErrRefreshTokenInvalid, at
-// the latest when its session looks at it.
+// ParseRefreshToken parses a token. It returns ErrRefreshTokenInvalid for a malformed one. Session.Refresh verifies the tag.
 func ParseRefreshToken(s string) (RefreshToken, error) {
 	encoded, found := strings.CutPrefix(s, refreshTokenPrefix)
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
@@ -36,14 +35,14 @@ func ParseRefreshToken(s string) (RefreshToken, error) {
 	return RefreshToken{NewSecret(s)}, nil
 }
 
-// SessionID is the session that the token claims to continue.
+// SessionID returns the id of the session in the token.
 func (t RefreshToken) SessionID() SessionID {
 	return SessionID{uuid(t.raw()[:len(uuid{})])}
 }
 
 func (t RefreshToken) Digest() TokenDigest { return sha256.Sum256([]byte(t.Reveal())) }
 
-// raw is only called on tokens that were minted or parsed.
+// raw decodes a token that was issued or parsed, which cannot fail.
 func (t RefreshToken) raw() []byte {
 	raw, _ := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(t.Reveal(), refreshTokenPrefix))
 	return raw

@@ -2,8 +2,8 @@ package domain
 
 import "errors"
 
-// Reason is why a ceremony was rejected: a closed set, for the log, the metrics and their readers. An anonymous caller sees only the
-// code of the error that goes with it, since a reason tells a forger which check to work on next.
+// Reason is why a WebAuthn response was rejected, for logs and metrics. The client receives only an error code: the reason would tell
+// an attacker which check to defeat next.
 type Reason string
 
 const (
@@ -24,7 +24,7 @@ const (
 	ReasonMalformed                Reason = "malformed"
 )
 
-// Reasons are all of them.
+// Reasons lists all reasons.
 var Reasons = []Reason{
 	ReasonChallengeMismatch,
 	ReasonOriginNotAllowed,
@@ -43,14 +43,14 @@ var Reasons = []Reason{
 	ReasonMalformed,
 }
 
-// Rejection is a refused ceremony: the error that its caller sees, and the reason and detail that only the log does.
+// Rejection is the error of a rejected WebAuthn response: its cause for the client, and its reason and detail for the log.
 type Rejection struct {
 	Reason Reason
-	Detail string // for the operator; may quote what the client sent, never a secret of the server
+	Detail string // for the operator; may quote the client's input, but no secret of the server
 	err    error
 }
 
-// Reject refuses a ceremony for the given reason.
+// Reject returns a rejection for the given reason.
 func Reject(reason Reason, detail string) *Rejection {
 	err := ErrPasskeyRejected
 	if reason == ReasonUserVerificationMissing {
@@ -59,16 +59,16 @@ func Reject(reason Reason, detail string) *Rejection {
 	return &Rejection{Reason: reason, Detail: detail, err: err}
 }
 
-// RejectMalformed refuses an answer that has the wrong members or types, or base64 that is none. Its caller hears which: that is
-// a program's mistake to correct, and tells a forger nothing about the checks to come.
-func RejectMalformed(faults *InvalidInput) *Rejection {
-	return &Rejection{Reason: ReasonMalformed, Detail: faults.Error(), err: faults}
+// RejectMalformed returns the rejection of a response with invalid members. The client learns which: the developer can correct them,
+// and they reveal nothing about later checks.
+func RejectMalformed(invalid *InvalidInput) *Rejection {
+	return &Rejection{Reason: ReasonMalformed, Detail: invalid.Error(), err: invalid}
 }
 
 func (r *Rejection) Error() string { return string(r.Reason) + ": " + r.Detail }
 func (r *Rejection) Unwrap() error { return r.err }
 
-// ReasonOf returns the reason in err's chain, or "" if no ceremony was rejected.
+// ReasonOf returns the reason of the *Rejection in err's chain, or "" if there is none.
 func ReasonOf(err error) Reason {
 	var rejection *Rejection
 	if errors.As(err, &rejection) {

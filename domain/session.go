@@ -9,66 +9,66 @@ import (
 	"time"
 )
 
-// Session is a sign-in that lasts. Whoever holds its token is the user, until it ends. A browser's session is carried by
-// one token for all its life, a program's by refresh tokens that replace each other.
+// Session is a sign-in that lasts. Its token authenticates the user until it ends. A browser presents a session token, which a
+// step-up replaces; an app presents refresh tokens, each of which replaces the one before.
 type Session struct{ state SessionState }
 
-// SessionState is a session's state as storage keeps it.
+// SessionState is the state of session as it is stored.
 type SessionState struct {
 	ID            SessionID `export:"id"`
 	UserID        UserID
-	CredentialID  CredentialID `export:"passkey"` // the passkey that opened it
+	CredentialID  CredentialID `export:"passkey"` // of the sign-in
 	Transport     Transport    `export:"transport"`
-	Token         TokenDigest  `export:"token"`                   // of the session token, or of the latest refresh token
-	PreviousToken TokenDigest  `export:"previous_token,omitzero"` // of the refresh token before it; zero before the first refresh
-	RotatedAt     time.Time    `export:"rotated_at,omitzero"`     // when the one replaced the other; zero before the first refresh
+	Token         TokenDigest  `export:"token"`                   // of the session token or the latest refresh token
+	PreviousToken TokenDigest  `export:"previous_token,omitzero"` // of the refresh token before the latest; zero before the first refresh
+	RotatedAt     time.Time    `export:"rotated_at,omitzero"`     // of the latest refresh; zero before the first
 	Assurance     Assurance    `export:"assurance"`
-	AMR           []string     `export:"amr,omitempty"` // authentication methods, RFC 8176
+	AMR           []string     `export:"amr,omitempty"` // authentication methods (RFC 8176)
 	Device        Device       `export:"device"`
 	CreatedAt     time.Time    `export:"created_at"`
-	AuthTime      time.Time    `export:"auth_time"` // the latest passkey assertion; no two lie within one second
+	AuthTime      time.Time    `export:"auth_time"` // of the latest passkey assertion; two assertions never have the same second
 	LastSeenAt    time.Time    `export:"last_seen_at"`
 	IdleEndsAt    time.Time    `export:"idle_ends_at"` // never after ExpiresAt
 	ExpiresAt     time.Time    `export:"expires_at"`
-	RevokedAt     time.Time    // zero while it was not ended early
+	RevokedAt     time.Time    // zero if not revoked
 }
 
-// Transport is how a session's holder shows that they hold it.
+// Transport is how a client presents a session.
 type Transport string
 
 const (
-	TransportCookie Transport = "cookie" // a browser, by its session cookie
-	TransportBearer Transport = "bearer" // a program, by access tokens (RFC 6750) that refresh tokens renew
+	TransportCookie Transport = "cookie" // by the session cookie of a browser
+	TransportBearer Transport = "bearer" // by access tokens (RFC 6750), which refresh tokens renew
 )
 
 // Assurance is how strongly a session was opened.
 type Assurance string
 
 const (
-	AssurancePasskey  Assurance = "passkey"  // a passkey with user verification: the normal way in
-	AssuranceRecovery Assurance = "recovery" // a recovery code and a new passkey, until one steps up
+	AssurancePasskey  Assurance = "passkey"  // with a passkey and user verification
+	AssuranceRecovery Assurance = "recovery" // with a recovery factor and a new passkey, until the user steps up
 )
 
-// SessionLifetime is how long a session lasts: TTL from its start at most, IdleTTL from its last use at most.
+// SessionLifetime is the lifetime of sessions: at most TTL from their start, and at most IdleTTL from their last use.
 type SessionLifetime struct{ TTL, IdleTTL time.Duration }
 
-// SessionToken opens a session: 256 random bits that only the client keeps.
+// SessionToken is the secret of a browser's session: 256 random bits, which the server does not store.
 type SessionToken struct{ Secret }
 
-// TokenDigest is what the server keeps of a token. A fast hash is enough, since nobody can guess 256 random bits.
+// TokenDigest is the stored form of a token. A fast hash suffices, since 256 random bits cannot be guessed.
 type TokenDigest [sha256.Size]byte
 
 // sessionTokenPrefix lets secret scanners find a leaked token.
 const sessionTokenPrefix = "kls_"
 
-// NewSessionToken draws a token.
+// NewSessionToken returns a new token.
 func NewSessionToken(random io.Reader) SessionToken {
 	var raw [32]byte
 	readRandom(random, raw[:])
 	return SessionToken{NewSecret(sessionTokenPrefix + base64.RawURLEncoding.EncodeToString(raw[:]))}
 }
 
-// ParseSessionToken takes a token as a client sent it. Anything that was never minted here is ErrUnauthenticated.
+// ParseSessionToken parses a token. It returns ErrUnauthenticated for a malformed one.
 func ParseSessionToken(s string) (SessionToken, error) {
 	encoded, found := strings.CutPrefix(s, sessionTokenPrefix)
 	if !found || len(encoded) != base64.RawURLEncoding.EncodedLen(32) {
@@ -79,46 +79,45 @@ func ParseSessionToken(s string) (SessionToken, error) {
 
 func (t SessionToken) Digest() TokenDigest { return sha256.Sum256([]byte(t.Reveal())) }
 
-// OpenSession starts the session of a browser whose user has just proved themselves with a passkey. The token is returned
-// here and never again.
-func OpenSession(by *Credential, device Device, lifetime SessionLifetime, now time.Time, random io.Reader) (*Session, SessionToken) {
+// OpenSession returns a new session of a browser for the owner of the passkey, which was just verified, and its token.
+func OpenSession(passkey *Credential, device Device, lifetime SessionLifetime, now time.Time, random io.Reader) (*Session, SessionToken) {
 	token := NewSessionToken(random)
-	s := openSession(by, device, TransportCookie, lifetime, now, random)
+	s := openSession(passkey, device, TransportCookie, lifetime, now, random)
 	s.state.Token = token.Digest()
 	return s, token
 }
 
-// OpenBearerSession starts the session of a program instead, with its first refresh token.
-func OpenBearerSession(by *Credential, device Device, lifetime SessionLifetime, keys KeyRing[RefreshToken], now time.Time, random io.Reader) (*Session, RefreshToken) {
-	s := openSession(by, device, TransportBearer, lifetime, now, random)
+// OpenBearerSession is OpenSession for an app. It returns the first refresh token.
+func OpenBearerSession(passkey *Credential, device Device, lifetime SessionLifetime, keys KeyRing[RefreshToken], now time.Time, random io.Reader) (*Session, RefreshToken) {
+	s := openSession(passkey, device, TransportBearer, lifetime, now, random)
 	token := newRefreshToken(keys, s.ID(), random)
 	s.state.Token = token.Digest()
 	return s, token
 }
 
-func openSession(by *Credential, device Device, transport Transport, lifetime SessionLifetime, now time.Time, random io.Reader) *Session {
+func openSession(passkey *Credential, device Device, transport Transport, lifetime SessionLifetime, now time.Time, random io.Reader) *Session {
 	s := &Session{SessionState{
-		ID: NewSessionID(now, random), UserID: by.UserID(), CredentialID: by.ID(), Transport: transport,
-		Assurance: AssurancePasskey, AMR: amrOf(by), Device: device,
+		ID: NewSessionID(now, random), UserID: passkey.UserID(), CredentialID: passkey.ID(), Transport: transport,
+		Assurance: AssurancePasskey, AMR: amrOf(passkey), Device: device,
 		CreatedAt: now, AuthTime: now, ExpiresAt: now.Add(lifetime.TTL),
 	}}
 	s.Touch(lifetime, now)
 	return s
 }
 
-// NoAuthTime is the AuthTime of a session in which no passkey has been shown.
+// NoAuthTime is the AuthTime of a session without a passkey assertion.
 var NoAuthTime = time.Unix(0, 0).UTC()
 
-// MarkRecovered marks a session that has just been opened as one that was bought by recovery: it looks around and steps up,
-// and what is sensitive waits for that. Nobody takes it for one in which a passkey was shown, here or in another service.
+// MarkRecovered marks a new session as opened by recovery: sensitive actions require a step-up first, and its tokens state no
+// passkey assertion to other services.
 func (s *Session) MarkRecovered() {
 	s.state.Assurance = AssuranceRecovery
 	s.state.AuthTime = NoAuthTime
-	s.state.AMR = []string{"otp"} // RFC 8176: a one-time password, from an app, from paper or from the operator
+	s.state.AMR = []string{"otp"} // RFC 8176: a one-time password
 }
 
-// amrOf names how the user authenticated (RFC 8176): the key is in hardware if it cannot leave its device, else in
-// software; presence and verification are demanded of every assertion, which makes it multi-factor.
+// amrOf returns the authentication methods of a passkey assertion (RFC 8176): hwk for a device-bound key, else swk; user, and mfa,
+// since every assertion has user presence and user verification.
 func amrOf(c *Credential) []string {
 	if c.BackupEligible() {
 		return []string{"swk", "user", "mfa"}
@@ -126,10 +125,10 @@ func amrOf(c *Credential) []string {
 	return []string{"hwk", "user", "mfa"}
 }
 
-// RestoreSession is storage's way back from a snapshot.
+// RestoreSession returns the session with the given state.
 func RestoreSession(s SessionState) *Session { return &Session{s.clone()} }
 
-// State is storage's way in.
+// State returns a copy of the state, for storage.
 func (s *Session) State() SessionState { return s.state.clone() }
 
 func (s SessionState) clone() SessionState {
@@ -145,7 +144,7 @@ func (s *Session) AuthTime() time.Time        { return s.state.AuthTime }
 func (s *Session) AMR() []string              { return slices.Clone(s.state.AMR) }
 func (s *Session) ExpiresAt() time.Time       { return s.state.ExpiresAt }
 
-// IdleEndsAt is when the session ends if nobody uses it any more.
+// IdleEndsAt returns the time when the session expires if it is not used again.
 func (s *Session) IdleEndsAt() time.Time { return s.state.IdleEndsAt }
 
 // Active reports whether the session is neither revoked nor expired.
@@ -162,15 +161,15 @@ func (s *Session) RequireActive(now time.Time) error {
 	return nil
 }
 
-// touchInterval spares the disk: a session's last use is known to the minute.
+// touchInterval is the precision of a session's last use. It limits the number of writes.
 const touchInterval = time.Minute
 
-// RecentlySeen reports whether Touch at this time would say nothing new.
+// RecentlySeen reports whether the stored last use is less than touchInterval ago, so that Touch is not needed.
 func (s *Session) RecentlySeen(now time.Time) bool {
 	return now.Sub(s.state.LastSeenAt) < touchInterval
 }
 
-// Touch puts off the session's idle end, though never past its absolute one.
+// Touch records a use of the session and extends its idle time, up to ExpiresAt.
 func (s *Session) Touch(lifetime SessionLifetime, now time.Time) {
 	s.state.LastSeenAt = now
 	s.state.IdleEndsAt = now.Add(lifetime.IdleTTL)
@@ -179,23 +178,23 @@ func (s *Session) Touch(lifetime SessionLifetime, now time.Time) {
 	}
 }
 
-// RecordIP notes where the session was last used from.
+// RecordIP records the IP address of the latest use, if it is known.
 func (s *Session) RecordIP(ip string) {
 	if ip != "" {
 		s.state.Device.IP = ip
 	}
 }
 
-// clockLeeway is how far the clocks of two nodes may differ.
+// clockLeeway is how much the clocks of two nodes may differ.
 const clockLeeway = 30 * time.Second
 
-// SessionSecret is the secret that carries a session: a cookie's token, or a refresh token.
+// SessionSecret is the secret of a session: a session token or a refresh token.
 type SessionSecret struct {
 	Token        SessionToken // zero in a bearer session
-	RefreshToken RefreshToken // zero in a browser's
+	RefreshToken RefreshToken // zero in a browser's session
 }
 
-// NewSecret draws another secret for the session, for StepUp to put in the place of the one before.
+// NewSecret returns a new secret for the session, for StepUp.
 func (s *Session) NewSecret(keys KeyRing[RefreshToken], random io.Reader) SessionSecret {
 	if s.state.Transport == TransportBearer {
 		return SessionSecret{RefreshToken: newRefreshToken(keys, s.ID(), random)}
@@ -203,28 +202,27 @@ func (s *Session) NewSecret(keys KeyRing[RefreshToken], random io.Reader) Sessio
 	return SessionSecret{Token: NewSessionToken(random)}
 }
 
-func (s *Session) setSecret(c SessionSecret) {
+func (s *Session) setSecret(secret SessionSecret) {
 	if s.state.Transport == TransportBearer {
-		s.state.Token = c.RefreshToken.Digest()
+		s.state.Token = secret.RefreshToken.Digest()
 	} else {
-		s.state.Token = c.Token.Digest()
+		s.state.Token = secret.Token.Digest()
 	}
 	s.state.PreviousToken, s.state.RotatedAt = TokenDigest{}, time.Time{}
 }
 
-// StepUp records that the user has just been verified again by one of their passkeys, and replaces the secret that carries the
-// session. A copy of the former cookie opens nothing, and the former refresh token has no successor: to use it is reuse, and
-// revokes the session (OWASP ASVS 5.0, 7.2.4). Nothing else renews AuthTime: neither a refresh, which proves possession of a
-// token, nor a recovery.
-func (s *Session) StepUp(with *Credential, carrier SessionSecret, now time.Time) {
+// StepUp records a verified assertion of one of the user's passkeys, and replaces the session's secret. A copy of the previous cookie
+// is invalid afterwards, and the use of the previous refresh token is a reuse that revokes the session (OWASP ASVS 5.0, 7.2.4).
+// Only StepUp renews AuthTime: a refresh proves the possession of a token only, and a recovery proves no passkey.
+func (s *Session) StepUp(passkey *Credential, secret SessionSecret, now time.Time) {
 	s.state.AuthTime = s.nextAuthTime(now)
-	s.state.AMR = amrOf(with)
+	s.state.AMR = amrOf(passkey)
 	s.state.Assurance = AssurancePasskey
-	s.setSecret(carrier)
+	s.setSecret(secret)
 }
 
-// nextAuthTime returns now, or, since tokens state whole seconds, the next second after an assertion of this very second: two
-// assertions are always told apart.
+// nextAuthTime returns now, or the second after the latest assertion if it is of the same second: tokens state whole seconds, and the
+// proofs of two assertions must differ.
 func (s *Session) nextAuthTime(now time.Time) time.Time {
 	last := s.state.AuthTime
 	if last.Sub(now) <= clockLeeway && !inSeconds(now).After(inSeconds(last)) {
@@ -233,20 +231,21 @@ func (s *Session) nextAuthTime(now time.Time) time.Time {
 	return now
 }
 
-// inSeconds is a time as tokens state it (NumericDate, RFC 7519, section 2).
+// inSeconds returns the time as tokens state it (NumericDate, RFC 7519, section 2).
 func inSeconds(t time.Time) time.Time { return t.Truncate(time.Second) }
 
-// TokenRotatedSince reports whether the token that carried a browser's session when it was read before carries it no longer.
+// TokenRotatedSince reports whether the token of a browser's session was replaced after before was read.
 func (s *Session) TokenRotatedSince(before *Session) bool {
 	return s.state.Transport == TransportCookie && s.state.Token != before.state.Token
 }
 
-// Refresh takes the session's refresh token and returns its successor, and reports whether the session changed by that
-// and must be saved: it does so also together with ErrRefreshTokenReused, since the session is revoked then.
+// Refresh exchanges a refresh token of the session for its successor. The caller saves the session if changed is true, also if err is
+// not nil.
 //
-// The token before the latest one gets that latest one again, for as long as it has not been used: the answer may have been lost. Any
-// other that was ever minted for the session means that two parties hold it, and which of them is the user cannot be known. A token that was never minted
-// here is ErrRefreshTokenInvalid and changes nothing.
+// The latest token yields a new one. The token before it yields the latest one again while that is unused, since the response may
+// have been lost. Any earlier token was used before, so that two parties have it: Refresh revokes the session and returns
+// ErrRefreshTokenReused. It returns ErrRefreshTokenInvalid for a token that was not issued for the session, and the errors of
+// RequireActive.
 func (s *Session) Refresh(token RefreshToken, keys KeyRing[RefreshToken], lifetime SessionLifetime, now time.Time) (next RefreshToken, changed bool, err error) {
 	digest := token.Digest()
 	latest, previous := digest == s.state.Token, digest == s.state.PreviousToken
@@ -264,7 +263,7 @@ func (s *Session) Refresh(token RefreshToken, keys KeyRing[RefreshToken], lifeti
 		return next, true, nil
 	case previous:
 		next, found := token.successorByDigest(keys, s.state.Token)
-		if !found { // the server's secret was replaced meanwhile
+		if !found { // the key was removed
 			return RefreshToken{}, false, ErrRefreshTokenInvalid
 		}
 		return next, false, nil
@@ -273,7 +272,7 @@ func (s *Session) Refresh(token RefreshToken, keys KeyRing[RefreshToken], lifeti
 	return RefreshToken{}, true, ErrRefreshTokenReused
 }
 
-// Revoke ends the session for good. The first end stands.
+// Revoke ends the session. A later call does not change the time.
 func (s *Session) Revoke(now time.Time) {
 	if s.state.RevokedAt.IsZero() {
 		s.state.RevokedAt = now

@@ -5,23 +5,23 @@ import (
 	"slices"
 )
 
-// SessionLimit is how many sessions an account may have at once; 0 sets no limit.
+// SessionLimit is the maximum number of active sessions of an account; 0 is no limit.
 type SessionLimit int
 
-// exactBelow is the size from which a limit is only enforced for an account that is half way there: a look-up for every sign-in
-// would make parallel sign-ins of different accounts conflict on PostgreSQL.
+// exactBelow is the limit from which the sessions are counted only for an account with half as many: counting at every sign-in would
+// make concurrent sign-ins of different accounts conflict on PostgreSQL.
 const exactBelow = 32
 
-// Sample is how many of an account's sessions need to be counted to know whether it is near its limit.
+// Sample returns how many of an account's sessions must be counted to know whether it is near its limit.
 func (l SessionLimit) Sample() int { return int(l) / 2 }
 
-// Near reports whether another session could exceed the limit, with others that are opened at the same time.
+// Near reports whether another session, together with concurrent ones, could exceed the limit.
 func (l SessionLimit) Near(sampled int) bool {
 	return l > 0 && (l < exactBelow || sampled >= l.Sample())
 }
 
-// Excess returns the sessions that must end before another one is added: the least recently used ones, the older first among those
-// of one time.
+// Excess returns the sessions that must be revoked before another one is added: the least recently used ones, and the older ones
+// among those last used at the same time.
 func (l SessionLimit) Excess(active []*Session) []*Session {
 	if l <= 0 || len(active) < int(l) {
 		return nil

@@ -2,19 +2,19 @@ package domain
 
 import "slices"
 
-// TokenKind is one of the secrets that Keylodge issues to clients. The table below is the whole of what each may do and of what
-// ends it; docs/security/tokens.md is generated from it, and a test plays every cell over HTTP.
+// TokenKind is a kind of token that Keylodge issues to clients. The table below lists all uses and ends of each kind.
+// docs/security/tokens.md is generated from it, and a test verifies every cell over HTTP.
 type TokenKind string
 
 const (
 	TokenSessionCookie TokenKind = "session cookie"
-	TokenAccess        TokenKind = "access token"   // of a bearer session, for Keylodge's API and for other services
-	TokenService       TokenKind = "service token"  // an access token that a session requested for other services
+	TokenAccess        TokenKind = "access token"   // of a bearer session, for Keylodge's API and other services
+	TokenService       TokenKind = "service token"  // an access token for other services, requested in a session
 	TokenRefresh       TokenKind = "refresh token"  // of a bearer session
-	TokenRecoveryGrant TokenKind = "recovery grant" // from a recovery code or the operator
+	TokenRecoveryGrant TokenKind = "recovery grant" // of a recovery by codes or by the operator
 )
 
-// TokenUse is something that a token may be used for.
+// TokenUse is a use of a token.
 type TokenUse string
 
 const (
@@ -27,7 +27,7 @@ const (
 	UseServices  TokenUse = "call other services"
 )
 
-// TokenEnd is something that ends a token. Every token ends by its age as well.
+// TokenEnd is an event that ends a token. Every token also expires.
 type TokenEnd string
 
 const (
@@ -42,14 +42,14 @@ const (
 	EndDeleted        TokenEnd = "deleted account"
 )
 
-// TokenKinds, TokenUses and TokenEnds list the table's rows and columns in the order of the documentation.
+// TokenKinds, TokenUses and TokenEnds list the rows and columns of the table, in the order of the documentation.
 var (
 	TokenKinds = []TokenKind{TokenSessionCookie, TokenAccess, TokenService, TokenRefresh, TokenRecoveryGrant}
 	TokenUses  = []TokenUse{UseAccount, UseSensitive, UseStepUp, UseIssue, UseRefresh, UseEnrol, UseServices}
 	TokenEnds  = []TokenEnd{EndUse, EndSignOut, EndRevocation, EndStepUp, EndRecovery, EndPasskeyRemoved, EndFactorReplaced, EndDisabled, EndDeleted}
 )
 
-// sessionEnds are the ends of a session, and so of every token that needs one.
+// sessionEnds are the ends of a session, and of every token that belongs to one.
 var sessionEnds = []TokenEnd{EndSignOut, EndRevocation, EndRecovery, EndPasskeyRemoved, EndDisabled, EndDeleted}
 
 var tokenTable = map[TokenKind]struct {
@@ -58,14 +58,14 @@ var tokenTable = map[TokenKind]struct {
 }{
 	TokenSessionCookie: {[]TokenUse{UseAccount, UseSensitive, UseStepUp, UseIssue}, append([]TokenEnd{EndStepUp}, sessionEnds...)},
 	TokenAccess:        {[]TokenUse{UseAccount, UseSensitive, UseStepUp, UseIssue, UseServices}, sessionEnds},
-	// Other services verify it by the published keys and do not ask Keylodge, so only its age ends it.
+	// Other services verify it with the published keys, without a request to Keylodge, so that nothing ends it early.
 	TokenService:       {[]TokenUse{UseServices}, nil},
 	TokenRefresh:       {[]TokenUse{UseRefresh}, append([]TokenEnd{EndUse, EndStepUp}, sessionEnds...)},
 	TokenRecoveryGrant: {[]TokenUse{UseEnrol}, []TokenEnd{EndUse, EndRecovery, EndFactorReplaced, EndDisabled, EndDeleted}},
 }
 
-// Permits reports whether a token of this kind may be used so. A kind that is not in the table permits nothing.
+// Permits reports whether a token of this kind has the use. A kind that is not in the table has none.
 func (k TokenKind) Permits(use TokenUse) bool { return slices.Contains(tokenTable[k].uses, use) }
 
-// EndedBy reports whether the event ends a token of this kind before its time.
+// EndedBy reports whether the event ends a token of this kind before it expires.
 func (k TokenKind) EndedBy(end TokenEnd) bool { return slices.Contains(tokenTable[k].ends, end) }

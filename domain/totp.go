@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// TOTP is a user's authenticator app as a way back (RFC 6238). It counts once a code of it was shown; another one that is
-// being set up beside it counts for nothing until then.
+// TOTP is a user's authenticator app, a recovery factor (RFC 6238). An app is valid after its first code is confirmed. Until then a
+// confirmed app stays valid beside the one in setup.
 type TOTP struct{ state TOTPState }
 
-// TOTPState is an authenticator app's state as storage keeps it.
+// TOTPState is the state of authenticator app as it is stored.
 type TOTPState struct {
 	UserID        UserID
-	Secret        []byte    `export:"secret,omitempty"`      // sealed; nil until the first one is confirmed
+	Secret        []byte    `export:"secret,omitempty"`      // encrypted; nil until an app is confirmed
 	ConfirmedAt   time.Time `export:"confirmed_at,omitzero"` // zero with it
-	LastStep      TOTPStep  `export:"step"`                  // the latest time step that a code was accepted for
-	PendingSecret []byte    `export:"pending,omitempty"`     // sealed; nil if none is being set up
+	LastStep      TOTPStep  `export:"step"`                  // the latest time step of an accepted code
+	PendingSecret []byte    `export:"pending,omitempty"`     // encrypted; nil if no app is in setup
 	PendingAt     time.Time `export:"pending_at,omitzero"`   // zero with it
 }
 
-// TOTPStep is the number of half minutes since the Unix epoch (RFC 6238, section 4.2).
+// TOTPStep is the number of 30-second intervals since the Unix epoch (RFC 6238, section 4.2).
 type TOTPStep int64
 
 // TOTPCode is a code of an authenticator app: six digits.
@@ -29,7 +29,7 @@ type TOTPCode struct{ Secret }
 
 const totpCodeLength = 6
 
-// ParseTOTPCode reads a code as normalizeCode does. It returns ErrInvalidCode for anything that cannot be one.
+// ParseTOTPCode parses a typed code, normalized by normalizeCode. It returns ErrInvalidCode for anything else.
 func ParseTOTPCode(s string) (TOTPCode, error) {
 	digits := normalizeCode(s)
 	if len(digits) != totpCodeLength || strings.Trim(digits, "0123456789") != "" {
@@ -38,13 +38,13 @@ func ParseTOTPCode(s string) (TOTPCode, error) {
 	return TOTPCode{NewSecret(digits)}, nil
 }
 
-// NewTOTP begins with nothing.
+// NewTOTP returns the state of a user without an authenticator app.
 func NewTOTP(owner UserID) *TOTP { return &TOTP{TOTPState{UserID: owner}} }
 
-// RestoreTOTP is storage's way back from a snapshot.
+// RestoreTOTP returns the authenticator app with the given state.
 func RestoreTOTP(s TOTPState) *TOTP { return &TOTP{s.clone()} }
 
-// State is storage's way in.
+// State returns a copy of the state, for storage.
 func (t *TOTP) State() TOTPState { return t.state.clone() }
 
 func (s TOTPState) clone() TOTPState {
@@ -56,21 +56,21 @@ func (t *TOTP) UserID() UserID         { return t.state.UserID }
 func (t *TOTP) Confirmed() bool        { return t.state.Secret != nil }
 func (t *TOTP) ConfirmedAt() time.Time { return t.state.ConfirmedAt }
 
-// Secret is what codes are judged by, sealed; nil if none is confirmed.
+// Secret returns the encrypted secret of the confirmed app, or nil.
 func (t *TOTP) Secret() []byte { return slices.Clone(t.state.Secret) }
 
-// totpSetupTTL is how long an app may take to be set up. A secret that was shown and never used is worth nothing after it.
+// totpSetupTTL is how long the setup of an app may take. An unconfirmed secret is invalid afterwards.
 const totpSetupTTL = 15 * time.Minute
 
-// BeginSetup begins with another app. The present one goes on counting until the new one is confirmed.
-func (t *TOTP) BeginSetup(sealed []byte, now time.Time) {
-	t.state.PendingSecret, t.state.PendingAt = slices.Clone(sealed), now
+// BeginSetup sets the encrypted secret of a new app. The confirmed app stays valid until Confirm.
+func (t *TOTP) BeginSetup(encryptedSecret []byte, now time.Time) {
+	t.state.PendingSecret, t.state.PendingAt = slices.Clone(encryptedSecret), now
 }
 
-// CancelSetup forgets what was being set up: whoever began it may not be who the account is back with.
+// CancelSetup removes the unconfirmed secret, for example after a recovery: an attacker may have begun the setup.
 func (t *TOTP) CancelSetup() { t.state.PendingSecret, t.state.PendingAt = nil, time.Time{} }
 
-// PendingSecret is the secret that waits for its first code, sealed, or ErrInvalidCode if none does (any more).
+// PendingSecret returns the encrypted secret of the app in setup, or ErrInvalidCode if there is none or its setup has expired.
 func (t *TOTP) PendingSecret(now time.Time) ([]byte, error) {
 	if t.state.PendingSecret == nil || now.Sub(t.state.PendingAt) > totpSetupTTL {
 		return nil, ErrInvalidCode
@@ -78,18 +78,17 @@ func (t *TOTP) PendingSecret(now time.Time) ([]byte, error) {
 	return slices.Clone(t.state.PendingSecret), nil
 }
 
-// Confirm lets the pending app take the place of the one before, since it has shown a code of the given step. That code is
-// spent by it.
+// Confirm replaces the confirmed app with the one in setup, after a valid code of the given step, and consumes that code.
 func (t *TOTP) Confirm(step TOTPStep, now time.Time) {
 	t.state.Secret, t.state.ConfirmedAt, t.state.LastStep = t.state.PendingSecret, now, step
 	t.state.PendingSecret, t.state.PendingAt = nil, time.Time{}
 }
 
-// ErrCodeReused is ErrInvalidCode for a right code of a step that is spent: it buys nothing, and it was no guess.
-var ErrCodeReused = fmt.Errorf("shown before: %w", ErrInvalidCode)
+// ErrCodeReused is ErrInvalidCode for a correct code that was consumed before: it is rejected, and it is not a guess.
+var ErrCodeReused = fmt.Errorf("the code was used before: %w", ErrInvalidCode)
 
-// Accept spends the codes of the step and of all before it, or returns ErrCodeReused if they are spent: whoever looks
-// over a shoulder must not be able to use a code again (RFC 6238, section 5.2). Without a confirmed app it is ErrInvalidCode.
+// Accept consumes the codes of the step and of all earlier steps, since an attacker may have seen one (RFC 6238, section 5.2). It
+// returns ErrCodeReused if they are consumed, and ErrInvalidCode without a confirmed app.
 func (t *TOTP) Accept(step TOTPStep) error {
 	if !t.Confirmed() {
 		return ErrInvalidCode

@@ -6,16 +6,16 @@ import (
 	"unicode/utf8"
 )
 
-// maxTypedCode bounds what is read of a typed code, in bytes: sixteen characters of four bytes each, and as much again three times
-// for what does not count.
+// maxTypedCode is the maximum length of a typed code in bytes: four times that of sixteen characters of four bytes each, since
+// characters between them are ignored.
 const maxTypedCode = 256
 
-// normalizeCode returns a code as it was meant by a person who typed or pasted it: digits of any script (Unicode category Nd) and full-width
-// characters become ASCII, and white space, dashes and invisible format characters do not count. It returns "" for more than
-// maxTypedCode bytes and for invalid UTF-8. Every code that people type is read by it; each type then checks length and alphabet.
+// normalizeCode normalizes a typed or pasted code: it converts digits of any script (Unicode category Nd) and full-width characters to
+// ASCII, and removes white space, dashes and invisible format characters. It returns "" for more than maxTypedCode bytes and for
+// invalid UTF-8. The parsers of all typed codes use it, and then check length and alphabet.
 func normalizeCode(s string) string { return foldCode(s, isDash) }
 
-// foldCode drops white space, invisible characters and what drop is true of.
+// foldCode is normalizeCode with the given set of characters in place of dashes.
 func foldCode(s string, drop func(r rune) bool) string {
 	if len(s) > maxTypedCode || !utf8.ValidString(s) {
 		return ""
@@ -33,7 +33,7 @@ func foldCode(s string, drop func(r rune) bool) string {
 	}, s)
 }
 
-// isDash is true of hyphens, dashes and minus signs, and of the sound marks that Japanese keyboards have in the hyphen's place.
+// isDash reports whether r is a hyphen, dash or minus sign, or a sound mark that Japanese keyboards have in the hyphen's place.
 func isDash(r rune) bool {
 	switch r {
 	case 'ー', 'ｰ', '\u02d7', '\u2043':
@@ -43,7 +43,7 @@ func isDash(r rune) bool {
 }
 
 // decimalDigit returns the value of a digit of any script, or -1. The digits of a script are ten code points in order from zero
-// (Unicode, section 4.6), so that ranges of category Nd begin with a zero.
+// (Unicode, section 4.6), so that each range of category Nd begins with a zero.
 func decimalDigit(r rune) int64 {
 	at := int64(r)
 	for _, digits := range unicode.Nd.R16 {

@@ -9,7 +9,7 @@ import (
 // User is a person with an account.
 type User struct{ state UserState }
 
-// UserState is a user's state as storage keeps it.
+// UserState is the state of user as it is stored.
 type UserState struct {
 	ID              UserID       `export:"id"`
 	Handle          UserHandle   `export:"handle"`
@@ -17,12 +17,12 @@ type UserState struct {
 	EmailVerifiedAt time.Time    `export:"email_verified_at,omitzero"` // zero if not verified
 	PendingEmail    PendingEmail `export:"claim,omitzero"`             // zero if none
 	DisplayName     DisplayName  `export:"display_name,omitempty"`     // "" if none
-	DisabledAt      time.Time    `export:"disabled_at,omitzero"`       // zero unless the operator shut the account
+	DisabledAt      time.Time    `export:"disabled_at,omitzero"`       // zero unless disabled
 	CreatedAt       time.Time    `export:"created_at"`
 }
 
-// PendingUser is somebody in the middle of signing up: what they said, and the names that WebAuthn needs before there is
-// an account. It lives in the challenge, so that an abandoned sign-up leaves no user behind.
+// PendingUser is a person who began to sign up: their input, and the ids that WebAuthn needs before the account exists. It is stored
+// in the challenge, so that an abandoned sign-up creates no user.
 type PendingUser struct {
 	UserID      UserID
 	Handle      UserHandle
@@ -30,23 +30,23 @@ type PendingUser struct {
 	DisplayName DisplayName
 }
 
-// NewPendingUser prepares a sign-up.
+// NewPendingUser returns a pending user with new random ids.
 func NewPendingUser(email Email, name DisplayName, now time.Time, random io.Reader) *PendingUser {
 	return &PendingUser{UserID: NewUserID(now, random), Handle: NewUserHandle(random), Email: email, DisplayName: name}
 }
 
-// Entity is how a new passkey will name its owner.
-func (a *PendingUser) Entity() UserEntity { return entity(a.UserID, a.Handle, a.Email, a.DisplayName) }
+// Entity returns the user entity for the registration of the passkey.
+func (p *PendingUser) Entity() UserEntity { return entity(p.UserID, p.Handle, p.Email, p.DisplayName) }
 
-// ToUser turns the applicant into a user, once their passkey is verified.
-func (a *PendingUser) ToUser(now time.Time) *User {
-	return &User{UserState{ID: a.UserID, Handle: a.Handle, Email: a.Email, DisplayName: a.DisplayName, CreatedAt: now}}
+// ToUser returns the user after the registration is verified.
+func (p *PendingUser) ToUser(now time.Time) *User {
+	return &User{UserState{ID: p.UserID, Handle: p.Handle, Email: p.Email, DisplayName: p.DisplayName, CreatedAt: now}}
 }
 
-// RestoreUser is storage's way back from a snapshot.
+// RestoreUser returns the user with the given state.
 func RestoreUser(s UserState) *User { return &User{s} }
 
-// State is storage's way in.
+// State returns a copy of the state, for storage.
 func (u *User) State() UserState { return u.state }
 
 func (u *User) ID() UserID               { return u.state.ID }
@@ -68,7 +68,7 @@ func (u *User) RequireEnabled() error {
 	return nil
 }
 
-// DisabledAt is the time when the account was disabled; zero if it is enabled.
+// DisabledAt returns the time when the account was disabled; zero if it is enabled.
 func (u *User) DisabledAt() time.Time { return u.state.DisabledAt }
 
 // Disable disables the account and reports whether it was enabled.
@@ -87,15 +87,14 @@ func (u *User) Enable() bool {
 	return wasDisabled
 }
 
-// Rename gives the user another display name, or none, and reports whether that changed anything.
+// Rename sets or removes the display name and reports whether it changed.
 func (u *User) Rename(name DisplayName) bool {
 	changed := u.state.DisplayName != name
 	u.state.DisplayName = name
 	return changed
 }
 
-// SetEmail gives the user another e-mail address at their word, or none, and reports whether that changed anything. A new
-// address is not verified.
+// SetEmail sets or removes the e-mail address, without verification, and reports whether it changed.
 func (u *User) SetEmail(email Email) bool {
 	if u.state.Email == email {
 		return false
@@ -104,22 +103,21 @@ func (u *User) SetEmail(email Email) bool {
 	return true
 }
 
-// Entity is how the user's passkeys name their owner.
+// Entity returns the user entity for the registration of another passkey.
 func (u *User) Entity() UserEntity {
 	email := u.state.Email
 	if email == "" {
-		email = u.state.PendingEmail.Email // nobody but its owner sees it here
+		email = u.state.PendingEmail.Email // only the user sees it here
 	}
 	return entity(u.state.ID, u.state.Handle, email, u.state.DisplayName)
 }
 
-// UserEntity is a user as authenticators know them: PublicKeyCredentialUserEntity (WebAuthn Level 3, section 5.4.3).
+// UserEntity is the user in a registration: PublicKeyCredentialUserEntity (WebAuthn Level 3, section 5.4.3).
 type UserEntity struct {
 	Handle UserHandle
-	// Name is what the passkey is listed under: the address, else the display name, else a short tag that keeps two
-	// nameless accounts apart.
+	// Name is the passkey's label: the address, else the display name, else a short tag that differs between accounts.
 	Name string
-	// DisplayName is what the person is called: their display name, or Name for want of one.
+	// DisplayName is the user's display name, or else Name.
 	DisplayName string
 }
 

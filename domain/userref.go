@@ -1,6 +1,6 @@
 package domain
 
-// UserRef names a user by id or by e-mail address. The zero value names none.
+// UserRef identifies a user by id or by e-mail address. The zero value identifies none.
 type UserRef struct {
 	ID    UserID
 	Email Email
