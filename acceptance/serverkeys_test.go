@@ -58,7 +58,7 @@ func encodedSecrets(t testing.TB, cfg config.Config) (secrets []string) {
 	}
 	var keys [][]byte
 	for _, secret := range append(slices.Clone(cfg.PreviousSecrets), *cfg.Secret) {
-		keys = append(keys, reflect.ValueOf(secret).Field(0).Bytes()) // no method returns the bytes
+		keys = append(keys, reflect.ValueOf(secret).FieldByName("secret").Bytes()) // no method returns the bytes
 		for _, purpose := range derived {
 			key, err := secret.Derive(purpose)
 			if err != nil {
