@@ -46,15 +46,15 @@ type (
 	}
 
 	session struct {
-		ID         string         `json:"id"`
-		CreatedAt  timestamp.Time `json:"created_at"`
-		LastSeenAt timestamp.Time `json:"last_seen_at"`
-		ExpiresAt  timestamp.Time `json:"expires_at"`
-		AuthTime   timestamp.Time `json:"auth_time"`
-		AMR        []string       `json:"amr"`
-		Assurance  string         `json:"assurance"`
-		Transport  string         `json:"transport"`
-		Device     device         `json:"device"`
+		ID         string          `json:"id"`
+		CreatedAt  timestamp.Time  `json:"created_at"`
+		LastSeenAt timestamp.Time  `json:"last_seen_at"`
+		ExpiresAt  timestamp.Time  `json:"expires_at"`
+		AuthTime   *timestamp.Time `json:"auth_time"` // null without a passkey assertion
+		AMR        []string        `json:"amr"`
+		Assurance  string          `json:"assurance"`
+		Transport  string          `json:"transport"`
+		Device     device          `json:"device"`
 	}
 
 	device struct {
@@ -133,11 +133,15 @@ func passkeyOf(c *domain.Credential, nameOf func(domain.AAGUID) string) passkey 
 
 func sessionOf(s *domain.Session) session {
 	state := s.State()
-	return session{
-		ID: state.ID.String(), CreatedAt: timestamp.Of(state.CreatedAt), LastSeenAt: timestamp.Of(state.LastSeenAt), ExpiresAt: timestamp.Of(state.ExpiresAt), AuthTime: timestamp.Of(state.AuthTime),
+	document := session{
+		ID: state.ID.String(), CreatedAt: timestamp.Of(state.CreatedAt), LastSeenAt: timestamp.Of(state.LastSeenAt), ExpiresAt: timestamp.Of(state.ExpiresAt),
 		AMR: state.AMR, Assurance: string(state.Assurance), Transport: string(state.Transport),
 		Device: device{state.Device.Name, state.Device.UserAgent, state.Device.IP},
 	}
+	if state.AuthTime.After(domain.NoAuthTime) {
+		document.AuthTime = timestamp.Optional(state.AuthTime)
+	}
+	return document
 }
 
 func eventOf(e *domain.Event) event {

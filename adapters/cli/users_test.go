@@ -100,7 +100,9 @@ func TestUsersShow(t *testing.T) {
 	f.addUser(t, ada)
 	f.addUser(t, ben)
 	f.addSession(t, sessionOf(ada, 1))
-	f.addSession(t, sessionOf(ben, 2))
+	recovered := sessionOf(ben, 2)
+	recovered.AuthTime = domain.NoAuthTime
+	f.addSession(t, recovered)
 	f.update(t, func(ctx context.Context, tx ports.Tx) error {
 		return tx.Credentials.Add(ctx, sqlitestore.Credential(domain.CredentialState{
 			ID: "key", UserID: ada.ID, Name: "Blue key", Status: domain.CredentialActive, AAGUID: [16]byte{7},
@@ -171,7 +173,7 @@ AT                    EVENT            ACTOR  IP            DETAILS
 	}
 
 	empty := f.showAccount(t, ben)
-	if empty.Passkeys == nil || empty.Events == nil || len(empty.Sessions) != 1 {
+	if empty.Passkeys == nil || empty.Events == nil || len(empty.Sessions) != 1 || empty.Sessions[0]["auth_time"] != nil {
 		t.Errorf("account of Ben: %v", empty)
 	}
 }
