@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -77,7 +78,7 @@ func bearerToken(header string) (token string, bearer bool) {
 		return "", false
 	}
 	token = strings.TrimLeft(rest, " ")
-	if token == rest || !isToken68(token) {
+	if token == rest || !token68Pattern.MatchString(token) {
 		return "", true
 	}
 	return token, true
@@ -85,20 +86,11 @@ func bearerToken(header string) (token string, bearer bool) {
 
 // isNotTokenChar reports whether a token of RFC 9110, section 5.6.2, cannot contain r.
 func isNotTokenChar(r rune) bool {
-	return !isLetterOrDigit(r) && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
-func isLetterOrDigit(r rune) bool {
-	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
-}
-
-// isToken68 reports whether s is a token68 (RFC 9110, section 11.2), which RFC 6750 calls b64token.
-func isToken68(s string) bool {
-	text := strings.TrimRight(s, "=")
-	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
-		return !isLetterOrDigit(r) && !strings.ContainsRune("-._~+/", r)
-	})
-}
+// token68Pattern matches a token68 (RFC 9110, section 11.2), which RFC 6750 calls b64token.
+var token68Pattern = regexp.MustCompile(`^[-._~+/0-9A-Za-z]+=*$`)
 
 // sessionToken returns the session token of the cookie, or domain.ErrUnauthenticated. For a page on another site there is none, even
 // if its origin is allowed: such a page uses the bearer transport.

@@ -14,7 +14,6 @@ import (
 // no plain connection can set them (RFC 6265bis, section 4.1.3.2); plain http is for localhost only.
 type cookies struct {
 	secure      bool
-	sessionTTL  time.Duration
 	ceremonyTTL time.Duration
 	bindingKeys domain.KeyRing[domain.Binding]
 }
@@ -50,17 +49,11 @@ func (k cookies) rejectDuplicates(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-func (k cookies) setSession(c *fiber.Ctx, token domain.SessionToken) {
+func (k cookies) setSession(c *fiber.Ctx, token domain.SessionToken, lifetime time.Duration) {
 	c.Cookie(&fiber.Cookie{
-		Name: k.sessionName(), Value: token.Reveal(), Path: "/", MaxAge: int(k.sessionTTL.Seconds()),
+		Name: k.sessionName(), Value: token.Reveal(), Path: "/", MaxAge: seconds(lifetime),
 		HTTPOnly: true, Secure: k.secure, SameSite: fiber.CookieSameSiteLaxMode,
 	})
-}
-
-// setRotatedSession sets the cookie to a new token of the same session, which expires after lifetime.
-func (k cookies) setRotatedSession(c *fiber.Ctx, token domain.SessionToken, lifetime time.Duration) {
-	k.sessionTTL = lifetime
-	k.setSession(c, token)
 }
 
 func (k cookies) clearSession(c *fiber.Ctx) {
@@ -102,7 +95,7 @@ func (k cookies) setBrowser(c *fiber.Ctx, id domain.ChallengeID, value domain.Se
 		HTTPOnly: true, Secure: k.secure, SameSite: fiber.CookieSameSiteStrictMode,
 	}
 	ceremony := browser
-	ceremony.Name, ceremony.MaxAge = k.ceremonyName(id), int(k.ceremonyTTL.Seconds())
+	ceremony.Name, ceremony.MaxAge = k.ceremonyName(id), seconds(k.ceremonyTTL)
 	c.Cookie(&browser)
 	c.Cookie(&ceremony)
 }

@@ -82,7 +82,7 @@ func setRateLimitHeaders(c *fiber.Ctx, s ratelimit.LimitStatus) {
 	c.Append(headerRateLimit, fmt.Sprintf("%q;r=%d;t=%d", s.Policy, s.Remaining, ceilSeconds(s.NextTokenIn)))
 }
 
-// ceilSeconds rounds up, except for 10 microseconds, which a request takes anyway.
+// ceilSeconds rounds up to seconds. It ignores 10 microseconds, which pass before the next request anyway.
 func ceilSeconds(d time.Duration) int {
 	return int(math.Ceil((d - 10*time.Microsecond).Seconds()))
 }

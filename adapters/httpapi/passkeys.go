@@ -102,16 +102,13 @@ func (s *server) deletePasskey(c *fiber.Ctx, principal identity.Principal) error
 // credentialID parses the id in the path, in the forms that a binary member accepts. An invalid id gets the same error as another
 // user's passkey, domain.ErrPasskeyNotFound.
 func credentialID(c *fiber.Ctx) (domain.CredentialID, error) {
-	text, err := url.PathUnescape(c.Params("id"))
-	if err != nil {
-		return "", domain.ErrPasskeyNotFound
-	}
 	var raw binary
-	if err := raw.UnmarshalText([]byte(text)); err != nil {
-		return "", domain.ErrPasskeyNotFound
+	text, err := url.PathUnescape(c.Params("id"))
+	if err == nil {
+		err = raw.UnmarshalText([]byte(text))
 	}
-	id, err := domain.NewCredentialID(raw)
-	if err != nil {
+	id, badID := domain.NewCredentialID(raw)
+	if err != nil || badID != nil {
 		return "", domain.ErrPasskeyNotFound
 	}
 	return id, nil

@@ -66,7 +66,6 @@ func New(config Config, usecases application.UseCases, meter Meter, log *slog.Lo
 		csrf: csrfTokens{config.CSRFKeys}, strictTransport: config.strictTransport(),
 		cookies: cookies{
 			secure:      strings.HasPrefix(config.PublicURL, "https://"),
-			sessionTTL:  config.SessionTTL,
 			ceremonyTTL: config.ChallengeTTL,
 			bindingKeys: config.BindingKeys,
 		},

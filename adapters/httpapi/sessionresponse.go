@@ -91,7 +91,7 @@ func (s *server) answerSignIn(c *fiber.Ctx, signIn sessions.SignIn) error {
 		Signals: s.signalsFor(signIn.User, signIn.AcceptedCredentials), Tokens: tokensOf(signIn.Tokens),
 	}
 	if signIn.Tokens == nil {
-		s.cookies.setSession(c, signIn.Token)
+		s.cookies.setSession(c, signIn.Token, s.config.SessionTTL)
 		response.CSRFToken = s.csrf.issue(signIn.Session.ID())
 	}
 	return c.JSON(response)

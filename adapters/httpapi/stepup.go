@@ -29,7 +29,7 @@ func (s *server) stepUpVerify(c *fiber.Ctx, principal identity.Principal) error 
 	s.logAccountEvent(c, principal, "stepped up")
 	s.recordAnomaly(c, stepUp.Anomaly, stepUp.Credential, "allowed")
 	if !stepUp.Token.IsZero() {
-		s.cookies.setRotatedSession(c, stepUp.Token, stepUp.ExpiresIn)
+		s.cookies.setSession(c, stepUp.Token, stepUp.ExpiresIn)
 	}
 	return c.JSON(stepUpResponse{sessionOf(stepUp.Session, principal), tokensOf(stepUp.Tokens)})
 }
