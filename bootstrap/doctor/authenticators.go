@@ -39,7 +39,7 @@ func (c *checks) checkNonCompliantPasskeys(ctx context.Context, store ports.Stor
 			list += fmt.Sprintf(" and %d more", more)
 		}
 		c.AddWarning("passkeys.authenticators", fmt.Sprintf("%d passkeys of the model %s can sign in, which the policy rejects for new ones; their users: %s", len(found[model]), model, list),
-			"to replace one, send the user a link from keylodge users recover WHO, and ask to remove the passkey")
+			"to replace one, send the user a link from keylodge users recover USER, and ask to remove the passkey")
 	}
 	if len(found) == 0 {
 		c.AddOK("passkeys.authenticators", "the policy accepts the models of all passkeys")

@@ -127,7 +127,7 @@ func (c *checks) checkPasskeys(ctx context.Context, store ports.Store) {
 	for _, id := range c.config.RetiredRPIDs {
 		if passkeys := retired[id]; passkeys > 0 {
 			c.AddWarning("passkeys", fmt.Sprintf("%d passkeys of the retired RP ID %s cannot sign in", passkeys, id),
-				"their owners recover their accounts themselves, or with a link from: keylodge users recover WHO")
+				"their owners recover their accounts themselves, or with a link from: keylodge users recover USER")
 		} else {
 			c.AddWarning("passkeys", "no passkey has the retired RP ID "+id, "remove it from KEYLODGE_RETIRED_RP_IDS")
 		}
