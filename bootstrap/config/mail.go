@@ -69,10 +69,7 @@ func (p *parser) smtp(config *Config, e environment) {
 }
 
 func (p *parser) smtpTLS(s string) smtp.TLS {
-	if s == "" {
-		return smtp.STARTTLS
-	}
-	switch oneOf(p, "SMTP_TLS", s, "starttls", "tls", "none") {
+	switch oneOf(p, "SMTP_TLS", s, "", "starttls", "tls", "none") {
 	case "tls":
 		return smtp.ImplicitTLS
 	case "none":

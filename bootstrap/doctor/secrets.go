@@ -23,14 +23,14 @@ func (c *checks) checkSecretFiles(ctx context.Context) {
 	case missing != nil && c.config.Database.IsMissing(ctx):
 		c.AddOK("secret", path+" does not exist yet; the first start creates it")
 	case err != nil:
-		c.AddError("secret", err.Error(), "restore it from your copy; the server does not start without it")
+		c.AddError("secret", err.Error(), "correct this; the server does not start until then")
 	default:
 		c.AddOK("secret", path+" is readable for its owner only; keep a copy of it elsewhere")
 	}
 	for i, previous := range c.config.PreviousSecrets {
 		if err := previous.CheckStrength(); err != nil {
 			c.AddWarning("previous_secrets", fmt.Sprintf("number %d of KEYLODGE_PREVIOUS_SECRETS %s; while it is set, sessions and tokens can be forged with it", i+1, err),
-				"remove it as soon as no data usage it")
+				"remove it as soon as no data needs it")
 		}
 	}
 }
@@ -60,7 +60,7 @@ func (c *checks) checkSecrets(ctx context.Context, store ports.Store) {
 	case usage.UndecryptableKeys > 0 && len(c.config.ExternalKeys) > 0:
 		c.AddWarning("secret.decryption", fmt.Sprintf("%d signing keys in the database cannot be decrypted; the server uses KEYLODGE_JWT_KEY_FILE instead", usage.UndecryptableKeys), addSecret)
 	case usage.UndecryptableKeys > 0:
-		c.AddError("secret.decryption", fmt.Sprintf("%d signing keys cannot be decrypted, so the server does not start", usage.UndecryptableKeys), addSecret+", or, only if it is lost, remove the keys: keylodge keys rotate")
+		c.AddError("secret.decryption", fmt.Sprintf("%d signing keys cannot be decrypted, so the server does not start", usage.UndecryptableKeys), addSecret+", or, only if it is lost, replace the keys: keylodge keys rotate")
 	case usage.UndecryptableTOTPs > 0:
 		c.AddError("secret.decryption", fmt.Sprintf("the secrets of %d authenticator apps cannot be decrypted, so their users cannot recover with them", usage.UndecryptableTOTPs), addSecret)
 	default:
