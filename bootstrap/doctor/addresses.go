@@ -29,16 +29,15 @@ func (c *checks) checkRelyingParty(context.Context) {
 	default:
 		c.AddOK("rp_id", id+", the host of the public URL")
 	}
-	if config.IsLocalhost(host) {
-		if !isLocal(c.config.Listen) {
-			c.AddWarning("public_url", c.config.PublicURL+" works only in browsers on this machine, and the server listens on other addresses too",
-				"set KEYLODGE_PUBLIC_URL to the https URL that users open, or KEYLODGE_LISTEN to 127.0.0.1")
-			return
-		}
+	switch {
+	case !config.IsLocalhost(host):
+		c.AddOK("public_url", c.config.PublicURL)
+	case isLocal(c.config.Listen):
 		c.AddOK("public_url", c.config.PublicURL+", for browsers on this machine")
-		return
+	default:
+		c.AddWarning("public_url", c.config.PublicURL+" works only in browsers on this machine, and the server listens on other addresses too",
+			"set KEYLODGE_PUBLIC_URL to the https URL that users open, or KEYLODGE_LISTEN to 127.0.0.1")
 	}
-	c.AddOK("public_url", c.config.PublicURL)
 }
 
 func (c *checks) checkOrigins(context.Context) {
