@@ -15,9 +15,10 @@ func (p *Program) backup() *cobra.Command {
 	var force, full bool
 	cmd := &cobra.Command{
 		Use: "backup FILE", Short: "Back up the database to a file, also while the server runs", Args: oneArgument,
-		Long: `Back up the database to a file, also while the server runs. The backup contains every change that was acknowledged before it began.
-Its pages are checked for ten seconds, or all of them with --full. The file is created atomically, and only this user can read it.
-It does not contain the secret: keep a copy of that, too. Use pg_dump for a PostgreSQL database.`,
+		Long: `Back up the database to a file, also while the server runs. The backup contains every change that
+was acknowledged before it began. Its pages are checked for ten seconds, or all of them with
+--full. The file is created atomically, and only this user can read it. It does not contain the
+secret: keep a copy of that, too. Use pg_dump for a PostgreSQL database.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := p.Maintain()
 			if err != nil {
@@ -48,9 +49,10 @@ func (p *Program) restore() *cobra.Command {
 	var confirmed bool
 	cmd := &cobra.Command{
 		Use: "restore FILE", Short: "Replace the database with a backup, while no server runs", Args: oneArgument,
-		Long: `Replace the database with a backup. Stop the server first, and every other program that has the database open. The backup is
-checked, and the previous database is kept under another name. The next start upgrades a backup of an earlier release; a backup of a
-later release is rejected. Use pg_restore for a PostgreSQL database.`,
+		Long: `Replace the database with a backup. Stop the server first, and every other program that has the
+database open. The backup is checked, and the previous database is kept under another name. The
+next start upgrades a backup of an earlier release; a backup of a later release is rejected. Use
+pg_restore for a PostgreSQL database.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := p.Maintain()
 			if err != nil {

@@ -8,11 +8,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const rootHelp = `Keylodge is a passkey server. Without a command it runs the server, with the KEYLODGE_ settings of the environment and of .env.
-Without settings it serves http://localhost:8080, with a SQLite database in the working directory.
+const rootHelp = `Keylodge is a passkey server. Without a command it runs the server, with the KEYLODGE_ settings of
+the environment and of .env. Without settings it serves http://localhost:8080, with a SQLite
+database in the working directory.
 
-The other commands use the same settings and the same database, whether a server is running or not. Only restore and import create
-a database. All commands but backup, restore, migrate and doctor upgrade the database of an earlier release, as the server does.`
+The other commands use the same settings and the same database, whether a server is running or
+not. Only restore and import create a database. All commands but backup, restore, migrate and
+doctor upgrade the database of an earlier release, as the server does.`
 
 const exitCodesHelp = `
 Exit codes:

@@ -18,8 +18,8 @@ func (p *Program) keys() *cobra.Command {
 func (p *Program) listKeys() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the signing keys, newest first", Args: noArguments,
-		Long: `List the signing keys, newest first. A key is announced before it signs. After it is retired it stays published until the last
-token that it signed has expired.`,
+		Long: `List the signing keys, newest first. A key is announced before it signs. After it is retired it
+stays published until the last token that it signed has expired.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
 				keys, err := usecases.SigningKeys.List(cmd.Context())
@@ -35,8 +35,9 @@ token that it signed has expired.`,
 func (p *Program) rotateKeys() *cobra.Command {
 	return &cobra.Command{
 		Use: "rotate", Short: "Generate the next signing key", Args: noArguments,
-		Long: `Generate the next signing key, and list all of them. It signs once all services can have fetched it. Issued tokens stay valid.
-Keys that cannot be decrypted, because their secret is lost, are removed.`,
+		Long: `Generate the next signing key, and list all of them. It signs once all services can have fetched
+it. Issued tokens stay valid. Keys that cannot be decrypted, because their secret is lost, are
+removed.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
 				keys, err := usecases.SigningKeys.Rotate(cmd.Context())

@@ -81,9 +81,10 @@ func (p *Program) migrateDown() *cobra.Command {
 	var confirmed bool
 	cmd := &cobra.Command{
 		Use: "down", Short: "Revert the latest migration, while no server runs", Args: noArguments,
-		Long: `Revert the latest migration, before you start an earlier release. Use the later release for this: the earlier one does not have
-the migration. Data that the earlier schema cannot store is deleted; the command lists it and asks for confirmation. Stop the server
-first, and every other program that has the database open, and make a backup.`,
+		Long: `Revert the latest migration, before you start an earlier release. Use the later release for this:
+the earlier one does not have the migration. Data that the earlier schema cannot store is deleted;
+the command lists it and asks for confirmation. Stop the server first, and every other program
+that has the database open, and make a backup.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			m, err := p.Maintain()
 			if err != nil {

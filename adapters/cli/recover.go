@@ -12,9 +12,10 @@ import (
 func (p *Program) recoverUser() *cobra.Command {
 	return &cobra.Command{
 		Use: "recover USER", Short: "Print a link that allows a user to register one passkey within 15 minutes", Args: oneArgument,
-		Long: "Print a link for a user who can neither sign in nor recover the account, and whose identity you have verified. Anyone with the link\n" +
-			"can register one passkey, which revokes all sessions of the account. It works once, for 15 minutes, until a newer link is printed.\n" +
-			"USER is an id or an e-mail address.",
+		Long: `Print a link for a user who can neither sign in nor recover the account, and whose identity you
+have verified. Anyone with the link can register one passkey, which revokes all sessions of the
+account. It works once, for 15 minutes; a newer link replaces it. USER is an id or an e-mail
+address.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.AccountDetails) error {
 				issued, err := usecases.Admin.RecoverUser(cmd.Context(), userRef(account.User))

@@ -20,10 +20,11 @@ func (p *Program) exportAll() *cobra.Command {
 	force := false
 	cmd := &cobra.Command{
 		Use: "export {FILE | -}", Short: "Export all data to a file", Args: oneArgument,
-		Long: "Export all data to a file, for an import into another database: users, passkeys, sessions, authenticator apps, backup codes,\n" +
-			"events, signing keys, lockouts and unsent e-mails. Stop the server first: changes that it makes during the export may be missing.\n" +
-			"Only this user can read the file. It does not contain the secret, which the import needs. With - the export goes to standard\n" +
-			"output.",
+		Long: `Export all data to a file, for an import into another database: users, passkeys, sessions,
+authenticator apps, backup codes, events, signing keys, lockouts and unsent e-mails. Stop the
+server first: changes that it makes during the export may be missing. Only this user can read the
+file. It does not contain the secret, which the import needs. With - the export goes to standard
+output.`,
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := p.createOutput(args[0], force)
@@ -66,9 +67,11 @@ func (p *Program) importAll() *cobra.Command {
 	merge := false
 	cmd := &cobra.Command{
 		Use: "import {FILE | -}", Short: "Import an export", Args: oneArgument,
-		Long: "Import an export, under the same secret. The whole file is checked before anything is written. Each user is imported completely or\n" +
-			"not at all, and existing data is never overwritten: run an interrupted import again to continue it; a repeated import changes\n" +
-			"nothing. The database is created if there is none. Start the server afterwards. With - the export is read from standard input.",
+		Long: `Import an export, under the same secret. The whole file is checked before anything is written.
+Each user is imported completely or not at all, and existing data is never overwritten: run an
+interrupted import again to continue it; a repeated import changes nothing. The database is
+created if there is none. Start the server afterwards. With - the export is read from standard
+input.`,
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := p.copyInput(cmd.Context(), args[0])

@@ -93,7 +93,8 @@ func eachPage(ctx context.Context, users *admin.Service, limit int, do func([]*d
 func (p *Program) showUser() *cobra.Command {
 	return &cobra.Command{
 		Use: "show USER", Short: "Show a user with passkeys, sessions and latest events", Args: oneArgument,
-		Long: "Show a user with all passkeys, up to 100 active sessions, the latest 20 events, and the latest 10 rejections and\nanomalies, which are counted by day and reason. USER is an id or an e-mail address.",
+		Long: `Show a user with all passkeys, up to 100 active sessions, the latest 20 events, and the latest 10
+rejections and anomalies, which are counted by day and reason. USER is an id or an e-mail address.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withUser(cmd, args[0], func(_ application.UseCases, account admin.AccountDetails) error {
 				if asJSON(cmd) {
