@@ -12,7 +12,7 @@ func (s *server) livez(c *fiber.Ctx) error {
 	return c.JSON(fiber.Map{"status": "live"})
 }
 
-// readyz answers 200 while the store can be read.
+// readyz answers 200 while the store can be read and written.
 func (s *server) readyz(c *fiber.Ctx) error {
 	if err := s.usecases.Maintenance.Ready(c.UserContext()); err != nil {
 		return err
