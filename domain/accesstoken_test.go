@@ -21,7 +21,7 @@ func TestAccessPolicy_AccessClaims(t *testing.T) {
 	want := domain.AccessClaims{
 		TokenID: "AAAAAAAAAAAAAAAAAAAAAA", Issuer: "https://keylodge.example", Audience: []string{"https://api.example", "https://keylodge.example"},
 		ClientID: "keylodge", Subject: s.UserID(), SessionID: s.ID(), Scope: []string{"account"},
-		// Whole seconds, as JWT has them, and none of them later than it is. The issue is set back by 30 seconds.
+		// In whole seconds, rounded down. The time of issue is set back by 30 seconds.
 		IssuedAt: noon.Add(60 * time.Second), ExpiresAt: noon.Add(390 * time.Second), AuthTime: noon.Add(time.Second), AMR: []string{"hwk", "user", "mfa"},
 	}
 	if !reflect.DeepEqual(claims, want) {
@@ -29,15 +29,15 @@ func TestAccessPolicy_AccessClaims(t *testing.T) {
 	}
 	again := policy.AccessClaims(s, now, rand.Reader)
 	if again.TokenID == claims.TokenID || len(again.TokenID) != 22 {
-		t.Errorf("another token has the id %q", again.TokenID)
+		t.Errorf("a second token has the id %q", again.TokenID)
 	}
 	policy.Audience = policy.Issuer
 	if same := policy.AccessClaims(s, now, rand.Reader); !slices.Equal(same.Audience, []string{policy.Issuer}) {
-		t.Errorf("where the audience is the issuer: %q", same.Audience)
+		t.Errorf("the audience is the issuer: %q", same.Audience)
 	}
 }
 
-// A token for other services states what the proof that requested it stems from, and is worth no more, here or later.
+// A token for other services states the authentication of the proof that requested it, and permits no more than it.
 func TestAccessPolicy_ServiceClaims(t *testing.T) {
 	policy := domain.AccessPolicy{Issuer: "https://keylodge.example", Audience: "https://keylodge.example", TTL: 5 * time.Minute}
 	s, _ := bearerSession(t)
@@ -47,16 +47,16 @@ func TestAccessPolicy_ServiceClaims(t *testing.T) {
 	got, err := policy.ServiceClaims(s, claims.AuthContext(), later, rand.Reader)
 	if err != nil || got.Scope != nil || !slices.Equal(got.Audience, []string{policy.Audience}) || got.SessionID != s.ID() || got.Subject != s.UserID() ||
 		!got.AuthTime.Equal(noon) || !slices.Equal(got.AMR, []string{"swk", "user", "mfa"}) || !got.IssuedAt.Equal(later.Add(-30*time.Second)) || !got.ExpiresAt.Equal(claims.ExpiresAt) {
-		t.Errorf("by an access token of before the step-up: %+v, %v", got, err)
+		t.Errorf("with an access token from before the step-up: %+v, %v", got, err)
 	}
 	if got, err := policy.ServiceClaims(s, s.AuthContext(), later, rand.Reader); err != nil || !got.AuthTime.Equal(noon.Add(time.Minute)) || !got.ExpiresAt.Equal(later.Add(policy.TTL)) {
-		t.Errorf("by the cookie: %+v, %v", got, err)
+		t.Errorf("with the cookie: %+v, %v", got, err)
 	}
 	for _, kind := range []domain.TokenKind{domain.TokenService, domain.TokenRefresh, domain.TokenRecoveryGrant, ""} {
 		proof := s.AuthContext()
 		proof.Kind = kind
 		if got, err := policy.ServiceClaims(s, proof, later, rand.Reader); !errors.Is(err, domain.ErrUnauthenticated) || got.TokenID != "" {
-			t.Errorf("by %q: %+v, %v", kind, got, err)
+			t.Errorf("with %q: %+v, %v", kind, got, err)
 		}
 	}
 }
@@ -64,11 +64,11 @@ func TestAccessPolicy_ServiceClaims(t *testing.T) {
 func TestAccessPolicy_TokenExpiresWithSession(t *testing.T) {
 	policy := domain.AccessPolicy{TTL: 5 * time.Minute}
 	for name, c := range map[string]struct{ left, want time.Duration }{
-		"much is left":           {time.Hour, 5 * time.Minute},
-		"as much as it lives":    {5 * time.Minute, 5 * time.Minute},
+		"an hour left":           {time.Hour, 5 * time.Minute},
+		"its lifetime left":      {5 * time.Minute, 5 * time.Minute},
 		"a second less":          {5*time.Minute - time.Second, 5*time.Minute - time.Second},
 		"a fraction of a second": {time.Minute + 700*time.Millisecond, time.Minute},
-		"almost nothing":         {time.Millisecond, 0},
+		"a millisecond":          {time.Millisecond, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := session(t, synced)

@@ -23,9 +23,9 @@ func TestParseAAGUID(t *testing.T) {
 func TestAuthenticatorPolicy_Check(t *testing.T) {
 	a, b, zero := AAGUID{1}, AAGUID{2}, AAGUID{}
 	for name, c := range map[string]struct {
-		policy            AuthenticatorPolicy
-		admits, vouchedOf []AAGUID // without a maker's word, and with it
-		asks              bool
+		policy           AuthenticatorPolicy
+		allows, attested []AAGUID // without and with an attestation
+		requires         bool
 	}{
 		"any":                          {AuthenticatorPolicy{}, []AAGUID{a, b, zero}, []AAGUID{a, b, zero}, false},
 		"attested":                     {AuthenticatorPolicy{Attested: true}, nil, []AAGUID{a, b}, true},
@@ -36,19 +36,19 @@ func TestAuthenticatorPolicy_Check(t *testing.T) {
 		"one allowed and denied":       {AuthenticatorPolicy{Allowed: []AAGUID{a, b}, Denied: []AAGUID{a}}, []AAGUID{b}, []AAGUID{b}, true},
 		"one allowed and all attested": {AuthenticatorPolicy{Attested: true, Allowed: []AAGUID{a}}, nil, []AAGUID{a}, true},
 	} {
-		if c.policy.RequiresAttestation() != c.asks {
-			t.Errorf("%s: asks %t", name, c.policy.RequiresAttestation())
+		if c.policy.RequiresAttestation() != c.requires {
+			t.Errorf("%s: requires an attestation: %t", name, c.policy.RequiresAttestation())
 		}
 		for _, model := range []AAGUID{a, b, zero} {
-			for vouched, admitted := range map[bool][]AAGUID{false: c.admits, true: c.vouchedOf} {
-				err := c.policy.Check(model, vouched)
+			for attested, allowed := range map[bool][]AAGUID{false: c.allows, true: c.attested} {
+				err := c.policy.Check(model, attested)
 				want := false
-				for _, m := range admitted {
+				for _, m := range allowed {
 					want = want || m == model
 				}
 				switch {
-				case (err == nil) != want:
-					t.Errorf("%s, %s, vouched %t: %v", name, model, vouched, err)
+				case (err == nil) != want, c.policy.Allows(model, attested) != want:
+					t.Errorf("%s, %s, attested %t: %v", name, model, attested, err)
 				case err != nil && (ReasonOf(err) != ReasonAttestationRejected || !errors.Is(err, ErrAuthenticatorNotAccepted) || !strings.Contains(err.Error(), model.String())):
 					t.Errorf("%s, %s: %v", name, model, err)
 				}
@@ -56,6 +56,6 @@ func TestAuthenticatorPolicy_Check(t *testing.T) {
 		}
 	}
 	if ErrAuthenticatorNotAccepted.Code != ErrPasskeyRejected.Code {
-		t.Error("the code tells a refused authenticator from a refused answer")
+		t.Error("the code reveals that the authenticator was the reason")
 	}
 }

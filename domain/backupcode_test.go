@@ -16,7 +16,7 @@ import (
 const (
 	formattedCode   = "0123-4567-89ab-cdef"
 	plainBackupCode = "0123456789abcdef"
-	alphabet        = "0123456789abcdefghjkmnpqrstvwxyz" // all that Crockford's Base32 has
+	alphabet        = "0123456789abcdefghjkmnpqrstvwxyz" // of Crockford's Base32
 )
 
 func backupCode(t *testing.T, s string) domain.BackupCode {
@@ -34,7 +34,7 @@ func TestNewBackupCodes_TenDistinctCodes(t *testing.T) {
 	for range 10 {
 		set := domain.NewBackupCodes(rand.Reader)
 		if len(set) != 10 || domain.BackupCodeCount != 10 {
-			t.Fatalf("a set of %d", len(set))
+			t.Fatalf("%d codes", len(set))
 		}
 		for _, code := range set {
 			if !form.MatchString(code.RevealFormatted()) || seen[code.RevealFormatted()] {
@@ -48,10 +48,10 @@ func TestNewBackupCodes_TenDistinctCodes(t *testing.T) {
 	}
 }
 
-// Of a source in which each byte comes equally often, each letter does; five bits of each byte make it 16 × 5 = 80.
+// If each random byte is equally frequent, each character is. A code has 16 × 5 = 80 bits.
 func TestNewBackupCodes_UniformAlphabet(t *testing.T) {
 	counter := make([]byte, 0, 8*160)
-	for i := range cap(counter) { // eight sets, that is five times all bytes
+	for i := range cap(counter) { // eight sets: every byte five times
 		counter = append(counter, byte(i))
 	}
 	source, counts := bytes.NewReader(counter), map[rune]int{}
@@ -64,11 +64,11 @@ func TestNewBackupCodes_UniformAlphabet(t *testing.T) {
 	}
 	for _, r := range alphabet {
 		if counts[r] != 8*160/32 {
-			t.Errorf("%c came %d times of %d", r, counts[r], 8*160)
+			t.Errorf("%c occurs %d times in %d characters", r, counts[r], 8*160)
 		}
 	}
 	if source.Len() != 0 || len(counts) != len(alphabet) {
-		t.Errorf("%d bytes left over, %d different letters", source.Len(), len(counts))
+		t.Errorf("%d unused bytes, %d different characters", source.Len(), len(counts))
 	}
 }
 
@@ -82,7 +82,7 @@ func TestNewBackupCodes_EveryBitCounts(t *testing.T) {
 		random[bit/5] = 1 << (bit % 5)
 		code := first(random)
 		if seen[code] {
-			t.Errorf("bit %d does not count: %s", bit, code)
+			t.Errorf("bit %d does not change the code: %s", bit, code)
 		}
 		seen[code] = true
 	}
@@ -117,22 +117,22 @@ func TestParseBackupCode_Spellings(t *testing.T) {
 
 func TestParseBackupCode_Invalid(t *testing.T) {
 	for name, typed := range map[string]string{
-		"nothing":           "",
-		"hyphens only":      "----------------",
-		"a letter too few":  "0123-4567-89ab-cde",
-		"a letter too many": "0123-4567-89ab-cdef-0",
-		"twice the code":    formattedCode + formattedCode,
-		"a u":               "u123-4567-89ab-cdef",
-		"a U":               "U123-4567-89ab-cdef",
-		"a dot":             "0123.4567.89ab.cdef",
-		"an underscore":     "0123_4567_89ab_cdef",
-		"a zero byte":       "0123-4567-89ab-cdef\x00",
-		"broken UTF-8":      "0123-4567-89ab-cde\xff",
-		"a replacement":     "0123-4567-89ab-cde\ufffd",
-		"a Cyrillic a":      "0123-4567-89аb-cdef",
-		"a long s":          "0123-4567-89ab-cdeſ",
-		"257 bytes":         formattedCode + strings.Repeat(" ", 257-len(formattedCode)),
-		"a book":            strings.Repeat("-", 1<<20) + plainBackupCode,
+		"empty":          "",
+		"hyphens only":   "----------------",
+		"15 characters":  "0123-4567-89ab-cde",
+		"17 characters":  "0123-4567-89ab-cdef-0",
+		"twice the code": formattedCode + formattedCode,
+		"a u":            "u123-4567-89ab-cdef",
+		"a U":            "U123-4567-89ab-cdef",
+		"a dot":          "0123.4567.89ab.cdef",
+		"an underscore":  "0123_4567_89ab_cdef",
+		"a zero byte":    "0123-4567-89ab-cdef\x00",
+		"invalid UTF-8":  "0123-4567-89ab-cde\xff",
+		"a replacement":  "0123-4567-89ab-cde\ufffd",
+		"a Cyrillic a":   "0123-4567-89аb-cdef",
+		"a long s":       "0123-4567-89ab-cdeſ",
+		"257 bytes":      formattedCode + strings.Repeat(" ", 257-len(formattedCode)),
+		"a megabyte":     strings.Repeat("-", 1<<20) + plainBackupCode,
 	} {
 		if code, err := domain.ParseBackupCode(typed); !errors.Is(err, domain.ErrInvalidCode) || !code.IsZero() {
 			t.Errorf("%s: %q, %v", name, code.Reveal(), err)

@@ -26,9 +26,9 @@ func sessionID(t *testing.T) domain.SessionID {
 
 func TestChallenge_Redeem(t *testing.T) {
 	adas, bens := domain.BindTo(domain.NewSecret("ada")), domain.BindTo(domain.NewSecret("ben"))
-	almostAdas := adas
-	almostAdas[len(almostAdas)-1] ^= 1
-	ada, ben, anybody := domain.ChallengeContext{Browser: adas}, domain.ChallengeContext{Browser: bens}, domain.ChallengeContext{}
+	similar := adas
+	similar[len(similar)-1] ^= 1
+	ada, ben, noCookie := domain.ChallengeContext{Browser: adas}, domain.ChallengeContext{Browser: bens}, domain.ChallengeContext{}
 	signedIn := domain.ChallengeContext{Browser: adas, SessionID: sessionID(t)}
 	recovering := domain.ChallengeContext{Browser: adas, RecoveryGrant: domain.TokenDigest{31: 1}}
 	for name, c := range map[string]struct {
@@ -38,28 +38,28 @@ func TestChallenge_Redeem(t *testing.T) {
 		want       error
 		reason     domain.Reason
 	}{
-		"at once":                     {ada, ada, domain.PurposeLogin, 0, nil, ""},
+		"immediately":                 {ada, ada, domain.PurposeLogin, 0, nil, ""},
 		"in the last microsecond":     {ada, ada, domain.PurposeLogin, 5*time.Minute - time.Microsecond, nil, ""},
-		"when the time is over":       {ada, ada, domain.PurposeLogin, 5 * time.Minute, domain.ErrChallengeExpired, ""},
+		"when it expires":             {ada, ada, domain.PurposeLogin, 5 * time.Minute, domain.ErrChallengeExpired, ""},
 		"by another browser":          {ada, ben, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"by one that is almost it":    {ada, domain.ChallengeContext{Browser: almostAdas}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"by a client without cookies": {ada, anybody, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"bound to nobody, by anybody": {anybody, ben, domain.PurposeLogin, 0, nil, ""},
+		"by a similar browser":        {ada, domain.ChallengeContext{Browser: similar}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"by a client without cookies": {ada, noCookie, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"not bound to a browser":      {noCookie, ben, domain.PurposeLogin, 0, nil, ""},
 		"for another purpose":         {ada, ada, domain.PurposeSignUp, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
 
-		"in its session":               {signedIn, signedIn, domain.PurposeLogin, 0, nil, ""},
-		"in another session":           {signedIn, domain.ChallengeContext{Browser: adas, SessionID: sessionID(t)}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"in none":                      {signedIn, ada, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"in one, issued in none":       {ada, signedIn, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"in its session, elsewhere":    {signedIn, domain.ChallengeContext{Browser: bens, SessionID: signedIn.SessionID}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"in its session, by a program": {domain.ChallengeContext{SessionID: signedIn.SessionID}, domain.ChallengeContext{SessionID: signedIn.SessionID}, domain.PurposeLogin, 0, nil, ""},
+		"in its session":            {signedIn, signedIn, domain.PurposeLogin, 0, nil, ""},
+		"in another session":        {signedIn, domain.ChallengeContext{Browser: adas, SessionID: sessionID(t)}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"without its session":       {signedIn, ada, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in a session, not its own": {ada, signedIn, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in another browser":        {signedIn, domain.ChallengeContext{Browser: bens, SessionID: signedIn.SessionID}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in its session, by an app": {domain.ChallengeContext{SessionID: signedIn.SessionID}, domain.ChallengeContext{SessionID: signedIn.SessionID}, domain.PurposeLogin, 0, nil, ""},
 
-		"in its recovery":               {recovering, recovering, domain.PurposeLogin, 0, nil, ""},
-		"in another recovery":           {recovering, domain.ChallengeContext{Browser: adas, RecoveryGrant: domain.TokenDigest{31: 2}}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"in no recovery":                {recovering, ada, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"in a recovery, issued in none": {ada, recovering, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"in its recovery, elsewhere":    {recovering, domain.ChallengeContext{Browser: bens, RecoveryGrant: recovering.RecoveryGrant}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"in its recovery, by a program": {domain.ChallengeContext{RecoveryGrant: recovering.RecoveryGrant}, domain.ChallengeContext{RecoveryGrant: recovering.RecoveryGrant}, domain.PurposeLogin, 0, nil, ""},
+		"in its recovery":            {recovering, recovering, domain.PurposeLogin, 0, nil, ""},
+		"in another recovery":        {recovering, domain.ChallengeContext{Browser: adas, RecoveryGrant: domain.TokenDigest{31: 2}}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"without its recovery":       {recovering, ada, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in a recovery, not its own": {ada, recovering, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in its recovery elsewhere":  {recovering, domain.ChallengeContext{Browser: bens, RecoveryGrant: recovering.RecoveryGrant}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in its recovery, by an app": {domain.ChallengeContext{RecoveryGrant: recovering.RecoveryGrant}, domain.ChallengeContext{RecoveryGrant: recovering.RecoveryGrant}, domain.PurposeLogin, 0, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			state, err := challenge(t, c.issued).Redeem(c.purpose, c.by, noon.Add(c.after))
@@ -67,11 +67,11 @@ func TestChallenge_Redeem(t *testing.T) {
 				t.Fatalf("got %v (reason %q), want %v (reason %q)", err, domain.ReasonOf(err), c.want, c.reason)
 			}
 			if err == nil != bytes.Equal(state, []byte("state")) {
-				t.Errorf("state %q came with error %v", state, err)
+				t.Errorf("state %q with error %v", state, err)
 			}
 			var rejection *domain.Rejection
 			if errors.As(err, &rejection) && rejection.Detail == "" {
-				t.Error("the log is not told what did not match")
+				t.Error("the rejection has no detail")
 			}
 		})
 	}
@@ -82,7 +82,7 @@ func TestChallenge_StateIsACopy(t *testing.T) {
 	c := domain.NewChallenge(domain.PurposeSignUp, domain.ChallengeContext{}, []byte("state"), &ada, 5*time.Minute, noon, rand.Reader)
 	taken := c.State()
 	if !taken.CreatedAt.Equal(noon) || !taken.ExpiresAt.Equal(noon.Add(5*time.Minute)) || !c.ExpiresAt().Equal(taken.ExpiresAt) {
-		t.Errorf("it lasts from %s to %s", taken.CreatedAt, taken.ExpiresAt)
+		t.Errorf("valid from %s to %s", taken.CreatedAt, taken.ExpiresAt)
 	}
 	restored := domain.RestoreChallenge(taken)
 	taken.CeremonyState[0], taken.PendingUser.DisplayName = 'X', "Mallory"

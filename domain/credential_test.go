@@ -21,7 +21,7 @@ const (
 	synced      = up | uv | be | bs
 )
 
-// adasID is whose passkeys and sessions are, unless a test has them be somebody's.
+// adasID is the owner of passkeys and sessions in tests.
 var adasID = func() domain.UserID {
 	id, err := domain.ParseUserID("01a20846-fe00-7000-8000-0000000000ad")
 	if err != nil {
@@ -48,7 +48,7 @@ func TestAuthenticatorFlags_Verify(t *testing.T) {
 		"device-bound":             {up | uv, nil, ""},
 		"synced":                   {up | uv | be | bs, nil, ""},
 		"eligible, not backed up":  {up | uv | be, nil, ""},
-		"nobody there":             {uv, domain.ErrPasskeyRejected, domain.ReasonUserPresenceMissing},
+		"user not present":         {uv, domain.ErrPasskeyRejected, domain.ReasonUserPresenceMissing},
 		"not verified":             {up, domain.ErrUserVerificationRequired, domain.ReasonUserVerificationMissing},
 		"backed up, not eligible":  {up | uv | bs, domain.ErrPasskeyRejected, domain.ReasonBackupStateInvalid},
 		"other bits do not matter": {up | uv | 1<<6 | 1<<7, nil, ""},
@@ -71,31 +71,31 @@ func TestCredential_RecordUse_counter(t *testing.T) {
 		flags         domain.AuthenticatorFlags
 		stored, shown uint32
 		policy        domain.CounterPolicy
-		finding       domain.Anomaly
+		anomaly       domain.Anomaly
 		reason        domain.Reason
 		count         uint32
-		warned        bool
+		warning       bool
 		status        domain.CredentialStatus
 	}{
-		"it advances":                 {deviceBound, 7, 8, domain.CounterReject, "", "", 8, false, domain.CredentialActive},
-		"it never counts":             {deviceBound, 0, 0, domain.CounterReject, "", "", 0, false, domain.CredentialActive},
-		"it stands still":             {deviceBound, 7, 7, domain.CounterReject, domain.AnomalyCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
-		"it goes back":                {deviceBound, 7, 6, domain.CounterReject, domain.AnomalyCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
-		"it goes back to zero":        {deviceBound, 7, 0, domain.CounterReject, domain.AnomalyCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
-		"it goes back, flagged":       {deviceBound, 7, 6, domain.CounterFlag, domain.AnomalyCounterRegressed, "", 6, true, domain.CredentialActive},
-		"it goes back, suspended":     {deviceBound, 7, 6, domain.CounterSuspend, domain.AnomalyCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialSuspended},
-		"a synced one goes back":      {synced, 7, 6, domain.CounterReject, "", "", 6, false, domain.CredentialActive},
-		"a synced one goes back hard": {synced, 7, 0, domain.CounterSuspend, "", "", 0, false, domain.CredentialActive},
+		"increased":                  {deviceBound, 7, 8, domain.CounterReject, "", "", 8, false, domain.CredentialActive},
+		"always zero":                {deviceBound, 0, 0, domain.CounterReject, "", "", 0, false, domain.CredentialActive},
+		"unchanged":                  {deviceBound, 7, 7, domain.CounterReject, domain.AnomalyCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
+		"decreased":                  {deviceBound, 7, 6, domain.CounterReject, domain.AnomalyCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
+		"decreased to zero":          {deviceBound, 7, 0, domain.CounterReject, domain.AnomalyCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
+		"decreased, flagged":         {deviceBound, 7, 6, domain.CounterFlag, domain.AnomalyCounterRegressed, "", 6, true, domain.CredentialActive},
+		"decreased, suspended":       {deviceBound, 7, 6, domain.CounterSuspend, domain.AnomalyCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialSuspended},
+		"of a synced one, decreased": {synced, 7, 6, domain.CounterReject, "", "", 6, false, domain.CredentialActive},
+		"of a synced one, zero":      {synced, 7, 0, domain.CounterSuspend, "", "", 0, false, domain.CredentialActive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			key := credential(t, c.flags, c.stored)
-			finding, err := key.RecordUse(domain.Assertion{Flags: c.flags, SignCount: c.shown}, domain.UsePolicy{Counter: c.policy}, noon.Add(time.Hour))
+			anomaly, err := key.RecordUse(domain.Assertion{Flags: c.flags, SignCount: c.shown}, domain.UsePolicy{Counter: c.policy}, noon.Add(time.Hour))
 			is := key.State()
-			if finding != c.finding || domain.ReasonOf(err) != c.reason || (err == nil) != (c.reason == "") {
-				t.Errorf("finding %q, error %v; want finding %q, reason %q", finding, err, c.finding, c.reason)
+			if anomaly != c.anomaly || domain.ReasonOf(err) != c.reason || (err == nil) != (c.reason == "") {
+				t.Errorf("anomaly %q, error %v; want anomaly %q, reason %q", anomaly, err, c.anomaly, c.reason)
 			}
-			if is.SignCount != c.count || is.CloneWarning != c.warned || is.Status != c.status {
-				t.Errorf("left with count %d, warning %t, %s; want %d, %t, %s", is.SignCount, is.CloneWarning, is.Status, c.count, c.warned, c.status)
+			if is.SignCount != c.count || is.CloneWarning != c.warning || is.Status != c.status {
+				t.Errorf("left with count %d, warning %t, %s; want %d, %t, %s", is.SignCount, is.CloneWarning, is.Status, c.count, c.warning, c.status)
 			}
 			if used := !is.LastUsedAt.IsZero(); used != (err == nil) {
 				t.Errorf("a use with error %v left LastUsedAt %v", err, is.LastUsedAt)
@@ -111,7 +111,7 @@ func TestCredential_RecordUse_suspended(t *testing.T) {
 		t.Fatal("a regressed counter was accepted")
 	}
 	if _, err := key.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 9}, policy, noon); !errors.Is(err, domain.ErrPasskeySuspended) {
-		t.Errorf("a suspended passkey with an advancing counter got %v", err)
+		t.Errorf("a suspended passkey with an increased counter: %v", err)
 	}
 }
 
@@ -121,30 +121,30 @@ func TestCredential_RecordUse_backupFlags(t *testing.T) {
 
 	key := credential(t, up|uv|be, 0)
 	if _, err := key.RecordUse(domain.Assertion{Flags: synced}, reject, noon); err != nil || !key.BackedUp() {
-		t.Errorf("a passkey that was synced since: error %v, backed up %t", err, key.BackedUp())
+		t.Errorf("a passkey that is now synced: error %v, backed up %t", err, key.BackedUp())
 	}
 	if _, err := key.RecordUse(domain.Assertion{Flags: up | uv | be}, reject, noon); err != nil || key.BackedUp() {
-		t.Errorf("a passkey that is synced no longer: error %v, backed up %t", err, key.BackedUp())
+		t.Errorf("a passkey that is no longer synced: error %v, backed up %t", err, key.BackedUp())
 	}
-	finding, err := key.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 1}, reject, noon)
-	if domain.ReasonOf(err) != domain.ReasonBackupEligibilityChanged || finding != domain.AnomalyBackupEligibilityChanged || !key.BackupEligible() {
-		t.Errorf("BE gone: finding %q, error %v, BE now %t", finding, err, key.BackupEligible())
+	anomaly, err := key.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 1}, reject, noon)
+	if domain.ReasonOf(err) != domain.ReasonBackupEligibilityChanged || anomaly != domain.AnomalyBackupEligibilityChanged || !key.BackupEligible() {
+		t.Errorf("BE removed: anomaly %q, error %v, BE now %t", anomaly, err, key.BackupEligible())
 	}
-	finding, err = key.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 1}, accept, noon)
-	if err != nil || finding != domain.AnomalyBackupEligibilityChanged || key.BackupEligible() {
-		t.Errorf("BE gone, accepted: finding %q, error %v, BE now %t", finding, err, key.BackupEligible())
+	anomaly, err = key.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 1}, accept, noon)
+	if err != nil || anomaly != domain.AnomalyBackupEligibilityChanged || key.BackupEligible() {
+		t.Errorf("BE removed, accepted: anomaly %q, error %v, BE now %t", anomaly, err, key.BackupEligible())
 	}
 }
 
 func TestCredential_RecordUse_becomesBackupEligible(t *testing.T) {
 	key := credential(t, deviceBound, 0)
-	finding, err := key.RecordUse(domain.Assertion{Flags: synced}, domain.UsePolicy{BackupEligibility: domain.BackupEligibilityReject}, noon)
-	if domain.ReasonOf(err) != domain.ReasonBackupEligibilityChanged || finding != domain.AnomalyBackupEligibilityChanged || key.BackupEligible() {
-		t.Errorf("finding %q, error %v, BE now %t", finding, err, key.BackupEligible())
+	anomaly, err := key.RecordUse(domain.Assertion{Flags: synced}, domain.UsePolicy{BackupEligibility: domain.BackupEligibilityReject}, noon)
+	if domain.ReasonOf(err) != domain.ReasonBackupEligibilityChanged || anomaly != domain.AnomalyBackupEligibilityChanged || key.BackupEligible() {
+		t.Errorf("anomaly %q, error %v, BE now %t", anomaly, err, key.BackupEligible())
 	}
 }
 
-// A copy of a device-bound key cannot escape the counter by calling itself synced.
+// A copy of a device-bound key cannot avoid the check of its counter with the flag BE.
 func TestCredential_RecordUse_counterUsesStoredFlags(t *testing.T) {
 	key := credential(t, deviceBound, 7)
 	policy := domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityAcceptAndRecord}
@@ -165,14 +165,14 @@ func TestPolicies_ZeroValueRejects(t *testing.T) {
 		t.Errorf("a changed BE flag: got %v", err)
 	}
 	if err := domain.RegistrationOpen.RequireOpen(); err != nil {
-		t.Errorf("a sign-up where everybody may: %v", err)
+		t.Errorf("an open sign-up: %v", err)
 	}
 	if err := domain.RegistrationPolicy("").RequireOpen(); !errors.Is(err, domain.ErrRegistrationClosed) {
-		t.Errorf("a sign-up: got %v", err)
+		t.Errorf("the zero value: got %v", err)
 	}
 }
 
-// Passkeys kept before verification was demanded, or kept by somebody else, count as verified from their first use here.
+// A passkey stored without user verification, for example by another server, is marked as verified by its first use.
 func TestCredential_UserVerifiedIsLatched(t *testing.T) {
 	key := domain.RestoreCredential(domain.CredentialState{Status: domain.CredentialActive, Flags: up})
 	if _, err := key.RecordUse(domain.Assertion{Flags: deviceBound}, domain.UsePolicy{}, noon); err != nil || !key.State().Flags.UserVerified() {
@@ -200,10 +200,10 @@ func TestNewCredential_KeepsRegistration(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if !slices.Equal(registration.Transports, []string{"usb", "internal"}) {
-		t.Error("the registration was sorted under its owner's hands")
+		t.Error("NewCredential sorted the caller's slice")
 	}
 
-	// And it shares nothing with anybody.
+	// The credential shares no memory with its input and states.
 	taken := key.State()
 	restored := domain.RestoreCredential(taken)
 	a := taken.Attestation
@@ -215,7 +215,7 @@ func TestNewCredential_KeepsRegistration(t *testing.T) {
 	want.Attestation = domain.Attestation{Type: "none", Format: "none", Object: []byte("object"), AuthenticatorData: []byte("data"), ClientDataJSON: []byte("{}")}
 	for _, key := range []*domain.Credential{key, restored} {
 		if got := key.State(); !reflect.DeepEqual(got, want) {
-			t.Errorf("it became %+v", got)
+			t.Errorf("changed to %+v", got)
 		}
 	}
 }
@@ -256,7 +256,7 @@ func TestNewCredential_FiltersClientHints(t *testing.T) {
 	}
 	longest, err := domain.NewCredential(domain.UserID{}, "", domain.Registration{CredentialID: "id", Flags: synced, Transports: []string{"x2345678901234567890123456789012"}}, noon)
 	if err != nil || len(longest.State().Transports) != 1 {
-		t.Errorf("a hint of 32 letters: %q, %v", longest.State().Transports, err)
+		t.Errorf("a hint of 32 characters: %q, %v", longest.State().Transports, err)
 	}
 	is := c.State()
 	if want := []string{"internal", "smart-card", "usb"}; !slices.Equal(is.Transports, want) || is.Attachment != "" {
@@ -264,8 +264,8 @@ func TestNewCredential_FiltersClientHints(t *testing.T) {
 	}
 }
 
-// A backup has older counters than the authenticators: after its restore no genuine one is refused, and a copy is found out by the
-// owner's next use (docs/decisions/0039-counters-after-a-restore.md).
+// A restored backup has older counters than the authenticators: no authentic use is rejected, and a copy is detected by the owner's
+// next use (docs/decisions/0039-counters-after-a-restore.md).
 func TestCredential_CountersAfterARestore(t *testing.T) {
 	const deviceBound = domain.AuthenticatorFlags(1<<0 | 1<<2)
 	restored := domain.RestoreCredential(domain.CredentialState{ID: "key", Status: domain.CredentialActive, Flags: deviceBound, SignCount: 50})
@@ -274,14 +274,23 @@ func TestCredential_CountersAfterARestore(t *testing.T) {
 		count uint32
 		want  domain.Anomaly
 	}{
-		{"the copy's", 61, domain.AnomalyNone}, // it was a finding before the restore, when 100 was stored
+		{"the copy's", 61, domain.AnomalyNone}, // an anomaly before the restore, when the stored count was 100
 		{"the owner's", 101, domain.AnomalyNone},
 		{"the copy's", 62, domain.AnomalyCounterRegressed},
 		{"the owner's", 102, domain.AnomalyNone},
 	} {
-		finding, err := restored.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: use.count}, domain.UsePolicy{Counter: domain.CounterReject}, noon)
-		if finding != use.want || (err != nil) != (use.want != domain.AnomalyNone) {
-			t.Errorf("%s %d: %q, %v", use.whose, use.count, finding, err)
+		anomaly, err := restored.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: use.count}, domain.UsePolicy{Counter: domain.CounterReject}, noon)
+		if anomaly != use.want || (err != nil) != (use.want != domain.AnomalyNone) {
+			t.Errorf("%s %d: %q, %v", use.whose, use.count, anomaly, err)
+		}
+	}
+}
+
+func TestAnomaly_IndicatesClone(t *testing.T) {
+	for _, anomaly := range append([]domain.Anomaly{domain.AnomalyNone}, domain.Anomalies...) {
+		want := anomaly == domain.AnomalyCounterRegressed || anomaly == domain.AnomalyBackupEligibilityChanged
+		if got := anomaly.IndicatesClone(); got != want {
+			t.Errorf("%q: got %t", anomaly, got)
 		}
 	}
 }

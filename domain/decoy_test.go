@@ -25,64 +25,64 @@ func sameDescriptor(a, b domain.CredentialDescriptor) bool {
 
 func TestDecoys_StablePerAddressAndKey(t *testing.T) {
 	here := decoysWithKeys("installation key")
-	first := here.Descriptors("nobody@example.org")
-	if again := here.Descriptors("nobody@example.org"); !slices.EqualFunc(first, again, sameDescriptor) {
-		t.Error("the same address has other decoys at the second look")
+	first := here.Descriptors("ada@example.org")
+	if again := here.Descriptors("ada@example.org"); !slices.EqualFunc(first, again, sameDescriptor) {
+		t.Error("the address has other decoys the second time")
 	}
-	if rotated := decoysWithKeys("present key", "installation key").Descriptors("nobody@example.org"); !slices.EqualFunc(first, rotated, sameDescriptor) {
+	if rotated := decoysWithKeys("present key", "installation key").Descriptors("ada@example.org"); !slices.EqualFunc(first, rotated, sameDescriptor) {
 		t.Error("the address has other decoys after the secret was replaced")
 	}
-	if others := here.Descriptors("noone@example.org"); slices.EqualFunc(first, others, sameDescriptor) {
+	if others := here.Descriptors("ben@example.org"); slices.EqualFunc(first, others, sameDescriptor) {
 		t.Error("two addresses share their decoys")
 	}
-	if elsewhere := decoysWithKeys("another key").Descriptors("nobody@example.org"); slices.EqualFunc(first, elsewhere, sameDescriptor) {
+	if elsewhere := decoysWithKeys("another key").Descriptors("ada@example.org"); slices.EqualFunc(first, elsewhere, sameDescriptor) {
 		t.Error("another installation makes the same decoys")
 	}
 }
 
-// decoyStatistics are the shapes, the numbers and the ids of many addresses' decoys. A shape or a number that decoys never have would prove an
-// account.
-func decoyStatistics(t *testing.T, d domain.Decoys) (shapes map[string]int, numbers map[int]int) {
+// decoyStatistics counts the profiles and the numbers of decoys of many addresses. A profile or a number that decoys never have would
+// reveal an account.
+func decoyStatistics(t *testing.T, d domain.Decoys) (profiles map[string]int, numbers map[int]int) {
 	t.Helper()
-	shapes, numbers = map[string]int{}, map[int]int{}
+	profiles, numbers = map[string]int{}, map[int]int{}
 	ids := map[domain.CredentialID]bool{}
 	for i := range 4000 {
 		decoys := d.Descriptors(domain.Email(fmt.Sprint(i)))
 		numbers[len(decoys)]++
 		for _, decoy := range decoys {
-			shape := fmt.Sprint(len(decoy.ID), decoy.Transports)
+			profile := fmt.Sprint(len(decoy.ID), decoy.Transports)
 			if len(decoy.ID) == 16 && decoy.ID[6]>>4 == 4 && decoy.ID[8]>>6 == 2 {
-				shape += " UUID"
+				profile += " UUID"
 			}
-			shapes[shape]++
+			profiles[profile]++
 			if ids[decoy.ID] {
-				t.Errorf("the decoy %s is there twice", decoy.ID)
+				t.Errorf("two decoys have the id %s", decoy.ID)
 			}
 			ids[decoy.ID] = true
 		}
 	}
-	return shapes, numbers
+	return profiles, numbers
 }
 
 func TestDecoys_Profiles(t *testing.T) {
-	shapes, _ := decoyStatistics(t, decoysWithKeys("key"))
+	profiles, _ := decoyStatistics(t, decoysWithKeys("key"))
 	want := []string{
 		"16 []", "16 [hybrid internal]", "16 [hybrid internal] UUID", "16 [internal]", "16 [internal] UUID", "20 []", "20 [hybrid internal]",
 		"32 []", "32 [hybrid internal]", "32 [internal]", "48 [nfc usb]", "48 [usb]", "64 []", "64 [nfc usb]", "64 [usb]",
 	}
-	delete(shapes, "16 [] UUID") // one in 64 by chance
-	if got := slices.Sorted(maps.Keys(shapes)); !slices.Equal(got, want) {
+	delete(profiles, "16 [] UUID") // one in 64, by chance
+	if got := slices.Sorted(maps.Keys(profiles)); !slices.Equal(got, want) {
 		t.Errorf("decoys are %q,\nwant %q", got, want)
 	}
-	if shapes["16 [internal] UUID"] < shapes["16 [internal]"] {
-		t.Errorf("ids that are UUIDs are rarer than by a shape of their own: %v", shapes)
+	if profiles["16 [internal] UUID"] < profiles["16 [internal]"] {
+		t.Errorf("fewer ids are UUIDs than the profiles have: %v", profiles)
 	}
 
 	bound := decoysWithKeys("key")
 	bound.DeviceBoundOnly = true
-	shapes, _ = decoyStatistics(t, bound)
-	if got, want := slices.Sorted(maps.Keys(shapes)), []string{"32 [internal]", "48 [nfc usb]", "48 [usb]", "64 [nfc usb]", "64 [usb]"}; !slices.Equal(got, want) {
-		t.Errorf("where no synced passkeys join, decoys are %q, want %q", got, want)
+	profiles, _ = decoyStatistics(t, bound)
+	if got, want := slices.Sorted(maps.Keys(profiles)), []string{"32 [internal]", "48 [nfc usb]", "48 [usb]", "64 [nfc usb]", "64 [usb]"}; !slices.Equal(got, want) {
+		t.Errorf("without synced passkeys, decoys are %q, want %q", got, want)
 	}
 }
 
@@ -116,12 +116,12 @@ func TestDecoys_Contains(t *testing.T) {
 					changed := decoy.ID.Bytes()
 					changed[at] ^= 1
 					if here.Contains(domain.CredentialID(changed)) {
-						t.Fatalf("%x with byte %d changed passes for a decoy", decoy.ID, at)
+						t.Fatalf("%x with byte %d changed is taken for a decoy", decoy.ID, at)
 					}
 				}
 				for _, other := range []domain.CredentialID{decoy.ID[1:], decoy.ID[:len(decoy.ID)-1], decoy.ID + "x", decoy.ID + decoy.ID} {
 					if here.Contains(other) {
-						t.Fatalf("%d bytes of the decoy %x pass for one", len(other), decoy.ID)
+						t.Fatalf("%d bytes of the decoy %x are taken for one", len(other), decoy.ID)
 					}
 				}
 			}
@@ -131,12 +131,12 @@ func TestDecoys_Contains(t *testing.T) {
 		}
 	}
 	if want := map[int]bool{16: true, 20: true, 32: true, 48: true, 64: true}; !maps.Equal(lengths, want) {
-		t.Errorf("looked at lengths %v", lengths)
+		t.Errorf("tested lengths %v", lengths)
 	}
 	for length := range 1100 {
 		id := make([]byte, length)
 		if rand.Read(id); here.Contains(domain.CredentialID(id)) || here.Contains(domain.CredentialID(bytes.Repeat([]byte{0}, length))) {
-			t.Errorf("%d random bytes pass for a decoy", length)
+			t.Errorf("%d random bytes are taken for a decoy", length)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func code(t *testing.T, digits string) domain.EmailCode {
 	return c
 }
 
-// userWithPendingEmail is Ada, who holds ada@example.org and claims ada@example.com by the code.
+// userWithPendingEmail returns Ada with the verified address ada@example.org and the pending address ada@example.com.
 func userWithPendingEmail(t *testing.T, by domain.KeyRing[domain.EmailCode]) *domain.User {
 	t.Helper()
 	u := ada(t)
@@ -46,17 +46,17 @@ func TestUser_VerifyEmail(t *testing.T) {
 	u := userWithPendingEmail(t, codeKeys)
 	if is := u.State(); u.PendingEmail() != "ada@example.com" || u.Email() != "ada@example.org" || !u.EmailVerified() ||
 		!is.EmailVerifiedAt.Equal(noon) || !is.PendingEmail.ExpiresAt.Equal(noon.Add(30*time.Minute)) || is.PendingEmail.Failures != 0 {
-		t.Fatalf("what she holds did not stay hers meanwhile: %+v", is)
+		t.Fatalf("the pending request changed the verified address: %+v", is)
 	}
 	at := noon.Add(time.Minute)
 	if err := verifyEmail(t, u, right, at); err != nil {
 		t.Fatal(err)
 	}
 	if is := u.State(); is.Email != "ada@example.com" || !is.EmailVerifiedAt.Equal(at) || is.PendingEmail != (domain.PendingEmail{}) {
-		t.Errorf("became %+v", is)
+		t.Errorf("verified: %+v", is)
 	}
 	if err := verifyEmail(t, u, right, at); !errors.Is(err, domain.ErrInvalidCode) {
-		t.Errorf("the code again: %v", err)
+		t.Errorf("the same code again: %v", err)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestUser_VerifyEmail_fiveWrongCodes(t *testing.T) {
 		if counted := u.State().PendingEmail.Failures; counted != min(failures, 5) {
 			t.Errorf("%d wrong codes: counted %d", failures, counted)
 		}
-		u = domain.RestoreUser(u.State()) // the count is kept
+		u = domain.RestoreUser(u.State()) // the count is stored
 		err := verifyEmail(t, u, right, noon)
 		if failures < 5 && (err != nil || u.Email() != "ada@example.com") {
 			t.Errorf("after %d wrong codes: %v", failures, err)
@@ -91,7 +91,7 @@ func TestUser_VerifyEmail_expiry(t *testing.T) {
 			t.Errorf("after %s: %v", after, err)
 		}
 		if want != nil && (u.PendingEmail() != "ada@example.com" || u.State().PendingEmail.Failures != 0) {
-			t.Errorf("after %s the claim became %+v", after, u.State().PendingEmail)
+			t.Errorf("after %s the request is %+v", after, u.State().PendingEmail)
 		}
 	}
 }
@@ -100,35 +100,35 @@ func TestUser_RequestEmail_replacesPending(t *testing.T) {
 	for name, email := range map[string]domain.Email{"the same address": "ada@example.com", "another": "countess@example.org"} {
 		u := userWithPendingEmail(t, codeKeys)
 		for range 5 {
-			_ = verifyEmail(t, u, wrong, noon) // until no code counts
+			_ = verifyEmail(t, u, wrong, noon) // until the code is invalid
 		}
 		u.RequestEmail(email, code(t, "99999999").Digest(codeKeys, u.ID()), noon.Add(time.Hour))
 		if is := u.State().PendingEmail; is.Failures != 0 || is.Email != email || !is.ExpiresAt.Equal(noon.Add(90*time.Minute)) {
 			t.Errorf("%s: %+v", name, is)
 		}
 		if err := verifyEmail(t, u, right, noon.Add(time.Hour)); !errors.Is(err, domain.ErrInvalidCode) || u.Email() != "ada@example.org" {
-			t.Errorf("%s: the code before it: %v, %+v", name, err, u.State())
+			t.Errorf("%s: the previous code: %v, %+v", name, err, u.State())
 		}
 		if err := verifyEmail(t, u, "99999999", noon.Add(time.Hour)); err != nil || u.Email() != email {
-			t.Errorf("%s: its own code: %v, %+v", name, err, u.State())
+			t.Errorf("%s: the new code: %v, %+v", name, err, u.State())
 		}
 	}
 }
 
 func TestUser_VerifyEmail_previousKey(t *testing.T) {
 	if err := verifyEmail(t, userWithPendingEmail(t, codeKeys[1:]), right, noon); err != nil {
-		t.Errorf("under the former key: %v", err)
+		t.Errorf("with the previous key: %v", err)
 	}
 	if err := verifyEmail(t, userWithPendingEmail(t, domain.KeyRing[domain.EmailCode]{bytes.Repeat([]byte{3}, 32)}), right, noon); !errors.Is(err, domain.ErrInvalidCode) {
-		t.Errorf("under a key that is gone: %v", err)
+		t.Errorf("with a removed key: %v", err)
 	}
-	// New ones are kept under the first.
+	// New digests use the first key.
 	if digests := code(t, right).Digests(codeKeys, adasID); len(digests) != 2 || digests[0] != code(t, right).Digest(codeKeys, adasID) || digests[0] == digests[1] {
 		t.Errorf("digests %x", digests)
 	}
 }
 
-// The digits that one person got, say for an address of their own, prove nothing of another's.
+// A digest contains the user, so that a code of one user verifies no address of another.
 func TestUser_VerifyEmail_otherUsersCode(t *testing.T) {
 	u, ben := userWithPendingEmail(t, codeKeys), ada(t)
 	if err := u.VerifyEmail(code(t, right).Digests(codeKeys, ben.ID()), noon); !errors.Is(err, domain.ErrInvalidCode) {
@@ -136,7 +136,7 @@ func TestUser_VerifyEmail_otherUsersCode(t *testing.T) {
 	}
 }
 
-// A claim that nobody has a code for is kept with no digest.
+// The request of an address that another account has is stored without a digest.
 func TestUser_VerifyEmail_withoutCode(t *testing.T) {
 	u := ada(t)
 	u.RequestEmail("ben@example.org", domain.EmailCodeDigest{}, noon)
@@ -148,20 +148,20 @@ func TestUser_VerifyEmail_withoutCode(t *testing.T) {
 	if err := u.VerifyEmail(nil, noon); !errors.Is(err, domain.ErrInvalidCode) {
 		t.Errorf("nothing: %v", err)
 	}
-	// Counted like any other, so that it cannot be told apart.
+	// Failures are counted as in any other request, so that it looks the same.
 	if is := u.State().PendingEmail; is.Failures != 3 {
 		t.Errorf("counted %d", is.Failures)
 	}
-	nobody := ada(t)
-	if err := nobody.VerifyEmail([]domain.EmailCodeDigest{{}}, noon); !errors.Is(err, domain.ErrInvalidCode) || nobody.Email() != "ada@example.org" || nobody.State().PendingEmail != (domain.PendingEmail{}) {
-		t.Errorf("without a claim: %v, %+v", err, nobody.State())
+	withoutRequest := ada(t)
+	if err := withoutRequest.VerifyEmail([]domain.EmailCodeDigest{{}}, noon); !errors.Is(err, domain.ErrInvalidCode) || withoutRequest.Email() != "ada@example.org" || withoutRequest.State().PendingEmail != (domain.PendingEmail{}) {
+		t.Errorf("without a request: %v, %+v", err, withoutRequest.State())
 	}
 }
 
 func TestUser_CancelEmailRequest(t *testing.T) {
 	u := userWithPendingEmail(t, codeKeys)
 	if !u.CancelEmailRequest() || u.CancelEmailRequest() || u.PendingEmail() != "" {
-		t.Errorf("not withdrawn exactly once: %+v", u.State())
+		t.Errorf("not canceled exactly once: %+v", u.State())
 	}
 	if err := verifyEmail(t, u, right, noon); !errors.Is(err, domain.ErrInvalidCode) || u.Email() != "ada@example.org" || !u.EmailVerified() {
 		t.Errorf("afterwards: %v, %+v", err, u.State())
@@ -172,11 +172,11 @@ func TestUser_Entity_pendingEmail(t *testing.T) {
 	u := ada(t)
 	u.RequestEmail("ada@example.com", domain.EmailCodeDigest{}, noon)
 	if name := u.Entity().Name; name != "ada@example.org" {
-		t.Errorf("held and claimed: %q", name)
+		t.Errorf("verified and pending: %q", name)
 	}
 	u.SetEmail("")
 	if name := u.Entity().Name; name != "ada@example.com" {
-		t.Errorf("claimed: %q", name)
+		t.Errorf("pending: %q", name)
 	}
 }
 
@@ -198,23 +198,23 @@ func TestParseEmailCode_Spellings(t *testing.T) {
 	}
 }
 
-// randomNumbers are what a source of randomness gives, four bytes each.
-func randomNumbers(of ...uint32) *bytes.Buffer {
+// randomNumbers returns a random source that yields the numbers, four bytes each.
+func randomNumbers(numbers ...uint32) *bytes.Buffer {
 	var raw []byte
-	for _, n := range of {
+	for _, n := range numbers {
 		raw = binary.BigEndian.AppendUint32(raw, n)
 	}
 	return bytes.NewBuffer(raw)
 }
 
 func TestNewEmailCode_Uniform(t *testing.T) {
-	const fair = 4_200_000_000 // the greatest multiple of a hundred million in 32 bits
+	const unbiased = 4_200_000_000 // the greatest multiple of 10^8 in 32 bits
 	for want, source := range map[string]*bytes.Buffer{
 		"00000000": randomNumbers(0),
-		"00000007": randomNumbers(100_000_007), // zeros in front stay
+		"00000007": randomNumbers(100_000_007), // with leading zeros
 		"12345678": randomNumbers(12_345_678),
-		"99999999": randomNumbers(fair - 1),
-		"00000042": randomNumbers(fair, fair+1, 1<<32-1, 42), // what would favour some is drawn again
+		"99999999": randomNumbers(unbiased - 1),
+		"00000042": randomNumbers(unbiased, unbiased+1, 1<<32-1, 42), // skips numbers that would favour some codes
 	} {
 		c := domain.NewEmailCode(source)
 		if c.Reveal() != want || source.Len() != 0 {
@@ -235,15 +235,15 @@ func TestEmailCode_NotPrinted(t *testing.T) {
 func TestNewVerificationEmail(t *testing.T) {
 	u, id := userWithPendingEmail(t, codeKeys), outboxEmailID(t)
 	want := domain.OutboxEmailState{
-		ID: id, UserID: u.ID(), To: "ada@example.com", Kind: domain.EmailKindVerificationCode, Code: []byte("sealed"),
+		ID: id, UserID: u.ID(), To: "ada@example.com", Kind: domain.EmailKindVerificationCode, Code: []byte("encrypted"),
 		Details: domain.EmailDetails{At: noon}, DueAt: noon, ExpiresAt: noon.Add(30 * time.Minute),
 	}
-	if got := domain.NewVerificationEmail(id, u, []byte("sealed"), noon).State(); !reflect.DeepEqual(got, want) {
+	if got := domain.NewVerificationEmail(id, u, []byte("encrypted"), noon).State(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
 
-// It says nothing of who claimed the address, nor from where.
+// It does not identify the user who requested the address, nor their device.
 func TestNewAddressTakenEmail(t *testing.T) {
 	u, id := ada(t), outboxEmailID(t)
 	want := domain.OutboxEmailState{

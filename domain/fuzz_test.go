@@ -10,7 +10,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// What people and programs hand in, whatever it is.
+// The fuzz tests of all parsers of client input.
 
 func FuzzParseEmail(f *testing.F) {
 	for _, seed := range []string{
@@ -28,18 +28,18 @@ func FuzzParseEmail(f *testing.F) {
 			return
 		}
 		if again, err := domain.ParseEmail("email", string(email)); err != nil || again != email {
-			t.Fatalf("%q became %q, and that %q, %v", typed, email, again, err)
+			t.Fatalf("%q became %q, and that became %q, %v", typed, email, again, err)
 		}
-		if loud, err := domain.ParseEmail("email", strings.ToUpper(string(email))); err != nil || loud != email {
-			t.Fatalf("%q in capitals is another account: %q, %v", email, loud, err)
+		if upper, err := domain.ParseEmail("email", strings.ToUpper(string(email))); err != nil || upper != email {
+			t.Fatalf("%q in upper case is another account: %q, %v", email, upper, err)
 		}
 		if email == "" {
 			return
 		}
-		beyond := func(r rune) bool {
+		invalid := func(r rune) bool {
 			return r <= ' ' || r > '~' || 'A' <= r && r <= 'Z' || strings.ContainsRune(`"(),:;<>[\]`, r)
 		}
-		if len(email) > 254 || strings.Count(string(email), "@") != 1 || strings.ContainsFunc(string(email), beyond) {
+		if len(email) > 254 || strings.Count(string(email), "@") != 1 || strings.ContainsFunc(string(email), invalid) {
 			t.Fatalf("%q became %q", typed, email)
 		}
 	})
@@ -56,14 +56,14 @@ func FuzzParseName(f *testing.F) {
 		name, err := domain.ParseDisplayName("display_name", typed)
 		passkey, sameErr := domain.ParsePasskeyName("name", typed)
 		if string(passkey) != string(name) || (err == nil) != (sameErr == nil) {
-			t.Fatalf("%q is %q, %v for people and %q, %v for passkeys", typed, name, err, passkey, sameErr)
+			t.Fatalf("%q is %q, %v as a display name and %q, %v as a passkey's name", typed, name, err, passkey, sameErr)
 		}
 		if err != nil {
 			wantInvalid(t, err, name != "")
 			return
 		}
 		if again, err := domain.ParseDisplayName("display_name", string(name)); err != nil || again != name {
-			t.Fatalf("%q became %q, and that %q, %v", typed, name, again, err)
+			t.Fatalf("%q became %q, and that became %q, %v", typed, name, again, err)
 		}
 		breaks := func(r rune) bool {
 			return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
@@ -74,16 +74,16 @@ func FuzzParseName(f *testing.F) {
 	})
 }
 
-// wantInvalid holds a refusal to its form: it names the member, and nothing comes with it.
-func wantInvalid(t *testing.T, err error, something bool) {
+// wantInvalid fails the test unless err is an *InvalidInput for one field, and came without a value.
+func wantInvalid(t *testing.T, err error, value bool) {
 	t.Helper()
 	var invalid *domain.InvalidInput
-	if !errors.As(err, &invalid) || len(invalid.Fields) != 1 || invalid.Fields[0].Field == "" || something {
-		t.Fatalf("refused by %v, and returned something: %t", err, something)
+	if !errors.As(err, &invalid) || len(invalid.Fields) != 1 || invalid.Fields[0].Field == "" || value {
+		t.Fatalf("got error %v, and a value: %t", err, value)
 	}
 }
 
-// A token is taken as it came or not at all: one that was changed on the way must not be found under another spelling.
+// A token is accepted unchanged or not at all: a token has one spelling.
 func FuzzParseToken(f *testing.F) {
 	long := strings.Repeat("A", 43)
 	for _, seed := range []string{
@@ -95,18 +95,18 @@ func FuzzParseToken(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sent string) {
 		session, err := domain.ParseSessionToken(sent)
-		wantToken(t, "a session's", sent, "kls_", 47, session.Secret, err, domain.ErrUnauthenticated)
+		wantToken(t, "session token", sent, "kls_", 47, session.Secret, err, domain.ErrUnauthenticated)
 		grant, err := domain.ParseRecoveryGrantToken(sent)
-		wantToken(t, "a grant's", pastedToken(sent, grant.Secret), "klg_", 47, grant.Secret, err, domain.ErrRecoveryGrantInvalid)
+		wantToken(t, "grant token", pastedToken(sent, grant.Secret), "klg_", 47, grant.Secret, err, domain.ErrRecoveryGrantInvalid)
 		refresh, err := domain.ParseRefreshToken(sent)
-		wantToken(t, "a refresh token's", sent, "klr_", 90, refresh.Secret, err, domain.ErrRefreshTokenInvalid)
+		wantToken(t, "refresh token", sent, "klr_", 90, refresh.Secret, err, domain.ErrRefreshTokenInvalid)
 		if err == nil && refresh.SessionID().String() == "" {
 			t.Fatal("a refresh token without a session")
 		}
 	})
 }
 
-// pastedToken returns a grant's token as it was read: people copy it, so that it has several spellings.
+// pastedToken returns the parsed token: a recovery grant's token is pasted, so that it has several spellings.
 func pastedToken(sent string, grant domain.Secret) string {
 	if grant.IsZero() {
 		return sent
@@ -114,13 +114,13 @@ func pastedToken(sent string, grant domain.Secret) string {
 	return grant.Reveal()
 }
 
-func wantToken(t *testing.T, whose, sent, prefix string, length int, token domain.Secret, err, refusal error) {
+func wantToken(t *testing.T, name, sent, prefix string, length int, token domain.Secret, err, want error) {
 	t.Helper()
 	switch {
-	case err != nil && (!errors.Is(err, refusal) || !token.IsZero()):
-		t.Fatalf("%s: %q: %v, and %q", whose, sent, err, token.Reveal())
+	case err != nil && (!errors.Is(err, want) || !token.IsZero()):
+		t.Fatalf("%s: %q: %v, and %q", name, sent, err, token.Reveal())
 	case err == nil && (token.Reveal() != sent || !strings.HasPrefix(sent, prefix) || len(sent) != length):
-		t.Fatalf("%s: %q became %q", whose, sent, token.Reveal())
+		t.Fatalf("%s: %q became %q", name, sent, token.Reveal())
 	}
 }
 
@@ -138,11 +138,11 @@ func FuzzParseID(f *testing.F) {
 		session, sameErr := domain.ParseSessionID(sent)
 		event, thirdErr := domain.ParseEventID(sent)
 		if (err == nil) != (sameErr == nil) || (err == nil) != (thirdErr == nil) || user.String() != session.String() || user.String() != event.String() {
-			t.Fatalf("%q is read in several ways", sent)
+			t.Fatalf("the parsers of ids differ for %q", sent)
 		}
 		switch {
 		case err != nil && !user.IsZero():
-			t.Fatalf("%q was refused as %s", sent, user)
+			t.Fatalf("%q was rejected, with the value %s", sent, user)
 		case err == nil && user.String() != strings.ToLower(sent):
 			t.Fatalf("%q became %s", sent, user)
 		}
@@ -177,27 +177,27 @@ func onlyDigits(r rune) rune {
 	return -1
 }
 
-// However its owner writes a code, it is that code: letters in either case, look-alikes, spaces and dashes anywhere.
+// A backup code is recognised in any spelling: in upper or lower case, with look-alikes, and with spaces and dashes anywhere.
 func FuzzBackupCodeSpelling(f *testing.F) {
 	f.Add([]byte("0123456789abcdef"), []byte{})
 	f.Add([]byte("0110101101011010"), []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
 	f.Add([]byte{0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1}, []byte{1, 2, 2, 3, 0, 4, 1, 1}) // the digits that have look-alikes
 	f.Add([]byte("zyxwvtsrqpnmkjhg"), []byte{0x11, 0x21, 0x31, 0x41, 0x51, 0x61})
-	f.Fuzz(func(t *testing.T, drawn, hand []byte) {
+	f.Fuzz(func(t *testing.T, random, styles []byte) {
 		const crockford = "0123456789abcdefghjkmnpqrstvwxyz"
-		if len(drawn) < 16 {
+		if len(random) < 16 {
 			return
 		}
 		var code, written strings.Builder
-		for i, b := range drawn[:16] {
-			letter := crockford[b%32]
-			code.WriteByte(letter)
+		for i, b := range random[:16] {
+			character := crockford[b%32]
+			code.WriteByte(character)
 			style := byte(0)
-			if i < len(hand) {
-				style = hand[i]
+			if i < len(styles) {
+				style = styles[i]
 			}
-			spelled := string(letter)
-			if alike := map[byte][]string{'0': {"0", "o", "O"}, '1': {"1", "i", "l", "I", "L"}}[letter]; alike != nil {
+			spelled := string(character)
+			if alike := map[byte][]string{'0': {"0", "o", "O"}, '1': {"1", "i", "l", "I", "L"}}[character]; alike != nil {
 				spelled = alike[int(style)%len(alike)]
 			} else if style&1 == 1 {
 				spelled = strings.ToUpper(spelled)
@@ -208,7 +208,7 @@ func FuzzBackupCodeSpelling(f *testing.F) {
 		parsed, err := domain.ParseBackupCode(written.String())
 		if len(written.String()) > 256 {
 			if !errors.Is(err, domain.ErrInvalidCode) {
-				t.Fatalf("%d bytes were read: %v", written.Len(), err)
+				t.Fatalf("%d bytes were accepted: %v", written.Len(), err)
 			}
 			return
 		}

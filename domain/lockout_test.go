@@ -9,7 +9,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// lockoutWithFailures is a lockout with so many failures in a row, each as soon as the wait before it was over, and when the last was.
+// lockoutWithFailures returns a lockout with consecutive failures, each at the end of the delay before it, and the time of the last.
 func lockoutWithFailures(t *testing.T, times int) (*domain.Lockout, time.Time) {
 	t.Helper()
 	l, now := domain.NewLockout(domain.LockoutSubject{7}), noon
@@ -22,19 +22,22 @@ func lockoutWithFailures(t *testing.T, times int) (*domain.Lockout, time.Time) {
 	return l, now
 }
 
-// wantBackoff fails the test unless the lockout stays shut until exactly that long after now.
+// wantBackoff fails the test unless the next attempt is allowed exactly after the given delay.
 func wantBackoff(t *testing.T, l *domain.Lockout, now time.Time, want time.Duration) {
 	t.Helper()
-	var wait *domain.RetryAfterError
-	switch err := l.RequireUnblocked(now); {
+	var retry *domain.RetryAfterError
+	err := l.RequireUnblocked(now)
+	switch {
+	case l.Blocked(now) != (err != nil):
+		t.Errorf("blocked %t, error %v", l.Blocked(now), err)
 	case want == 0 && err != nil:
-		t.Errorf("got %v, want no wait", err)
-	case want != 0 && (!errors.As(err, &wait) || wait.Delay != want || !wait.Until.Equal(now.Add(want))):
+		t.Errorf("got %v, want no delay", err)
+	case want != 0 && (!errors.As(err, &retry) || retry.Delay != want || !retry.Until.Equal(now.Add(want))):
 		t.Errorf("got %+v, want %s", err, want)
 	}
 }
 
-const lockAfter = 20 // wrong codes in a row
+const lockAfter = 20 // consecutive failures
 
 func TestLockout_Backoff(t *testing.T) {
 	const m, h = time.Minute, time.Hour
@@ -43,7 +46,7 @@ func TestLockout_Backoff(t *testing.T) {
 		l, now := lockoutWithFailures(t, failures)
 		wantBackoff(t, l, now, want)
 		if is := l.State(); is.Failures != failures || failures > 0 && !is.UpdatedAt.Equal(now) || is.LockedUntil.IsZero() != (want == 0) {
-			t.Errorf("%d wrong codes: %+v", failures, is)
+			t.Errorf("%d failures: %+v", failures, is)
 		}
 		if want == 0 {
 			continue
@@ -53,7 +56,7 @@ func TestLockout_Backoff(t *testing.T) {
 		wantBackoff(t, l, now.Add(want), 0)
 	}
 	if len(schedule) != lockAfter {
-		t.Errorf("closed after %d, want %d", lockAfter, len(schedule))
+		t.Errorf("locked after %d, want %d", lockAfter, len(schedule))
 	}
 }
 
@@ -61,7 +64,7 @@ func TestLockout_Check_locked(t *testing.T) {
 	for failures := lockAfter; failures <= 100; failures++ {
 		l, now := lockoutWithFailures(t, failures)
 		if is := l.State(); !is.LockedUntil.Equal(now.Add(24 * time.Hour)) {
-			t.Errorf("%d wrong codes: %+v at %s", failures, is, now)
+			t.Errorf("%d failures: %+v at %s", failures, is, now)
 		}
 		for _, after := range []time.Duration{0, 24*time.Hour - 1, 24 * time.Hour, 10 * 365 * 24 * time.Hour} {
 			wantBackoff(t, l, now.Add(after), 24*time.Hour)
@@ -72,7 +75,7 @@ func TestLockout_Check_locked(t *testing.T) {
 func TestLockout_Locked(t *testing.T) {
 	for failures := range 25 {
 		if l, _ := lockoutWithFailures(t, failures); l.Locked() != (failures >= lockAfter) {
-			t.Errorf("%d wrong codes: closed %t", failures, l.Locked())
+			t.Errorf("%d failures: locked %t", failures, l.Locked())
 		}
 	}
 }
@@ -84,7 +87,7 @@ func TestLockout_CapBelowLock(t *testing.T) {
 	wantBackoff(t, l, now.Add(24*time.Hour-1), 1)
 	wantBackoff(t, l, now.Add(24*time.Hour), 0)
 
-	l.RecordFailure(now.Add(24 * time.Hour)) // and each wrong code costs a day from there on
+	l.RecordFailure(now.Add(24 * time.Hour)) // from now on each failure delays by a day
 	l.CapBelowLock()
 	wantBackoff(t, l, now.Add(24*time.Hour), 24*time.Hour)
 	wantBackoff(t, l, now.Add(48*time.Hour), 0)
@@ -93,7 +96,7 @@ func TestLockout_CapBelowLock(t *testing.T) {
 		l, _ := lockoutWithFailures(t, failures)
 		before := l.State()
 		if l.CapBelowLock(); l.State() != before {
-			t.Errorf("not closed: was %+v, became %+v", before, l.State())
+			t.Errorf("not locked: was %+v, became %+v", before, l.State())
 		}
 	}
 }
@@ -106,7 +109,7 @@ func TestRetryAfterError_UnwrapsToRateLimited(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if errors.Is(err, domain.ErrInvalidCode) {
-		t.Error("a wait is taken for a wrong code")
+		t.Error("the error is taken for a wrong code")
 	}
 }
 
@@ -122,18 +125,18 @@ func TestLockoutKey_SubjectsDiffer(t *testing.T) {
 	again := domain.LockoutKey(bytes.Clone(key))
 	if key.Account(adasID) != again.Account(adasID) || key.UnknownName("x") != again.UnknownName("x") || key.Network("x") != again.Network("x") ||
 		key.Mailbox("x") != again.Mailbox("x") {
-		t.Error("a subject is not itself")
+		t.Error("a subject is not stable")
 	}
 	other := domain.LockoutKey(bytes.Repeat([]byte{2}, 32))
 	if key.Account(adasID) != other.Account(adasID) {
-		t.Error("an account that is closed opens with another key")
+		t.Error("the subject of an account depends on the key")
 	}
 	seen := map[domain.LockoutSubject]string{}
 	for name, subject := range map[string]domain.LockoutSubject{
 		"her account":             key.Account(adasID),
 		"a name like her id":      key.UnknownName(adasID.String()),
 		"an address like her id":  key.Network(domain.Network(adasID.String())),
-		"somebody else's account": key.Account(domain.UserID{}),
+		"another account":         key.Account(domain.UserID{}),
 		"a name":                  key.UnknownName("ada@example.org"),
 		"another name":            key.UnknownName("ada@example.or"),
 		"no name":                 key.UnknownName(""),
@@ -158,17 +161,17 @@ func TestLockoutKey_SubjectsDiffer(t *testing.T) {
 }
 
 func TestLockout_ResetIfStale(t *testing.T) {
-	wrong := domain.NewLockout(domain.LockoutKey{}.Network("203.0.113.9"))
+	counter := domain.NewLockout(domain.LockoutKey{}.Network("203.0.113.9"))
 	for range 7 {
-		wrong.RecordFailure(noon)
+		counter.RecordFailure(noon)
 	}
-	before := wrong.State()
-	wrong.ResetIfStale(noon.Add(24*time.Hour - time.Microsecond))
-	if wrong.State() != before {
-		t.Errorf("a moment before: %+v", wrong.State())
+	before := counter.State()
+	counter.ResetIfStale(noon.Add(24*time.Hour - time.Microsecond))
+	if counter.State() != before {
+		t.Errorf("just before a day: %+v", counter.State())
 	}
-	wrong.ResetIfStale(noon.Add(24 * time.Hour))
-	if is := wrong.State(); is.Failures != 0 || !is.LockedUntil.IsZero() || is.Subject != before.Subject {
+	counter.ResetIfStale(noon.Add(24 * time.Hour))
+	if is := counter.State(); is.Failures != 0 || !is.LockedUntil.IsZero() || is.Subject != before.Subject {
 		t.Errorf("after a day: %+v", is)
 	}
 }

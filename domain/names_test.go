@@ -59,7 +59,7 @@ func TestParseDisplayName(t *testing.T) {
 		"山田　太郎":                  "山田　太郎",
 		"محمد علي":               "محمد علي",
 		"דוד בן־גוריון":          "דוד בן־גוריון",
-		"דָּוִד":                 "דָּוִד",        // letters with two marks
+		"דָּוִד":                 "דָּוִד",        // characters with two marks
 		"می\u200cخواهم":          "می\u200cخواهم", // ZERO WIDTH NON-JOINER in Persian
 		"ශ්\u200dරී":             "ශ්\u200dරී",    // ZERO WIDTH JOINER in Sinhala
 		"র\u200d্যাব":            "র\u200d্যাব",   // and before a virama, in Bengali
@@ -73,7 +73,7 @@ func TestParseDisplayName(t *testing.T) {
 		"葛\U000E0100城":              "葛\U000E0100城", // an ideographic variant
 		"\u0601١٢":                  "\u0601١٢",     // a visible format character
 		"⠁⠙⠁⠀⠇":                     "⠁⠙⠁⠀⠇",        // Braille with a blank cell
-		"\ufeffAda\u200b":           "Ada",          // what comes along when a name is pasted
+		"\ufeffAda\u200b":           "Ada",          // invisible characters of a pasted name
 		"\u202aAda Lovelace\u202c ": "Ada Lovelace",
 		"محمد\u200f":                "محمد",
 		"Ada\u200d":                 "Ada",
@@ -84,15 +84,15 @@ func TestParseDisplayName(t *testing.T) {
 		}
 	}
 	for name, bad := range map[string]string{
-		"a letter too many":                    strings.Repeat("é", 65),
+		"65 characters":                        strings.Repeat("é", 65),
 		"two lines":                            "Ada\nBen",
 		"a control character":                  "Ada\x00",
 		"a control character of C1":            "Ada\u0085Ben",
 		"another direction":                    "Ada\u202enimda",
-		"an isolate that is never closed":      "Ada \u2067Ben",
-		"an isolate that is closed":            "Ada \u2067Ben\u2069 C",
+		"an isolate without an end":            "Ada \u2067Ben",
+		"an isolate with an end":               "Ada \u2067Ben\u2069 C",
 		"a direction mark":                     "Ada\u200eBen",
-		"no UTF-8":                             "\xff\xfe",
+		"invalid UTF-8":                        "\xff\xfe",
 		"a line separator":                     "Ada\u2028Ben",
 		"a paragraph separator":                "Ada\u2029Ben",
 		"zero width spaces only":               "\u200b\u200b",
@@ -118,14 +118,14 @@ func TestParseDisplayName(t *testing.T) {
 		"invisible operators only":             "\u2061\u2062\u2063\u2064",
 		"an annotation anchor only":            "\ufff9",
 		"a mark at the start":                  "\u0301Ada",
-		"a mark behind a space":                "Ada \u0301Ben",
-		"a mark behind pasted white space":     "\u200b\u0301Ada",
+		"a mark after a space":                 "Ada \u0301Ben",
+		"a mark after pasted white space":      "\u200b\u0301Ada",
 		"a vowel sign at the start":            "\u093eA",
-		"five marks on one letter":             "Z" + strings.Repeat("\u0301", 5),
-		"a selector behind a Latin letter":     "Ada\ufe0f",
-		"an ideographic selector behind one":   "Ada\U000E0100",
+		"five marks on one character":          "Z" + strings.Repeat("\u0301", 5),
+		"a selector after Latin":               "Ada\ufe0f",
+		"an ideographic selector after it":     "Ada\U000E0100",
 		"two selectors":                        "❤\ufe0f\ufe0f",
-		"a selector behind a space":            "Ada \ufe0f",
+		"a selector after a space":             "Ada \ufe0f",
 		"a joiner in Latin":                    "A\u200dda",
 		"a joiner in digits":                   "1\u200c2",
 		"a joiner before a space":              "می\u200c خواهم",
@@ -134,8 +134,8 @@ func TestParseDisplayName(t *testing.T) {
 		"a soft hyphen inside":                 "A\u00adda",
 		"a filler inside":                      "A\u3164da",
 		"an invisible operator inside":         "A\u2062da",
-		"tags behind a letter":                 "Ada\U000E0041\U000E0042",
-		"tags behind another flag":             "🇫🇷\U000E0041",
+		"tags after Latin":                     "Ada\U000E0041\U000E0042",
+		"tags after another flag":              "🇫🇷\U000E0041",
 		"a noncharacter":                       "Ada\ufdd0",
 	} {
 		if got, err := domain.ParseDisplayName("display_name", bad); !errors.Is(err, domain.ErrInvalidRequest) {
@@ -144,7 +144,7 @@ func TestParseDisplayName(t *testing.T) {
 	}
 }
 
-// A passkey is named in more than one place of the contract, and a fault is told where it is.
+// Two members of the contract name a passkey. The error has the path of the invalid one.
 func TestParsePasskeyName(t *testing.T) {
 	if name, err := domain.ParsePasskeyName("name", "  Ada's key "); name != "Ada's key" || err != nil {
 		t.Errorf("got %q, %v", name, err)
@@ -167,28 +167,28 @@ func TestJoinInvalid(t *testing.T) {
 	if err := domain.JoinInvalid(nil, badEmail, nil, badName); !errors.As(err, &invalid) || len(invalid.Fields) != 2 {
 		t.Errorf("got %v", err)
 	}
-	fault := errors.New("disk on fire")
-	if err := domain.JoinInvalid(badEmail, fault); !errors.Is(err, fault) {
-		t.Errorf("a fault among invalid fields became %v", err)
+	other := errors.New("another error")
+	if err := domain.JoinInvalid(badEmail, other); !errors.Is(err, other) {
+		t.Errorf("another error among invalid fields became %v", err)
 	}
 	if err := domain.JoinInvalid(nil, nil); err != nil {
 		t.Errorf("nothing became %v", err)
 	}
 }
 
-// A reason would tell a forger which check to work on next.
+// The client does not learn the reason: it would tell an attacker which check to defeat next.
 func TestReject_ReasonOnlyInDetail(t *testing.T) {
-	for reason, told := range map[domain.Reason]*domain.Error{
+	for reason, want := range map[domain.Reason]*domain.Error{
 		domain.ReasonSignatureInvalid: domain.ErrPasskeyRejected, domain.ReasonUserVerificationMissing: domain.ErrUserVerificationRequired,
 	} {
 		err := domain.Reject(reason, "detail")
 		var broken *domain.Error
-		if !errors.As(err, &broken) || broken != told || err.Detail != "detail" || err.Error() != string(reason)+": detail" || domain.ReasonOf(err) != reason {
-			t.Errorf("%s: the log is told %q, the caller %v", reason, err, broken)
+		if !errors.As(err, &broken) || broken != want || err.Detail != "detail" || err.Error() != string(reason)+": detail" || domain.ReasonOf(err) != reason {
+			t.Errorf("%s: the log has %q, the client %v", reason, err, broken)
 		}
 	}
 	if reason := domain.ReasonOf(domain.ErrPasskeyRejected); reason != "" {
-		t.Errorf("nothing was rejected because of %q", reason)
+		t.Errorf("an error that is no rejection has the reason %q", reason)
 	}
 }
 
@@ -196,7 +196,7 @@ func TestPendingUser_Entity(t *testing.T) {
 	entity := func(email domain.Email, display domain.DisplayName) domain.UserEntity {
 		a := domain.NewPendingUser(email, display, noon, rand.Reader)
 		if user := a.ToUser(noon); user.Entity() != a.Entity() || a.Entity().Handle != a.Handle || !user.CreatedAt().Equal(noon) {
-			t.Errorf("the applicant is %+v and the user %+v", a.Entity(), user.Entity())
+			t.Errorf("the pending user is %+v and the user %+v", a.Entity(), user.Entity())
 		}
 		return a.Entity()
 	}
@@ -211,7 +211,7 @@ func TestPendingUser_Entity(t *testing.T) {
 	}
 	one, two := entity("", ""), entity("", "")
 	if one.Name == two.Name || len(one.Name) != len("account 0A1B2C") || !strings.HasPrefix(one.Name, "account ") || one.DisplayName != one.Name {
-		t.Errorf("two nameless accounts are %+v and %+v", one, two)
+		t.Errorf("two accounts without names are %+v and %+v", one, two)
 	}
 }
 
@@ -257,7 +257,7 @@ func TestUserID_FormAndTime(t *testing.T) {
 		t.Errorf("%s came back as %s, %v", id, parsed, err)
 	}
 	if s := id.String(); s[14] != '7' || !strings.ContainsRune("89ab", rune(s[19])) || s[:13] != "01a20846-fe00" {
-		t.Errorf("%s is no UUIDv7 of its time", s)
+		t.Errorf("%s is not a UUIDv7 of its time", s)
 	}
 	if later := domain.NewUserID(noon.Add(1e6), rand.Reader); later.String() <= id.String() {
 		t.Error("a later id sorts before an earlier one")
@@ -279,7 +279,7 @@ func rejectsUserID(s string) bool {
 	return err != nil
 }
 
-// Beside its time an id is made of randomness, all of it: nothing in it can be guessed.
+// All bits of an id except its time, version and variant are random.
 func TestChallengeID_UsesAllRandomBits(t *testing.T) {
 	for random, want := range map[byte]string{0x00: "01a20846-fe00-7000-8000-000000000000", 0xff: "01a20846-fe00-7fff-bfff-ffffffffffff"} {
 		if id := domain.NewChallengeID(noon, bytes.NewReader(bytes.Repeat([]byte{random}, 10))); id.String() != want {

@@ -12,7 +12,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// notificationEmail is one to Ada's address, made at noon.
+// notificationEmail returns a notification to Ada, created at noon.
 func notificationEmail(t *testing.T) *domain.OutboxEmail {
 	t.Helper()
 	return domain.NewNotificationEmail("ada@example.org", adasID, domain.EmailKindPasskeyAdded, domain.EventState{}, noon, rand.Reader)
@@ -33,26 +33,26 @@ func TestNewNotificationEmail(t *testing.T) {
 	}
 }
 
-// Whoever gets a letter for everything reads none.
+// Only events that the owner must know are sent by e-mail: too many e-mails are not read.
 func TestNotificationKind(t *testing.T) {
-	told := []domain.EventKind{
+	notified := []domain.EventKind{
 		domain.EventPasskeyAdded, domain.EventPasskeyRemoved, domain.EventPasskeyFlagged, domain.EventPasskeySuspended, domain.EventRecoveryGranted, domain.EventRecovered,
 		domain.EventRecoveryLocked, domain.EventTOTPAdded, domain.EventTOTPRemoved, domain.EventBackupCodesGenerated, domain.EventRefreshTokenReused,
 	}
-	for _, kind := range told {
-		if notice, found := domain.NotificationKind(kind); !found || string(notice) != string(kind) {
-			t.Errorf("of %s: %q, %t", kind, notice, found)
+	for _, kind := range notified {
+		if got, found := domain.NotificationKind(kind); !found || string(got) != string(kind) {
+			t.Errorf("%s: %q, %t", kind, got, found)
 		}
 	}
 	for _, kind := range []domain.EventKind{
 		domain.EventSignedUp, domain.EventSignedIn, domain.EventSignInRefused, domain.EventSignedOut, domain.EventSteppedUp, domain.EventStepUpRefused,
 		domain.EventSessionRevoked, domain.EventPasskeyAddRefused, domain.EventPasskeyRenamed, domain.EventAccountChanged,
 		domain.EventRecoveryRefused, domain.EventAccountDisabled, domain.EventAccountEnabled,
-		domain.EventAccountDeleted, // told as well, when there is no user any more who could be asked for an address
+		domain.EventAccountDeleted, // sent by the use case, to the address of the deleted user
 		"", "email_code", "address_taken", "email_changed", "email_removed",
 	} {
-		if notice, found := domain.NotificationKind(kind); found || notice != "" {
-			t.Errorf("of %q: %q, %t", kind, notice, found)
+		if got, found := domain.NotificationKind(kind); found || got != "" {
+			t.Errorf("%q: %q, %t", kind, got, found)
 		}
 	}
 }
@@ -70,31 +70,31 @@ func TestOutboxEmail_BeginAttempt(t *testing.T) {
 
 func TestOutboxEmail_ScheduleRetry_doublesDelay(t *testing.T) {
 	const s, m, h = time.Second, time.Minute, time.Hour
-	message, now := notificationEmail(t), noon
+	email, now := notificationEmail(t), noon
 	for attempt, want := range []time.Duration{30 * s, m, 2 * m, 4 * m, 8 * m, 16 * m, 32 * m, h, h, h, h, h} {
-		message.BeginAttempt(now)
-		now = now.Add(7 * time.Second) // that it took
-		if !message.ScheduleRetry(now) {
-			t.Fatalf("given up after attempt %d", attempt+1)
+		email.BeginAttempt(now)
+		now = now.Add(7 * time.Second) // the duration of the attempt
+		if !email.ScheduleRetry(now) {
+			t.Fatalf("ended after attempt %d", attempt+1)
 		}
-		is := message.State()
+		is := email.State()
 		if !is.DueAt.Equal(now.Add(want)) || is.Attempts != attempt+1 {
 			t.Errorf("after attempt %d: %+v at %s", attempt+1, is, now)
 		}
 		now = is.DueAt
 	}
-	// However many there were.
+	// The delay has a maximum.
 	for _, attempts := range []int{20, 64, 100, 1 << 40} {
-		is := message.State()
+		is := email.State()
 		is.Attempts, is.ExpiresAt = attempts, now.Add(24*h)
 		many := domain.RestoreOutboxEmail(is)
 		if !many.ScheduleRetry(now) || !many.State().DueAt.Equal(now.Add(h)) {
 			t.Errorf("after attempt %d: %+v at %s", attempts, many.State(), now)
 		}
 	}
-	// One that was never tried waits no less.
+	// The first delay also applies before any attempt.
 	if never := notificationEmail(t); !never.ScheduleRetry(noon) || !never.State().DueAt.Equal(noon.Add(30*s)) {
-		t.Errorf("never tried: %+v", never.State())
+		t.Errorf("no attempt: %+v", never.State())
 	}
 }
 
@@ -106,31 +106,30 @@ func TestOutboxEmail_ScheduleRetry_expired(t *testing.T) {
 		now := m.State().ExpiresAt.Add(-left)
 		m.BeginAttempt(now)
 		if m.ScheduleRetry(now) != again {
-			t.Errorf("%s before it expires: tried again %t", left, !again)
+			t.Errorf("%s before it expires: retry %t", left, !again)
 		}
 	}
 }
 
 func TestOutboxEmail_StateIsACopy(t *testing.T) {
-	sealed := []byte("sealed")
-	claimant := ada(t)
-	claimant.RequestEmail("ada@example.com", domain.EmailCodeDigest{1}, noon)
-	m := domain.NewVerificationEmail(outboxEmailID(t), claimant, sealed, noon)
-	sealed[0] = 'X'
+	encrypted := []byte("encrypted")
+	user := ada(t)
+	user.RequestEmail("ada@example.com", domain.EmailCodeDigest{1}, noon)
+	m := domain.NewVerificationEmail(outboxEmailID(t), user, encrypted, noon)
+	encrypted[0] = 'X'
 	m.State().Code[0] = 'X'
 	is := m.State()
 	restored := domain.RestoreOutboxEmail(is)
 	is.Code[0] = 'X'
 	restored.State().Code[0] = 'X'
-	if got := restored.State(); !reflect.DeepEqual(got, m.State()) || !bytes.Equal(got.Code, []byte("sealed")) {
+	if got := restored.State(); !reflect.DeepEqual(got, m.State()) || !bytes.Equal(got.Code, []byte("encrypted")) {
 		t.Errorf("got %+v", got)
 	}
 }
 
 func outboxEmailID(t *testing.T) domain.OutboxEmailID {
 	t.Helper()
-	id := domain.NewOutboxEmailID(noon, rand.Reader)
-	return id
+	return domain.NewOutboxEmailID(noon, rand.Reader)
 }
 
 func TestOutboxEmailID(t *testing.T) {
@@ -146,14 +145,10 @@ func TestOutboxEmailID(t *testing.T) {
 }
 
 func TestEmailPolicy_RequireEnabled(t *testing.T) {
-	if err := domain.EmailOn.RequireEnabled(); err != nil {
-		t.Errorf("on: %v", err)
-	}
-	if err := domain.EmailOff.RequireEnabled(); !errors.Is(err, domain.ErrEmailOff) {
-		t.Errorf("off: %v", err)
-	}
 	var unset domain.EmailPolicy
-	if err := unset.RequireEnabled(); !errors.Is(err, domain.ErrEmailOff) {
-		t.Errorf("unset: %v", err)
+	for policy, want := range map[domain.EmailPolicy]error{domain.EmailOn: nil, domain.EmailOff: domain.ErrEmailOff, unset: domain.ErrEmailOff} {
+		if err := policy.RequireEnabled(); !errors.Is(err, want) || policy.Enabled() != (want == nil) {
+			t.Errorf("%t: enabled %t, %v", policy, policy.Enabled(), err)
+		}
 	}
 }

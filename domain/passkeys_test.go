@@ -13,14 +13,14 @@ const (
 	suspended = domain.CredentialSuspended
 )
 
-// passkeySet has one passkey of each given status, called "0", "1" and so on.
+// passkeySet returns one passkey for each status, with the ids "0", "1" and so on.
 func passkeySet(statuses ...domain.CredentialStatus) domain.Passkeys {
-	var k domain.Passkeys
+	var p domain.Passkeys
 	for i, status := range statuses {
 		id := domain.CredentialID(rune('0' + i))
-		k = append(k, domain.RestoreCredential(domain.CredentialState{ID: id, Status: status, Transports: []string{"usb"}}))
+		p = append(p, domain.RestoreCredential(domain.CredentialState{ID: id, Status: status, Transports: []string{"usb"}}))
 	}
-	return k
+	return p
 }
 
 func passkeyIDs(k domain.Passkeys) (list []domain.CredentialID) {
@@ -33,7 +33,7 @@ func passkeyIDs(k domain.Passkeys) (list []domain.CredentialID) {
 func TestPasskeys_CheckLimit(t *testing.T) {
 	for held, want := range map[int]error{0: nil, 1: nil, 2: domain.ErrPasskeyLimitReached, 3: domain.ErrPasskeyLimitReached} {
 		if err := passkeySet(slices.Repeat([]domain.CredentialStatus{suspended}, held)...).CheckLimit(2); !errors.Is(err, want) {
-			t.Errorf("%d passkeys, where 2 may be: %v", held, err)
+			t.Errorf("%d passkeys, limit 2: %v", held, err)
 		}
 	}
 }
@@ -54,31 +54,31 @@ func TestPasskeys_ByID(t *testing.T) {
 
 func TestPasskeys_Remove(t *testing.T) {
 	for name, c := range map[string]struct {
-		ring domain.Passkeys
-		id   domain.CredentialID
-		left []domain.CredentialID
-		want error
+		passkeys domain.Passkeys
+		id       domain.CredentialID
+		left     []domain.CredentialID
+		want     error
 	}{
-		"one of two":                         {passkeySet(active, active), "0", []domain.CredentialID{"1"}, nil},
-		"one of three":                       {passkeySet(active, active, active), "1", []domain.CredentialID{"0", "2"}, nil},
-		"the only one":                       {passkeySet(active), "0", nil, domain.ErrLastPasskey},
-		"the only one, suspended":            {passkeySet(suspended), "0", nil, domain.ErrLastPasskey},
-		"the only active one":                {passkeySet(active, suspended), "0", nil, domain.ErrLastPasskey},
-		"the only active one among many":     {passkeySet(suspended, active, suspended), "1", nil, domain.ErrLastPasskey},
-		"a suspended one beside an active":   {passkeySet(active, suspended), "1", []domain.CredentialID{"0"}, nil},
-		"an active one, another beside it":   {passkeySet(active, suspended, active), "2", []domain.CredentialID{"0", "1"}, nil},
-		"a suspended one of two":             {passkeySet(suspended, suspended), "0", []domain.CredentialID{"1"}, nil},
-		"one that is not there":              {passkeySet(active, active), "2", nil, domain.ErrPasskeyNotFound},
-		"one that is not there, of only one": {passkeySet(active), "2", nil, domain.ErrPasskeyNotFound},
+		"one of two":                       {passkeySet(active, active), "0", []domain.CredentialID{"1"}, nil},
+		"one of three":                     {passkeySet(active, active, active), "1", []domain.CredentialID{"0", "2"}, nil},
+		"the only one":                     {passkeySet(active), "0", nil, domain.ErrLastPasskey},
+		"the only one, suspended":          {passkeySet(suspended), "0", nil, domain.ErrLastPasskey},
+		"the only active one":              {passkeySet(active, suspended), "0", nil, domain.ErrLastPasskey},
+		"the only active one among many":   {passkeySet(suspended, active, suspended), "1", nil, domain.ErrLastPasskey},
+		"a suspended one, one active left": {passkeySet(active, suspended), "1", []domain.CredentialID{"0"}, nil},
+		"an active one, another left":      {passkeySet(active, suspended, active), "2", []domain.CredentialID{"0", "1"}, nil},
+		"a suspended one of two":           {passkeySet(suspended, suspended), "0", []domain.CredentialID{"1"}, nil},
+		"an unknown one":                   {passkeySet(active, active), "2", nil, domain.ErrPasskeyNotFound},
+		"an unknown one, of one":           {passkeySet(active), "2", nil, domain.ErrPasskeyNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := passkeyIDs(c.ring)
-			left, err := c.ring.Remove(c.id)
+			before := passkeyIDs(c.passkeys)
+			left, err := c.passkeys.Remove(c.id)
 			if !errors.Is(err, c.want) || !slices.Equal(passkeyIDs(left), c.left) {
 				t.Errorf("left %q, %v; want %q, %v", passkeyIDs(left), err, c.left, c.want)
 			}
-			if !slices.Equal(passkeyIDs(c.ring), before) {
-				t.Errorf("the ring itself became %q", passkeyIDs(c.ring))
+			if !slices.Equal(passkeyIDs(c.passkeys), before) {
+				t.Errorf("the original became %q", passkeyIDs(c.passkeys))
 			}
 		})
 	}
@@ -91,6 +91,6 @@ func TestPasskeys_Descriptors(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	if none := passkeySet().Descriptors(); none == nil || len(none) != 0 {
-		t.Errorf("an empty ring: %#v", none)
+		t.Errorf("no passkeys: %#v", none)
 	}
 }

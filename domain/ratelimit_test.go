@@ -14,12 +14,12 @@ func TestDefaultRateLimits_CoverEveryClass(t *testing.T) {
 		if _, limited := limits[class.PerNetwork()]; !limited {
 			t.Errorf("%s has no limit per address", class)
 		}
-		if _, limited := limits[class.PerAccount()]; !limited && class != domain.RateRefresh { // which names nobody
+		if _, limited := limits[class.PerAccount()]; !limited && class != domain.RateRefresh { // its requests name no account
 			t.Errorf("%s has no limit per account", class)
 		}
 	}
 	if got := domain.RatePolicies(); len(got) != len(limits) {
-		t.Errorf("%d policies are told, of %d", len(got), len(limits))
+		t.Errorf("%d policies, want %d", len(got), len(limits))
 	}
 	for policy, limit := range limits {
 		if limit.Window%time.Second != 0 || limit.Quota < 1 || limit.Interval() < time.Microsecond || limit.FillTime() > limit.Window {
@@ -28,23 +28,23 @@ func TestDefaultRateLimits_CoverEveryClass(t *testing.T) {
 	}
 }
 
-// A person who mistypes a few times, and a hundred people behind one address who sign in within a minute, are not in the way
-// of anybody; whoever tries names and codes by the hundred is.
+// The limits allow a person to mistype a few times, and a hundred people behind one address to sign in within a minute. They reject
+// a script that tries names and codes by the hundred.
 func TestDefaultRateLimits_Quotas(t *testing.T) {
 	limits := domain.DefaultRateLimits()
 	for policy, c := range map[domain.RatePolicy]struct{ people, script int }{
-		domain.RateSignUp.PerNetwork():   {2 * 50, 500},    // fifty of a class at once
+		domain.RateSignUp.PerNetwork():   {2 * 50, 500},    // fifty of a class together
 		domain.RateLogin.PerNetwork():    {2 * 120, 1000},  // an office in the morning
-		domain.RateLogin.PerAccount():    {2 * 8, 100},     // somebody with eight browsers
-		domain.RateRefresh.PerNetwork():  {1000, 5000},     // five thousand programs in five minutes
+		domain.RateLogin.PerAccount():    {2 * 8, 100},     // a user with eight browsers
+		domain.RateRefresh.PerNetwork():  {1000, 5000},     // 5,000 clients in five minutes
 		domain.RateRecovery.PerNetwork(): {2*3 + 10, 100},  // two people and ten mistakes
-		domain.RateRecovery.PerAccount(): {3 + 5, 50},      // one, and more mistakes than the lockout takes
-		domain.RateCode.PerAccount():     {2 * 5, 100},     // two codes, each tried as often as it may be
-		domain.RateStepUp.PerAccount():   {2 * 5, 100},     //
+		domain.RateRecovery.PerAccount(): {3 + 5, 50},      // one, and more mistakes than the lockout allows
+		domain.RateCode.PerAccount():     {2 * 5, 100},     // two codes with all their attempts
+		domain.RateStepUp.PerAccount():   {2 * 5, 100},     // five step-ups
 		domain.RateChange.PerAccount():   {2*5 + 10, 1000}, // five passkeys and their names
 	} {
 		if quota := limits[policy].Quota; quota < c.people || quota >= c.script {
-			t.Errorf("%s takes %d at once, want at least %d and less than %d", policy, quota, c.people, c.script)
+			t.Errorf("%s allows %d at once, want at least %d and less than %d", policy, quota, c.people, c.script)
 		}
 	}
 }
@@ -53,7 +53,7 @@ func TestRateClass_FailsClosed(t *testing.T) {
 	for _, class := range domain.RateClasses {
 		want := class == domain.RateRecovery || class == domain.RateCode
 		if class.FailsClosed() != want {
-			t.Errorf("%s guards a secret: %t", class, !want)
+			t.Errorf("%s fails closed: %t", class, !want)
 		}
 	}
 }
@@ -61,7 +61,7 @@ func TestRateClass_FailsClosed(t *testing.T) {
 func TestRateLimit_BucketState(t *testing.T) {
 	limit := domain.RateLimit{Quota: 4, Window: time.Minute}
 	const s = time.Second
-	for full, want := range map[time.Duration]domain.BucketState{
+	for untilFull, want := range map[time.Duration]domain.BucketState{
 		-s:                      {Remaining: 4},
 		0:                       {Remaining: 4},
 		1 * s:                   {Remaining: 3, NextTokenIn: s},
@@ -72,28 +72,28 @@ func TestRateLimit_BucketState(t *testing.T) {
 		time.Hour:               {Remaining: 0, NextTokenIn: 15 * s},
 		45*s + time.Microsecond: {Remaining: 0, NextTokenIn: time.Microsecond},
 	} {
-		if got := limit.BucketState(full, false); got != want {
-			t.Errorf("full in %s: got %+v, want %+v", full, got, want)
+		if got := limit.BucketState(untilFull, false); got != want {
+			t.Errorf("full in %s: got %+v, want %+v", untilFull, got, want)
 		}
 	}
 }
 
-// Nobody can read from a shared store who called, and no two callers share a bucket.
+// A subject reveals neither name nor address, and two clients never share a bucket.
 func TestRateKey_SubjectsDiffer(t *testing.T) {
 	key, other := domain.RateKey("one"), domain.RateKey("another")
 	login, signup := domain.RateLogin.PerAccount(), domain.RateSignUp.PerAccount()
 	office, home := domain.NetworkOf("192.0.2.1"), domain.NetworkOf("198.51.100.1")
 	seen := map[domain.RateSubject]string{}
 	for name, subject := range map[string]domain.RateSubject{
-		"Ada":                        key.NameAndNetwork(login, "ada@example.org", office),
-		"Ada, said elsewhere":        key.NameAndNetwork(login, "ada@example.org", home),
-		"Ada signs up":               key.NameAndNetwork(signup, "ada@example.org", office),
-		"Ben":                        key.NameAndNetwork(login, "ben@example.org", office),
-		"the office":                 key.Network(login, office),
-		"home":                       key.Network(login, home),
-		"Ada, signed in":             key.User(login, adasID),
-		"Ada's id, said by somebody": key.NameAndNetwork(login, adasID.String(), ""),
-		"Ada, under another key":     other.NameAndNetwork(login, "ada@example.org", office),
+		"Ada":                       key.NameAndNetwork(login, "ada@example.org", office),
+		"Ada, from another network": key.NameAndNetwork(login, "ada@example.org", home),
+		"Ada signs up":              key.NameAndNetwork(signup, "ada@example.org", office),
+		"Ben":                       key.NameAndNetwork(login, "ben@example.org", office),
+		"the office":                key.Network(login, office),
+		"home":                      key.Network(login, home),
+		"Ada, signed in":            key.User(login, adasID),
+		"Ada's id, in a request":    key.NameAndNetwork(login, adasID.String(), ""),
+		"Ada, under another key":    other.NameAndNetwork(login, "ada@example.org", office),
 	} {
 		if twin, taken := seen[subject]; taken {
 			t.Errorf("%s and %s share a bucket", name, twin)
@@ -104,20 +104,20 @@ func TestRateKey_SubjectsDiffer(t *testing.T) {
 		}
 	}
 	if key.NameAndNetwork(login, "x", office) != domain.RateKey("one").NameAndNetwork(login, "x", office) {
-		t.Error("a bucket is not found again")
+		t.Error("a subject is not stable")
 	}
 }
 
 func TestNetworkOf(t *testing.T) {
 	for ip, want := range map[string]domain.Network{
-		"203.0.113.9":             "203.0.113.9",
-		"::ffff:203.0.113.9":      "203.0.113.9",
-		"2001:db8:1:2:3:4:5:6":    "2001:db8:1:2::/64",
-		"2001:db8:1:2:ffff::":     "2001:db8:1:2::/64",
-		"2001:db8:1:3::1":         "2001:db8:1:3::/64",
-		"fe80::1%eth0":            "fe80::/64",
-		"":                        "",
-		"what is it that is here": "what is it that is here",
+		"203.0.113.9":          "203.0.113.9",
+		"::ffff:203.0.113.9":   "203.0.113.9",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
+		"2001:db8:1:2:ffff::":  "2001:db8:1:2::/64",
+		"2001:db8:1:3::1":      "2001:db8:1:3::/64",
+		"fe80::1%eth0":         "fe80::/64",
+		"":                     "",
+		"not an address":       "not an address",
 	} {
 		if got := domain.NetworkOf(ip); got != want {
 			t.Errorf("%q: got %q, want %q", ip, got, want)

@@ -42,7 +42,7 @@ func TestNewRecoveryGrant(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if g.UserID() != adasID || g.BackupCode() != want.BackupCode || !slices.Equal(g.Factors(), by) || !g.CreatedAt().Equal(noon) || !g.ExpiresAt().Equal(want.ExpiresAt) {
-		t.Errorf("the grant says otherwise than its snapshot %+v", want)
+		t.Errorf("the grant's methods differ from its state %+v", want)
 	}
 }
 
@@ -60,7 +60,7 @@ func TestRecoveryGrant_RequireUnexpired(t *testing.T) {
 		for after, want := range map[time.Duration]error{
 			0: nil, c.ttl - time.Nanosecond: nil, c.ttl: domain.ErrRecoveryGrantInvalid, 24 * time.Hour: domain.ErrRecoveryGrantInvalid,
 		} {
-			if err := g.RequireUnexpired(noon.Add(after)); !errors.Is(err, want) {
+			if err := g.RequireUnexpired(noon.Add(after)); !errors.Is(err, want) || g.Expired(noon.Add(after)) != (want != nil) {
 				t.Errorf("by %v, after %s: got %v, want %v", c.by, after, err, want)
 			}
 		}
@@ -73,10 +73,10 @@ func TestRecoveryGrant_RederiveToken(t *testing.T) {
 		t.Errorf("got %q, %t, want %q", again.Reveal(), ok, token.Reveal())
 	}
 	if again, ok := g.RederiveToken(domain.KeyRing[domain.RecoveryGrantToken]{otherKey, grantKey}); !ok || again != token {
-		t.Errorf("after the secret was replaced: got %q, %t, want %q", again.Reveal(), ok, token.Reveal())
+		t.Errorf("with a new key before it: got %q, %t, want %q", again.Reveal(), ok, token.Reveal())
 	}
 	if again, ok := g.RederiveToken(domain.KeyRing[domain.RecoveryGrantToken]{otherKey}); ok || !again.IsZero() {
-		t.Errorf("after the former secret was taken away: got %q", again.Reveal())
+		t.Errorf("after the key was removed: got %q", again.Reveal())
 	}
 }
 
@@ -94,10 +94,10 @@ func TestRecoveryGrant_DistinctTokens(t *testing.T) {
 		t.Error("the token depends on more than owner, key and nonce")
 	}
 	for name, other := range map[string]domain.RecoveryGrantToken{
-		"another owner":              token(ben, grantKeys, 0),
-		"another key":                token(adasID, domain.KeyRing[domain.RecoveryGrantToken]{otherKey}, 0),
-		"another key before the old": token(adasID, domain.KeyRing[domain.RecoveryGrantToken]{otherKey, grantKey}, 0),
-		"another nonce":              token(adasID, grantKeys, 1),
+		"another owner":            token(ben, grantKeys, 0),
+		"another key":              token(adasID, domain.KeyRing[domain.RecoveryGrantToken]{otherKey}, 0),
+		"a new key before the old": token(adasID, domain.KeyRing[domain.RecoveryGrantToken]{otherKey, grantKey}, 0),
+		"another nonce":            token(adasID, grantKeys, 1),
 	} {
 		if other == first || other.Digest() == first.Digest() {
 			t.Errorf("%s: the same token", name)
@@ -108,7 +108,7 @@ func TestRecoveryGrant_DistinctTokens(t *testing.T) {
 func TestParseRecoveryGrantToken(t *testing.T) {
 	g, token := recoveryGrant(t, domain.FactorTOTP)
 	if !regexp.MustCompile(`^klg_[A-Za-z0-9_-]{43}$`).MatchString(token.Reveal()) {
-		t.Errorf("made %q", token.Reveal())
+		t.Errorf("new token %q", token.Reveal())
 	}
 	if read, err := domain.ParseRecoveryGrantToken(token.Reveal()); err != nil || read != token || read.Digest() != g.State().Token {
 		t.Errorf("read %q, %v", read.Reveal(), err)
@@ -131,7 +131,7 @@ func TestParseRecoveryGrantToken(t *testing.T) {
 		}
 	}
 	if _, err := domain.ParseSessionToken(token.Reveal()); !errors.Is(err, domain.ErrUnauthenticated) {
-		t.Errorf("as a session's: %v", err)
+		t.Errorf("as a session token: %v", err)
 	}
 	if printed := fmt.Sprintf("%v %+v %#v", token, token, token); strings.Contains(printed, token.Reveal()) {
 		t.Errorf("the token is printed: %s", printed)
@@ -141,35 +141,35 @@ func TestParseRecoveryGrantToken(t *testing.T) {
 func TestRecoveryGrant_StateIsACopy(t *testing.T) {
 	by := []domain.RecoveryFactor{domain.FactorTOTP}
 	g, token := recoveryGrant(t, by...)
-	taken := g.State()
-	restored := domain.RestoreRecoveryGrant(taken)
-	taken.Nonce[0] ^= 1
-	for _, theirs := range [][]domain.RecoveryFactor{by, taken.Factors, g.Factors()} {
-		theirs[0] = domain.FactorOperator
+	state := g.State()
+	restored := domain.RestoreRecoveryGrant(state)
+	state.Nonce[0] ^= 1
+	for _, factors := range [][]domain.RecoveryFactor{by, state.Factors, g.Factors()} {
+		factors[0] = domain.FactorOperator
 	}
 	for name, g := range map[string]*domain.RecoveryGrant{"the grant": g, "the restored one": restored} {
 		if again, ok := g.RederiveToken(grantKeys); !ok || again != token || g.Factors()[0] != domain.FactorTOTP {
-			t.Errorf("%s was changed from outside", name)
+			t.Errorf("%s shares memory with its caller", name)
 		}
 	}
 }
 
-// The policy may have become stricter since.
+// The policy may have changed since the recovery.
 func TestRecoveryGrant_RequireFactors(t *testing.T) {
-	app, paper, word := []domain.RecoveryFactor{domain.FactorTOTP}, []domain.RecoveryFactor{domain.FactorBackupCode}, []domain.RecoveryFactor{domain.FactorOperator}
+	app, code, operator := []domain.RecoveryFactor{domain.FactorTOTP}, []domain.RecoveryFactor{domain.FactorBackupCode}, []domain.RecoveryFactor{domain.FactorOperator}
 	both := []domain.RecoveryFactor{domain.FactorTOTP, domain.FactorBackupCode}
 	for _, c := range []struct {
 		by     []domain.RecoveryFactor
 		policy domain.RecoveryPolicy
-		good   bool
+		valid  bool
 	}{
-		{app, domain.RecoveryAny, true}, {paper, domain.RecoveryAny, true}, {both, domain.RecoveryAny, true}, {word, domain.RecoveryAny, true},
-		{app, domain.RecoveryBoth, false}, {paper, domain.RecoveryBoth, false}, {both, domain.RecoveryBoth, true}, {word, domain.RecoveryBoth, true},
-		{app, domain.RecoveryOff, false}, {both, domain.RecoveryOff, false}, {word, domain.RecoveryOff, true},
+		{app, domain.RecoveryAny, true}, {code, domain.RecoveryAny, true}, {both, domain.RecoveryAny, true}, {operator, domain.RecoveryAny, true},
+		{app, domain.RecoveryBoth, false}, {code, domain.RecoveryBoth, false}, {both, domain.RecoveryBoth, true}, {operator, domain.RecoveryBoth, true},
+		{app, domain.RecoveryOff, false}, {both, domain.RecoveryOff, false}, {operator, domain.RecoveryOff, true},
 	} {
 		err := domain.RestoreRecoveryGrant(domain.RecoveryGrantState{Factors: c.by}).RequireFactors(c.policy)
-		if (err == nil) != c.good || err != nil && !errors.Is(err, domain.ErrRecoveryGrantInvalid) {
-			t.Errorf("paid by %v under %q: %v", c.by, c.policy, err)
+		if (err == nil) != c.valid || err != nil && !errors.Is(err, domain.ErrRecoveryGrantInvalid) {
+			t.Errorf("with %v under %q: %v", c.by, c.policy, err)
 		}
 	}
 }

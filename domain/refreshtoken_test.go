@@ -23,8 +23,7 @@ func bearerSession(t *testing.T) (*domain.Session, domain.RefreshToken) {
 
 func bearerSessionWithKeys(t *testing.T, keys domain.KeyRing[domain.RefreshToken]) (*domain.Session, domain.RefreshToken) {
 	t.Helper()
-	s, token := domain.OpenBearerSession(credential(t, synced, 0), domain.NewDevice("curl/8.5.0", "127.0.0.1"), lifetime, keys, noon, rand.Reader)
-	return s, token
+	return domain.OpenBearerSession(credential(t, synced, 0), domain.NewDevice("curl/8.5.0", "127.0.0.1"), lifetime, keys, noon, rand.Reader)
 }
 
 // mustRefresh exchanges a token and fails the test unless it is the latest one.
@@ -37,7 +36,7 @@ func mustRefresh(t *testing.T, s *domain.Session, token domain.RefreshToken, now
 	return next
 }
 
-// wantRefreshRejected fails the test if a refused token left its mark on the session.
+// wantRefreshRejected fails the test unless the token is rejected and the session unchanged.
 func wantRefreshRejected(t *testing.T, s *domain.Session, token domain.RefreshToken, keys domain.KeyRing[domain.RefreshToken], now time.Time, want error) {
 	t.Helper()
 	before := s.State()
@@ -47,7 +46,7 @@ func wantRefreshRejected(t *testing.T, s *domain.Session, token domain.RefreshTo
 	}
 	after := s.State()
 	if before.Token != after.Token || before.PreviousToken != after.PreviousToken || !before.RevokedAt.Equal(after.RevokedAt) || !before.IdleEndsAt.Equal(after.IdleEndsAt) {
-		t.Errorf("the session was %+v and is %+v", before, after)
+		t.Errorf("the session was %+v and is now %+v", before, after)
 	}
 }
 
@@ -59,13 +58,13 @@ func TestSession_Refresh_rotates(t *testing.T) {
 		next := mustRefresh(t, s, token, now)
 		is := s.State()
 		if is.Token != next.Digest() || is.PreviousToken != token.Digest() || !is.RotatedAt.Equal(now) {
-			t.Errorf("kept %+v after %q was replaced by %q at %s", is, token.Reveal(), next.Reveal(), now)
+			t.Errorf("stored %+v after %q was replaced by %q at %s", is, token.Reveal(), next.Reveal(), now)
 		}
 		if !is.LastSeenAt.Equal(now) || !is.IdleEndsAt.Equal(now.Add(lifetime.IdleTTL)) {
-			t.Errorf("a refresh at %s left it seen at %s, idle until %s", now, is.LastSeenAt, is.IdleEndsAt)
+			t.Errorf("a refresh at %s: last seen at %s, idle until %s", now, is.LastSeenAt, is.IdleEndsAt)
 		}
 		if !is.AuthTime.Equal(noon) || !is.ExpiresAt.Equal(noon.Add(lifetime.TTL)) {
-			t.Errorf("a refresh, which proves nobody, left auth time %s, end %s", is.AuthTime, is.ExpiresAt)
+			t.Errorf("a refresh, which is no authentication: auth time %s, end %s", is.AuthTime, is.ExpiresAt)
 		}
 		if next.SessionID() != s.ID() || slices.Contains(seen, next.Reveal()) {
 			t.Errorf("the next token %q is of session %s; seen were %q", next.Reveal(), next.SessionID(), seen)
@@ -74,7 +73,7 @@ func TestSession_Refresh_rotates(t *testing.T) {
 	}
 }
 
-// For answers that were lost on their way, and two tabs that ask at once.
+// A client repeats a request if the response is lost, and two tabs may refresh at the same time.
 func TestSession_Refresh_repeatsUnusedSuccessor(t *testing.T) {
 	for after, want := range map[time.Duration]error{
 		-time.Second:                         nil, // a clock that was put back a little
@@ -89,7 +88,7 @@ func TestSession_Refresh_repeatsUnusedSuccessor(t *testing.T) {
 		t.Run(after.String(), func(t *testing.T) {
 			s, first := bearerSession(t)
 			second := mustRefresh(t, s, first, noon)
-			for range 2 { // asking again changes nothing, the idle end included
+			for range 2 { // a repetition changes nothing, including the idle end
 				again, changed, err := s.Refresh(first, refreshKeys, lifetime, noon.Add(after))
 				if !errors.Is(err, want) || changed || !s.State().RevokedAt.IsZero() || !s.IdleEndsAt().Equal(noon.Add(lifetime.IdleTTL)) {
 					t.Fatalf("got %v, want %v; changed %t, %+v", err, want, changed, s.State())
@@ -101,7 +100,7 @@ func TestSession_Refresh_repeatsUnusedSuccessor(t *testing.T) {
 			if want != nil {
 				return
 			}
-			// Once the successor was used, both parties cannot be the user.
+			// After the use of the successor, two parties have the tokens.
 			third := mustRefresh(t, s, second, noon.Add(max(after, 0)))
 			if _, changed, err := s.Refresh(first, refreshKeys, lifetime, noon.Add(max(after, 0))); !errors.Is(err, domain.ErrRefreshTokenReused) || !changed {
 				t.Errorf("after its successor was used: changed %t, %v", changed, err)
@@ -117,7 +116,7 @@ func TestSession_Refresh_reuseRevokes(t *testing.T) {
 	for i := range 3 {
 		token = mustRefresh(t, s, token, noon.Add(time.Duration(i)*time.Second))
 	}
-	// Two rotations ago is too old, also within ten seconds: nobody who waits for an answer sends it.
+	// A token from two refreshes ago is a reuse, even a second later: no client repeats that request.
 	next, changed, err := s.Refresh(stolen, refreshKeys, lifetime, noon.Add(3*time.Second))
 	if !errors.Is(err, domain.ErrRefreshTokenReused) || !changed || !next.IsZero() {
 		t.Fatalf("got %q, changed %t, %v", next.Reveal(), changed, err)
@@ -136,11 +135,11 @@ func TestSession_Refresh_endedSession(t *testing.T) {
 	wantRefreshRejected(t, s, token, refreshKeys, noon, domain.ErrSessionRevoked)
 }
 
-// Otherwise anybody who has read a session's id, which is no secret, could end it.
+// Otherwise an attacker who knows the id of a session, which is no secret, could revoke it.
 func TestSession_Refresh_forgedToken(t *testing.T) {
 	s, token := bearerSession(t)
 	mustRefresh(t, s, token, noon)
-	mallorys := domain.KeyRing[domain.RefreshToken]{bytes.Repeat([]byte{2}, 32)}
+	otherKeys := domain.KeyRing[domain.RefreshToken]{bytes.Repeat([]byte{2}, 32)}
 	own, other := s.ID(), sessionID(t)
 	_, others := bearerSession(t)
 	ofAnother := domain.RestoreSession(func() domain.SessionState { is := s.State(); is.ID = other; return is }())
@@ -149,14 +148,14 @@ func TestSession_Refresh_forgedToken(t *testing.T) {
 		token   domain.RefreshToken
 		keys    domain.KeyRing[domain.RefreshToken]
 	}{
-		"zeros beside its id":                {s, forgedToken(t, own, make([]byte, 48)), refreshKeys},
-		"minted elsewhere under its id":      {s, tokenIssuedWith(t, mallorys, own), refreshKeys},
-		"a tag that is wrong in its end":     {s, flipBit(t, token, 63), refreshKeys},
-		"a tag that is wrong in its start":   {s, flipBit(t, token, 48), refreshKeys},
-		"another nonce":                      {s, flipBit(t, token, 16), refreshKeys},
-		"another session's":                  {s, others, refreshKeys},
-		"its own, shown to another":          {ofAnother, token, refreshKeys},
-		"by a server that knows no keys yet": {s, flipBit(t, token, 20), nil},
+		"zeros after its id":          {s, forgedToken(t, own, make([]byte, 48)), refreshKeys},
+		"issued with another key":     {s, tokenIssuedWith(t, otherKeys, own), refreshKeys},
+		"the last byte of the tag":    {s, flipBit(t, token, 63), refreshKeys},
+		"the first byte of the tag":   {s, flipBit(t, token, 48), refreshKeys},
+		"another nonce":               {s, flipBit(t, token, 16), refreshKeys},
+		"of another session":          {s, others, refreshKeys},
+		"its own, in another session": {ofAnother, token, refreshKeys},
+		"without keys":                {s, flipBit(t, token, 20), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantRefreshRejected(t, c.session, c.token, c.keys, noon.Add(time.Minute), domain.ErrRefreshTokenInvalid)
@@ -164,23 +163,23 @@ func TestSession_Refresh_forgedToken(t *testing.T) {
 	}
 }
 
-// forgedToken is a token for a session that is no secret, with what Mallory puts behind it.
+// forgedToken returns a token with the id of a session and the given bytes after it.
 func forgedToken(t *testing.T, session domain.SessionID, rest []byte) domain.RefreshToken {
 	t.Helper()
-	_, honest := bearerSession(t)
-	raw := rawOf(t, honest)
+	_, valid := bearerSession(t)
+	raw := rawOf(t, valid)
 	id := idBytes(t, session)
 	return mustParseRefreshToken(t, append(append(raw[:0], id...), rest...))
 }
 
-// tokenIssuedWith is a token for the session as a server with other keys would mint it.
+// tokenIssuedWith returns a token for the session, issued with the keys.
 func tokenIssuedWith(t *testing.T, keys domain.KeyRing[domain.RefreshToken], session domain.SessionID) domain.RefreshToken {
 	t.Helper()
 	id := idBytes(t, session)
-	random := append(slices.Clone(id[6:]), bytes.Repeat([]byte{7}, 32)...) // the id is made of the time and of these
+	random := append(slices.Clone(id[6:]), bytes.Repeat([]byte{7}, 32)...) // the id consists of the time and these bytes
 	s, token := domain.OpenBearerSession(credential(t, synced, 0), domain.Device{}, lifetime, keys, noon, bytes.NewReader(random))
 	if s.ID() != session {
-		t.Fatalf("made session %s instead of %s", s.ID(), session)
+		t.Fatalf("session %s, want %s", s.ID(), session)
 	}
 	return token
 }
@@ -220,27 +219,27 @@ func mustParseRefreshToken(t *testing.T, raw []byte) domain.RefreshToken {
 }
 
 func TestSession_Refresh_afterSecretRotation(t *testing.T) {
-	former, present := refreshKeys[0], bytes.Repeat([]byte{3}, 32)
-	both := domain.KeyRing[domain.RefreshToken]{present, former}
+	previous, current := refreshKeys[0], bytes.Repeat([]byte{3}, 32)
+	both := domain.KeyRing[domain.RefreshToken]{current, previous}
 
-	t.Run("the latest one is exchanged for one under the new secret", func(t *testing.T) {
+	t.Run("the latest token yields one of the new key", func(t *testing.T) {
 		s, token := bearerSession(t)
 		next, _, err := s.Refresh(token, both, lifetime, noon)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := s.Refresh(next, domain.KeyRing[domain.RefreshToken]{present}, lifetime, noon.Add(time.Hour)); err != nil {
-			t.Errorf("its successor, when the former secret is forgotten: %v", err)
+		if _, _, err := s.Refresh(next, domain.KeyRing[domain.RefreshToken]{current}, lifetime, noon.Add(time.Hour)); err != nil {
+			t.Errorf("its successor, after the previous key is removed: %v", err)
 		}
 	})
-	t.Run("one that was replaced just before gets the same answer", func(t *testing.T) {
+	t.Run("the token before it yields the same successor", func(t *testing.T) {
 		s, token := bearerSession(t)
 		next := mustRefresh(t, s, token, noon)
 		if again, changed, err := s.Refresh(token, both, lifetime, noon.Add(time.Second)); err != nil || changed || again != next {
 			t.Errorf("got %q instead of %q, changed %t, %v", again.Reveal(), next.Reveal(), changed, err)
 		}
 	})
-	t.Run("one of long ago is known as reused", func(t *testing.T) {
+	t.Run("an earlier token is a reuse", func(t *testing.T) {
 		s, token := bearerSession(t)
 		mustRefresh(t, s, mustRefresh(t, s, token, noon), noon)
 		if _, changed, err := s.Refresh(token, both, lifetime, noon.Add(time.Second)); !errors.Is(err, domain.ErrRefreshTokenReused) || !changed {
@@ -249,51 +248,51 @@ func TestSession_Refresh_afterSecretRotation(t *testing.T) {
 	})
 }
 
-// When the secret is gone for good the digests are still there: nobody is signed out, and theft of the last one is noticed.
+// If the secret is lost, the stored digests remain: sessions continue, and the latest two tokens are recognised.
 func TestSession_Refresh_afterSecretLoss(t *testing.T) {
-	others := domain.KeyRing[domain.RefreshToken]{bytes.Repeat([]byte{4}, 32)}
+	newKeys := domain.KeyRing[domain.RefreshToken]{bytes.Repeat([]byte{4}, 32)}
 
-	t.Run("the latest one is exchanged", func(t *testing.T) {
+	t.Run("the latest token yields a new one", func(t *testing.T) {
 		s, token := bearerSession(t)
-		next, changed, err := s.Refresh(token, others, lifetime, noon)
+		next, changed, err := s.Refresh(token, newKeys, lifetime, noon)
 		if err != nil || !changed {
 			t.Fatalf("changed %t, %v", changed, err)
 		}
-		if _, _, err := s.Refresh(next, others, lifetime, noon.Add(time.Hour)); err != nil {
+		if _, _, err := s.Refresh(next, newKeys, lifetime, noon.Add(time.Hour)); err != nil {
 			t.Errorf("its successor: %v", err)
 		}
 	})
-	t.Run("the one before it has no successor to be told", func(t *testing.T) {
+	t.Run("the token before it is invalid", func(t *testing.T) {
 		s, token := bearerSession(t)
 		mustRefresh(t, s, token, noon)
-		wantRefreshRejected(t, s, token, others, noon.Add(time.Second), domain.ErrRefreshTokenInvalid)
-		wantRefreshRejected(t, s, token, others, noon.Add(time.Minute), domain.ErrRefreshTokenInvalid)
+		wantRefreshRejected(t, s, token, newKeys, noon.Add(time.Second), domain.ErrRefreshTokenInvalid)
+		wantRefreshRejected(t, s, token, newKeys, noon.Add(time.Minute), domain.ErrRefreshTokenInvalid)
 	})
-	t.Run("older ones are not known any more", func(t *testing.T) {
+	t.Run("an earlier token is invalid", func(t *testing.T) {
 		s, token := bearerSession(t)
 		mustRefresh(t, s, mustRefresh(t, s, token, noon), noon)
-		wantRefreshRejected(t, s, token, others, noon.Add(time.Second), domain.ErrRefreshTokenInvalid)
+		wantRefreshRejected(t, s, token, newKeys, noon.Add(time.Second), domain.ErrRefreshTokenInvalid)
 	})
 }
 
-// Whoever reads an old token somewhere cannot work out the ones that followed.
+// An attacker with an old token cannot compute its successors.
 func TestSession_Refresh_successorDependsOnSecret(t *testing.T) {
 	s, token := bearerSession(t)
 	same := domain.RestoreSession(s.State())
-	ours, _, err := s.Refresh(token, refreshKeys, lifetime, noon)
+	own, _, err := s.Refresh(token, refreshKeys, lifetime, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, _, err := same.Refresh(token, domain.KeyRing[domain.RefreshToken]{bytes.Repeat([]byte{5}, 32)}, lifetime, noon)
+	other, _, err := same.Refresh(token, domain.KeyRing[domain.RefreshToken]{bytes.Repeat([]byte{5}, 32)}, lifetime, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if bytes.Equal(rawOf(t, ours)[16:48], rawOf(t, theirs)[16:48]) {
-		t.Error("two secrets lead to the same successor")
+	if bytes.Equal(rawOf(t, own)[16:48], rawOf(t, other)[16:48]) {
+		t.Error("two keys derive the same successor")
 	}
 }
 
-// One token has one form. Whatever else decodes to the same bytes is none.
+// A token has one spelling: other strings that decode to the same bytes are invalid.
 func TestParseRefreshToken(t *testing.T) {
 	s, token := bearerSession(t)
 	good := token.Reveal()
@@ -305,33 +304,33 @@ func TestParseRefreshToken(t *testing.T) {
 		t.Errorf("%q is not klr_ and 64 bytes in base64url", good)
 	}
 	body := good[4:]
-	_, browsers := session(t, synced)
+	_, sessionToken := session(t, synced)
 	for name, bad := range map[string]string{
-		"empty":                     "",
-		"its prefix alone":          "klr_",
-		"no prefix":                 body,
-		"another prefix":            "kls_" + body,
-		"the prefix in capitals":    "KLR_" + body,
-		"the prefix twice":          "klr_" + good,
-		"a session token":           browsers.Reveal(),
-		"a byte short":              "klr_" + base64.RawURLEncoding.EncodeToString(make([]byte, 63)),
-		"a byte long":               "klr_" + base64.RawURLEncoding.EncodeToString(make([]byte, 65)),
-		"a letter short":            good[:len(good)-1],
-		"padded":                    good + "==",
-		"a newline at its end":      good + "\n",
-		"a newline within":          good[:40] + "\n" + good[40:],
-		"a carriage return within":  good[:40] + "\r" + good[40:],
-		"a space before":            " " + good,
-		"a space after":             good + " ",
-		"a zero byte after":         good + "\x00",
-		"the standard alphabet":     "klr_" + strings.Repeat("+/", 43),
-		"bits beyond its last byte": "klr_" + strings.Repeat("A", 85) + "B",
+		"empty":                      "",
+		"the prefix only":            "klr_",
+		"no prefix":                  body,
+		"another prefix":             "kls_" + body,
+		"the prefix in upper case":   "KLR_" + body,
+		"the prefix twice":           "klr_" + good,
+		"a session token":            sessionToken.Reveal(),
+		"63 bytes":                   "klr_" + base64.RawURLEncoding.EncodeToString(make([]byte, 63)),
+		"65 bytes":                   "klr_" + base64.RawURLEncoding.EncodeToString(make([]byte, 65)),
+		"without its last character": good[:len(good)-1],
+		"padded":                     good + "==",
+		"a newline after it":         good + "\n",
+		"a newline within":           good[:40] + "\n" + good[40:],
+		"a carriage return within":   good[:40] + "\r" + good[40:],
+		"a space before":             " " + good,
+		"a space after":              good + " ",
+		"a zero byte after":          good + "\x00",
+		"the standard alphabet":      "klr_" + strings.Repeat("+/", 43),
+		"bits after its last byte":   "klr_" + strings.Repeat("A", 85) + "B",
 	} {
 		if token, err := domain.ParseRefreshToken(bad); !errors.Is(err, domain.ErrRefreshTokenInvalid) || !token.IsZero() {
 			t.Errorf("%s: %q, %v", name, token.Reveal(), err)
 		}
 	}
-	// Letter case matters: another case is another token, which nobody was given.
+	// Upper and lower case differ: a token in another case is another token.
 	if swapped, err := domain.ParseRefreshToken("klr_" + swapCase(body)); err == nil && swapped.Digest() == token.Digest() {
 		t.Error("a token in another case has the same digest")
 	}
@@ -353,17 +352,17 @@ func TestRefreshToken_UniquePerSession(t *testing.T) {
 	_, one := bearerSession(t)
 	_, two := bearerSession(t)
 	if one.Digest() == two.Digest() {
-		t.Error("they do")
+		t.Error("two sessions have the same token")
 	}
 }
 
-// Tokens outlive an upgrade of the server, so their form stays. Made by other software: HMAC-SHA-256 of Python's hmac.
+// Tokens outlive an upgrade of the server, so that their form must not change. The values were computed with Python's hmac module.
 func TestRefreshToken_StableFormat(t *testing.T) {
 	s, first := domain.OpenBearerSession(credential(t, synced, 0), domain.Device{}, lifetime, refreshKeys, noon, bytes.NewReader(make([]byte, 42)))
 	if want := "klr_AaIIRv4AcACAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAlOtGT515yl8R9Nv2bQ3emg"; first.Reveal() != want {
-		t.Errorf("the first is %s, want %s", first.Reveal(), want)
+		t.Errorf("the first token is %s, want %s", first.Reveal(), want)
 	}
 	if second, want := mustRefresh(t, s, first, noon), "klr_AaIIRv4AcACAAAAAAAAAAAz3wiBlVFvX63RIKMERMi0vIHdN5mEFyWxSVeHwxkcrGZ04REuZNXa0aSxQywDq3w"; second.Reveal() != want {
-		t.Errorf("the second is %s, want %s", second.Reveal(), want)
+		t.Errorf("the second token is %s, want %s", second.Reveal(), want)
 	}
 }

@@ -12,8 +12,7 @@ import (
 
 func newUserID(t *testing.T) domain.UserID {
 	t.Helper()
-	id := domain.NewUserID(noon, rand.Reader)
-	return id
+	return domain.NewUserID(noon, rand.Reader)
 }
 
 func TestNewEvent_RepetitionKeyPerDay(t *testing.T) {
@@ -31,7 +30,7 @@ func TestNewEvent_RepetitionKeyPerDay(t *testing.T) {
 		after         time.Duration
 		same          bool
 	}{
-		"again":                        {first, first, time.Second, true},
+		"the same":                     {first, first, time.Second, true},
 		"with another passkey":         {first, with(first, func(e *domain.EventState) { e.CredentialID = "other" }), 0, true},
 		"in another session":           {first, with(first, func(e *domain.EventState) { e.SessionID = sessionID(t) }), 0, true},
 		"from another address":         {first, with(first, func(e *domain.EventState) { e.IP = "192.0.2.8" }), 0, true},
@@ -52,14 +51,15 @@ func TestNewEvent_RepetitionKeyPerDay(t *testing.T) {
 	}
 }
 
-// A person without access to an account can cause these, as often as they like; nothing else is counted together.
+// A client without access to an account can cause any number of these events. No other event is counted in one entry.
 func TestEventKind_Repeatable(t *testing.T) {
-	counted := []domain.EventKind{
+	repeatable := []domain.EventKind{
 		domain.EventSignInRefused, domain.EventStepUpRefused, domain.EventPasskeyAddRefused, domain.EventRecoveryRefused, domain.EventPasskeyFlagged,
 	}
 	for _, kind := range domain.EventKinds {
-		if got := !event(t, domain.EventState{Kind: kind}, noon).Key().IsZero(); got != slices.Contains(counted, kind) {
-			t.Errorf("%s: counted together %t", kind, got)
+		got := !event(t, domain.EventState{Kind: kind}, noon).Key().IsZero()
+		if want := slices.Contains(repeatable, kind); got != want || kind.Repeatable() != want {
+			t.Errorf("%s: repeatable %t, has a key %t", kind, kind.Repeatable(), got)
 		}
 	}
 }
@@ -81,7 +81,7 @@ func TestNewAnonymousEvent_BoundedKeys(t *testing.T) {
 		keys[e.Key()] = true
 	}
 	if len(keys) != 256 || keys[event(t, refused, noon).Key()] || keys[domain.RepetitionKey{}] {
-		t.Errorf("%d keys, want 256 of their own", len(keys))
+		t.Errorf("%d keys, want 256, all different from those of users", len(keys))
 	}
 }
 
@@ -98,7 +98,7 @@ func TestEvent_AddRepetition_counts(t *testing.T) {
 	before := e.State()
 	e.AddRepetition(refused(2*time.Second, "192.0.2.2"))
 	e.AddRepetition(refused(time.Second, "192.0.2.1"))
-	e.AddRepetition(refused(time.Second, "")) // from no address that is known
+	e.AddRepetition(refused(time.Second, "")) // from an unknown address
 	want := before
 	want.Repeats, want.LastAt, want.OtherIPs = 3, noon.Add(2*time.Second), []string{"192.0.2.2"}
 	if got := e.State(); e.Count() != 4 || !e.LastAt().Equal(want.LastAt) || fmt.Sprint(got) != fmt.Sprint(want) {
@@ -111,7 +111,7 @@ func TestEvent_AddRepetition_counts(t *testing.T) {
 		t.Errorf("%d from %v", e.Count(), all)
 	}
 	if unknown := refused(0, ""); len(unknown.IPs()) != 0 {
-		t.Errorf("from no address: %v", unknown.IPs())
+		t.Errorf("from an unknown address: %v", unknown.IPs())
 	}
 }
 
@@ -124,7 +124,7 @@ func TestEvent_AddRepetition_keepsCommonFields(t *testing.T) {
 		t.Errorf("the same: %+v", is)
 	}
 	e.CredentialID, e.PasskeyName, e.SessionID = "other", "Another", sessionID(t)
-	for range 2 { // nor does it come back
+	for range 2 { // removed fields stay removed
 		first.AddRepetition(event(t, e, noon))
 		if is := first.State(); is.CredentialID != "" || is.PasskeyName != "" || !is.SessionID.IsZero() {
 			t.Errorf("different ones: %+v", is)

@@ -21,22 +21,22 @@ func session(t *testing.T, flags domain.AuthenticatorFlags) (*domain.Session, do
 func TestSession_RequireActive(t *testing.T) {
 	const day = 24 * time.Hour
 	s, _ := session(t, synced)
-	usable := func(after time.Duration, want error) {
+	wantActive := func(after time.Duration, want error) {
 		t.Helper()
-		if err := s.RequireActive(noon.Add(after)); !errors.Is(err, want) {
-			t.Errorf("after %s: got %v, want %v", after, err, want)
+		if err := s.RequireActive(noon.Add(after)); !errors.Is(err, want) || s.Active(noon.Add(after)) != (want == nil) {
+			t.Errorf("after %s: active %t, %v, want %v", after, s.Active(noon.Add(after)), err, want)
 		}
 	}
-	usable(7*day-1, nil)
-	usable(7*day, domain.ErrSessionExpired)
+	wantActive(7*day-1, nil)
+	wantActive(7*day, domain.ErrSessionExpired)
 	for after := 6 * day; after < 30*day; after += 6 * day {
 		s.Touch(lifetime, noon.Add(after))
 	}
-	usable(30*day-1, nil)
-	usable(30*day, domain.ErrSessionExpired)
+	wantActive(30*day-1, nil)
+	wantActive(30*day, domain.ErrSessionExpired)
 	s.Revoke(noon.Add(day))
 	s.Revoke(noon.Add(2 * day))
-	usable(day, domain.ErrSessionRevoked)
+	wantActive(day, domain.ErrSessionRevoked)
 	if at := s.State().RevokedAt; !at.Equal(noon.Add(day)) {
 		t.Errorf("revoked at %v, want the first time", at)
 	}
@@ -48,34 +48,34 @@ func TestSession_Touch_capsIdleEnd(t *testing.T) {
 	if is := s.State(); !is.IdleEndsAt.Equal(is.ExpiresAt) || !is.ExpiresAt.Equal(noon.Add(lifetime.TTL)) {
 		t.Errorf("idle until %s, lasts until %s", is.IdleEndsAt, is.ExpiresAt)
 	}
-	careless := s.State()
-	careless.IdleEndsAt = careless.ExpiresAt.Add(time.Hour)
-	if err := domain.RestoreSession(careless).RequireActive(careless.ExpiresAt); !errors.Is(err, domain.ErrSessionExpired) {
-		t.Errorf("restored with an idle end beyond it: got %v", err)
+	state := s.State()
+	state.IdleEndsAt = state.ExpiresAt.Add(time.Hour)
+	if err := domain.RestoreSession(state).RequireActive(state.ExpiresAt); !errors.Is(err, domain.ErrSessionExpired) {
+		t.Errorf("restored with an idle end after ExpiresAt: got %v", err)
 	}
 }
 
 func TestSession_StateIsACopy(t *testing.T) {
 	s, _ := session(t, synced)
-	taken := s.State()
-	restored := domain.RestoreSession(taken)
-	taken.AMR[0] = "pwd"
+	state := s.State()
+	restored := domain.RestoreSession(state)
+	state.AMR[0] = "pwd"
 	if s.State().AMR[0] != "swk" || restored.State().AMR[0] != "swk" {
-		t.Error("the session was changed from outside")
+		t.Error("the session shares memory with its caller")
 	}
 }
 
 func TestSession_RecentlySeen(t *testing.T) {
 	s, _ := session(t, synced)
 	if !s.RecentlySeen(noon.Add(time.Minute-1)) || s.RecentlySeen(noon.Add(time.Minute)) {
-		t.Error("a use is noted more or less often than once a minute")
+		t.Error("the precision of the last use is not one minute")
 	}
 }
 
 func TestOpenSession_AMR(t *testing.T) {
 	for flags, want := range map[domain.AuthenticatorFlags][]string{
 		synced:       {"swk", "user", "mfa"},
-		up | uv | be: {"swk", "user", "mfa"}, // it may leave its device
+		up | uv | be: {"swk", "user", "mfa"}, // eligible, not yet backed up
 		deviceBound:  {"hwk", "user", "mfa"},
 	} {
 		if s, _ := session(t, flags); !slices.Equal(s.State().AMR, want) {
@@ -88,7 +88,7 @@ func TestParseSessionToken(t *testing.T) {
 	s, token := session(t, synced)
 	parsed, err := domain.ParseSessionToken(token.Reveal())
 	if err != nil || parsed.Digest() != s.State().Token {
-		t.Errorf("the token does not open its session: %v", err)
+		t.Errorf("the parsed token differs: %v", err)
 	}
 	if _, other := session(t, synced); other.Digest() == token.Digest() {
 		t.Error("two sessions share a token")
@@ -97,9 +97,9 @@ func TestParseSessionToken(t *testing.T) {
 	if rest+last == token.Reveal() {
 		last = "B"
 	}
-	almost, err := domain.ParseSessionToken(rest + last)
-	if err != nil || almost.Digest() == token.Digest() {
-		t.Errorf("a token that differs in its last letter opens the same session, %v", err)
+	similar, err := domain.ParseSessionToken(rest + last)
+	if err != nil || similar.Digest() == token.Digest() {
+		t.Errorf("a token with another last character has the same digest, %v", err)
 	}
 	for _, bad := range []string{"", "kls_", token.Reveal()[4:], token.Reveal() + "x", "klx" + token.Reveal()[3:]} {
 		if _, err := domain.ParseSessionToken(bad); !errors.Is(err, domain.ErrUnauthenticated) {
@@ -109,20 +109,20 @@ func TestParseSessionToken(t *testing.T) {
 }
 
 func TestOpenSession_CookieAndBearer(t *testing.T) {
-	browsers, cookie := session(t, synced)
-	programs, refresh := bearerSession(t)
+	browser, cookie := session(t, synced)
+	app, refresh := bearerSession(t)
 	for name, c := range map[string]struct {
 		is        domain.SessionState
 		transport domain.Transport
 		token     domain.TokenDigest
 	}{
-		"a browser": {browsers.State(), domain.TransportCookie, cookie.Digest()},
-		"a program": {programs.State(), domain.TransportBearer, refresh.Digest()},
+		"browser": {browser.State(), domain.TransportCookie, cookie.Digest()},
+		"app":     {app.State(), domain.TransportBearer, refresh.Digest()},
 	} {
 		if c.is.Transport != c.transport || c.is.Token != c.token || c.is.PreviousToken != (domain.TokenDigest{}) || !c.is.RotatedAt.IsZero() {
 			t.Errorf("%s: %+v", name, c.is)
 		}
-		// In all else they are alike.
+		// All other fields are equal.
 		c.is.ID, c.is.Transport, c.is.Token = domain.SessionID{}, "", domain.TokenDigest{}
 		want := domain.SessionState{
 			UserID: adasID, CredentialID: "id", Assurance: domain.AssurancePasskey, AMR: []string{"swk", "user", "mfa"},
@@ -133,8 +133,8 @@ func TestOpenSession_CookieAndBearer(t *testing.T) {
 			t.Errorf("%s: got  %+v\nwant %+v", name, c.is, want)
 		}
 	}
-	if refresh.SessionID() != programs.ID() {
-		t.Errorf("the refresh token of session %s names %s", programs.ID(), refresh.SessionID())
+	if refresh.SessionID() != app.ID() {
+		t.Errorf("the refresh token of session %s has the id %s", app.ID(), refresh.SessionID())
 	}
 }
 
@@ -142,9 +142,9 @@ func TestAuthContext_RequireRecentAuth(t *testing.T) {
 	const ttl = domain.StepUpTTL(10 * time.Minute)
 	s, _ := session(t, synced)
 	for after, want := range map[time.Duration]error{
-		-24 * time.Hour:                  domain.ErrStepUpRequired, // an assertion ahead of the clock
+		-24 * time.Hour:                  domain.ErrStepUpRequired, // an assertion in the future
 		-31 * time.Second:                domain.ErrStepUpRequired,
-		-30 * time.Second:                nil, // another node's clock
+		-30 * time.Second:                nil, // from a node with another clock
 		0:                                nil,
 		10 * time.Minute:                 nil,
 		10*time.Minute + time.Nanosecond: domain.ErrStepUpRequired,
@@ -159,12 +159,12 @@ func TestAuthContext_RequireRecentAuth(t *testing.T) {
 		proof.Kind = kind
 		err := proof.RequireRecentAuth(s, ttl, noon)
 		if permitted := kind == domain.TokenSessionCookie || kind == domain.TokenAccess; permitted != (err == nil) {
-			t.Errorf("by %q: got %v", kind, err)
+			t.Errorf("with %q: got %v", kind, err)
 		}
 	}
 }
 
-// A copy of what was issued before a step-up must not become as recent, or as strong, as the step-up.
+// A proof issued before a step-up, which may have been copied, must not become as recent or as strong as the step-up.
 func TestAuthContext_issuedBeforeStepUp(t *testing.T) {
 	const ttl = domain.StepUpTTL(10 * time.Minute)
 	for name, open := range map[string]func(*domain.Session){"signed in": func(*domain.Session) {}, "recovered": (*domain.Session).MarkRecovered} {
@@ -177,16 +177,16 @@ func TestAuthContext_issuedBeforeStepUp(t *testing.T) {
 				t.Errorf("%s, %s later: recent: %v", name, after, err)
 			}
 			if err := before.RequirePasskey(s); !errors.Is(err, domain.ErrStepUpRequired) {
-				t.Errorf("%s, %s later: by passkey: %v", name, after, err)
+				t.Errorf("%s, %s later: passkey: %v", name, after, err)
 			}
 			if err := s.AuthContext().RequireRecentAuth(s, ttl, noon.Add(after)); err != nil {
-				t.Errorf("%s, %s later: the proof issued since: %v", name, after, err)
+				t.Errorf("%s, %s later: the new proof: %v", name, after, err)
 			}
 		}
 	}
 }
 
-// After a clock was wrong, a step-up under the right one makes the session recent again.
+// After a wrong clock was corrected, a step-up makes the session recent again.
 func TestSession_StepUp_afterTheClockWasSetBack(t *testing.T) {
 	s, _ := session(t, synced)
 	earlier := noon.Add(-time.Hour)
@@ -198,9 +198,9 @@ func TestSession_StepUp_afterTheClockWasSetBack(t *testing.T) {
 
 func stepUp(t *testing.T, s *domain.Session, flags domain.AuthenticatorFlags, now time.Time) domain.SessionSecret {
 	t.Helper()
-	carrier := s.NewSecret(refreshKeys, rand.Reader)
-	s.StepUp(credential(t, flags, 0), carrier, now)
-	return carrier
+	secret := s.NewSecret(refreshKeys, rand.Reader)
+	s.StepUp(credential(t, flags, 0), secret, now)
+	return secret
 }
 
 func TestAuthContext_refreshIsNoRecentAuth(t *testing.T) {
@@ -213,12 +213,12 @@ func TestAuthContext_refreshIsNoRecentAuth(t *testing.T) {
 	}
 }
 
-// What recovery opens proves a code, however lately, and no passkey.
+// A session opened by recovery has no recent authentication and no passkey assertion until a step-up.
 func TestSession_MarkRecovered(t *testing.T) {
 	const ttl = domain.StepUpTTL(10 * time.Minute)
-	browsers, _ := session(t, deviceBound)
-	programs, _ := bearerSession(t)
-	for name, s := range map[string]*domain.Session{"a browser's": browsers, "a program's": programs} {
+	browser, _ := session(t, deviceBound)
+	app, _ := bearerSession(t)
+	for name, s := range map[string]*domain.Session{"browser": browser, "app": app} {
 		t.Run(name, func(t *testing.T) {
 			want := s.State()
 			want.Assurance, want.AMR, want.AuthTime = domain.AssuranceRecovery, []string{"otp"}, domain.NoAuthTime
@@ -227,7 +227,7 @@ func TestSession_MarkRecovered(t *testing.T) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
 			if err := s.RequireActive(noon); err != nil {
-				t.Errorf("it does not open: %v", err)
+				t.Errorf("the session is not active: %v", err)
 			}
 			for _, after := range []time.Duration{0, time.Second, time.Hour} {
 				if err := s.AuthContext().RequireRecentAuth(s, ttl, noon.Add(after)); !errors.Is(err, domain.ErrStepUpRequired) {
@@ -235,13 +235,13 @@ func TestSession_MarkRecovered(t *testing.T) {
 				}
 			}
 			if err := s.AuthContext().RequirePasskey(s); !errors.Is(err, domain.ErrStepUpRequired) {
-				t.Errorf("by a passkey: %v", err)
+				t.Errorf("passkey: %v", err)
 			}
 			later := noon.Add(time.Hour)
 			s.Touch(lifetime, later)
 			stored := domain.RestoreSession(s.State())
 			if err := stored.AuthContext().RequireRecentAuth(stored, ttl, later); !errors.Is(err, domain.ErrStepUpRequired) {
-				t.Errorf("after it was used and stored: %v", err)
+				t.Errorf("after a use: %v", err)
 			}
 			stepUp(t, s, synced, later)
 			if err := errors.Join(s.AuthContext().RequireRecentAuth(s, ttl, later), s.AuthContext().RequirePasskey(s)); err != nil {
@@ -267,30 +267,30 @@ func TestSession_StepUp_changesOnlyAuthentication(t *testing.T) {
 	s, _ := session(t, synced)
 	before := s.State()
 	later := noon.Add(time.Hour)
-	carrier := stepUp(t, s, deviceBound, later)
+	secret := stepUp(t, s, deviceBound, later)
 	want := before
-	want.AuthTime, want.AMR, want.Token = later, []string{"hwk", "user", "mfa"}, carrier.Token.Digest()
+	want.AuthTime, want.AMR, want.Token = later, []string{"hwk", "user", "mfa"}, secret.Token.Digest()
 	if got := s.State(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if err := s.AuthContext().RequireRecentAuth(s, domain.StepUpTTL(time.Minute), later); err != nil {
-		t.Errorf("just stepped up: %v", err)
+		t.Errorf("after the step-up: %v", err)
 	}
 }
 
 func TestSession_StepUp_replacesTheCookie(t *testing.T) {
-	s, former := session(t, synced)
+	s, previous := session(t, synced)
 	before := domain.RestoreSession(s.State())
-	carrier := stepUp(t, s, synced, noon)
-	if is := s.State().Token; is == former.Digest() || is != carrier.Token.Digest() || !carrier.RefreshToken.IsZero() {
-		t.Errorf("carried by %x, %+v", is, carrier)
+	secret := stepUp(t, s, synced, noon)
+	if is := s.State().Token; is == previous.Digest() || is != secret.Token.Digest() || !secret.RefreshToken.IsZero() {
+		t.Errorf("token %x, secret %+v", is, secret)
 	}
 	if !s.TokenRotatedSince(before) || s.TokenRotatedSince(s) {
-		t.Error("a request that came with the former cookie is not told from one with the new cookie")
+		t.Error("TokenRotatedSince does not tell the previous cookie from the new one")
 	}
 }
 
-// The former refresh token has no successor that a copy of it could lead to: to use it ends the session.
+// The previous refresh token has no successor after a step-up: its use is a reuse and revokes the session.
 func TestSession_StepUp_replacesTheRefreshToken(t *testing.T) {
 	for name, steps := range map[string]func(*domain.Session, domain.RefreshToken) domain.RefreshToken{
 		"the first one": func(_ *domain.Session, first domain.RefreshToken) domain.RefreshToken { return first },
@@ -303,16 +303,16 @@ func TestSession_StepUp_replacesTheRefreshToken(t *testing.T) {
 		},
 	} {
 		s, first := bearerSession(t)
-		former := steps(s, first)
+		previous := steps(s, first)
 		before := domain.RestoreSession(s.State())
-		carrier := stepUp(t, s, synced, noon)
+		secret := stepUp(t, s, synced, noon)
 		if s.TokenRotatedSince(before) {
-			t.Errorf("%s: a step-up ends access tokens", name)
+			t.Errorf("%s: the token of a bearer session counts as rotated", name)
 		}
-		if next := mustRefresh(t, domain.RestoreSession(s.State()), carrier.RefreshToken, noon); next.IsZero() || !carrier.Token.IsZero() {
-			t.Errorf("%s: the new one: %+v", name, carrier)
+		if next := mustRefresh(t, domain.RestoreSession(s.State()), secret.RefreshToken, noon); next.IsZero() || !secret.Token.IsZero() {
+			t.Errorf("%s: the new token: %+v", name, secret)
 		}
-		if _, changed, err := s.Refresh(former, refreshKeys, lifetime, noon); !errors.Is(err, domain.ErrRefreshTokenReused) || !changed {
+		if _, changed, err := s.Refresh(previous, refreshKeys, lifetime, noon); !errors.Is(err, domain.ErrRefreshTokenReused) || !changed {
 			t.Errorf("%s, used after the step-up: %t, %v", name, changed, err)
 		}
 		if err := s.RequireActive(noon); !errors.Is(err, domain.ErrSessionRevoked) {
@@ -323,14 +323,14 @@ func TestSession_StepUp_replacesTheRefreshToken(t *testing.T) {
 
 func TestSession_RecordIP(t *testing.T) {
 	s, _ := session(t, synced)
-	for _, c := range []struct{ from, known string }{
+	for _, c := range []struct{ ip, want string }{
 		{"203.0.113.9", "203.0.113.9"},
-		{"", "203.0.113.9"}, // not known this time
+		{"", "203.0.113.9"}, // unknown
 		{"2001:db8::1", "2001:db8::1"},
 	} {
-		s.RecordIP(c.from)
-		if device := s.State().Device; device.IP != c.known || device.UserAgent != "curl/8.5.0" {
-			t.Errorf("seen from %q: %+v", c.from, device)
+		s.RecordIP(c.ip)
+		if device := s.State().Device; device.IP != c.want || device.UserAgent != "curl/8.5.0" {
+			t.Errorf("used from %q: %+v", c.ip, device)
 		}
 	}
 }
@@ -339,6 +339,6 @@ func TestSession_AMRIsACopy(t *testing.T) {
 	s, _ := session(t, synced)
 	s.AMR()[0] = "pwd"
 	if s.AMR()[0] != "swk" {
-		t.Error("the session was changed from outside")
+		t.Error("the session shares memory with its caller")
 	}
 }

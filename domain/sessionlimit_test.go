@@ -22,11 +22,11 @@ func TestSessionLimit_Excess(t *testing.T) {
 		1: {active[1], active[3], active[0], active[2]},
 	} {
 		if got := limit.Excess(slices.Clone(active)); !slices.Equal(got, want) {
-			t.Errorf("limit %d: %d sessions end, want %d", limit, len(got), len(want))
+			t.Errorf("limit %d: %d excess sessions, want %d", limit, len(got), len(want))
 		}
 	}
 	if got := domain.SessionLimit(1).Excess(nil); got != nil {
-		t.Errorf("of no session: %v", got)
+		t.Errorf("without sessions: %v", got)
 	}
 }
 

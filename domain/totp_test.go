@@ -9,7 +9,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// confirmedTOTP is Ada's app with the given secret, confirmed at noon by a code of step 100.
+// confirmedTOTP returns Ada's app with the secret, confirmed at noon with a code of step 100.
 func confirmedTOTP(secret string) *domain.TOTP {
 	app := domain.NewTOTP(adasID)
 	app.BeginSetup([]byte(secret), noon)
@@ -29,11 +29,11 @@ func TestTOTP_Confirm(t *testing.T) {
 		}
 	}
 	counts("new", false)
-	app.BeginSetup([]byte("sealed"), noon)
+	app.BeginSetup([]byte("encrypted"), noon)
 	counts("set up", false)
 	app.Confirm(100, noon.Add(time.Minute))
 	counts("confirmed", true)
-	want := domain.TOTPState{UserID: adasID, Secret: []byte("sealed"), ConfirmedAt: noon.Add(time.Minute), LastStep: 100}
+	want := domain.TOTPState{UserID: adasID, Secret: []byte("encrypted"), ConfirmedAt: noon.Add(time.Minute), LastStep: 100}
 	if got := app.State(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -42,24 +42,24 @@ func TestTOTP_Confirm(t *testing.T) {
 func TestTOTP_PendingSecret_expiry(t *testing.T) {
 	app := domain.NewTOTP(adasID)
 	app.BeginSetup([]byte("first"), noon.Add(-time.Minute))
-	app.BeginSetup([]byte("sealed"), noon) // the latest counts, from its own time
+	app.BeginSetup([]byte("encrypted"), noon) // replaces the first, with a time of its own
 	for after, good := range map[time.Duration]bool{0: true, 15*time.Minute - 1: true, 15 * time.Minute: true, 15*time.Minute + 1: false, 24 * time.Hour: false} {
 		secret, err := app.PendingSecret(noon.Add(after))
-		if good && (string(secret) != "sealed" || err != nil) || !good && (secret != nil || !errors.Is(err, domain.ErrInvalidCode)) {
+		if good && (string(secret) != "encrypted" || err != nil) || !good && (secret != nil || !errors.Is(err, domain.ErrInvalidCode)) {
 			t.Errorf("after %s: %q, %v", after, secret, err)
 		}
 	}
 }
 
 func TestTOTP_PendingSecret_withoutSetup(t *testing.T) {
-	for name, app := range map[string]*domain.TOTP{"new": domain.NewTOTP(adasID), "confirmed": confirmedTOTP("sealed")} {
+	for name, app := range map[string]*domain.TOTP{"new": domain.NewTOTP(adasID), "confirmed": confirmedTOTP("encrypted")} {
 		if secret, err := app.PendingSecret(noon); secret != nil || !errors.Is(err, domain.ErrInvalidCode) {
 			t.Errorf("%s: %q, %v", name, secret, err)
 		}
 	}
-	// A zero time is no reason to take nothing for something.
+	// The zero time must not make a missing secret valid.
 	if secret, err := domain.NewTOTP(adasID).PendingSecret(time.Time{}); secret != nil || !errors.Is(err, domain.ErrInvalidCode) {
-		t.Errorf("at no time: %q, %v", secret, err)
+		t.Errorf("at the zero time: %q, %v", secret, err)
 	}
 }
 
@@ -74,7 +74,7 @@ func TestTOTP_BeginSetup_keepsConfirmed(t *testing.T) {
 	if err := app.Accept(101); err != nil {
 		t.Errorf("a code of the old app: %v", err)
 	}
-	app.Confirm(90, noon.Add(time.Hour)) // whatever the old app's last code was
+	app.Confirm(90, noon.Add(time.Hour)) // independent of the last step of the old app
 	if string(app.Secret()) != "new" || !app.ConfirmedAt().Equal(noon.Add(time.Hour)) {
 		t.Errorf("confirmed: %+v", app.State())
 	}
@@ -84,12 +84,12 @@ func TestTOTP_BeginSetup_keepsConfirmed(t *testing.T) {
 }
 
 func TestTOTP_Accept_rejectsReuse(t *testing.T) {
-	app := confirmedTOTP("sealed")
+	app := confirmedTOTP("encrypted")
 	for _, c := range []struct {
 		step domain.TOTPStep
 		good bool
 	}{
-		{100, false}, // by it the app was confirmed
+		{100, false}, // the code of the confirmation
 		{99, false}, {0, false}, {-1, false},
 		{101, true}, {101, false}, {100, false},
 		{105, true}, {104, false}, {102, false}, {105, false},
@@ -123,7 +123,7 @@ func TestTOTP_StateIsACopy(t *testing.T) {
 	}
 	for name, app := range map[string]*domain.TOTP{"the app": app, "the restored one": restored} {
 		if is := app.State(); string(is.Secret) != "old" || string(is.PendingSecret) != "new" {
-			t.Errorf("%s was changed from outside: %s, %s", name, is.Secret, is.PendingSecret)
+			t.Errorf("%s shares memory with its caller: %s, %s", name, is.Secret, is.PendingSecret)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// digitsOf writes ASCII digits in the script whose zero is given.
+// digitsOf returns the digits of code in the script with the given zero.
 func digitsOf(zero rune, code string) string {
 	return strings.Map(func(r rune) rune {
 		if '0' <= r && r <= '9' {
@@ -19,12 +19,12 @@ func digitsOf(zero rune, code string) string {
 	}, code)
 }
 
-// fullWidth writes ASCII as keyboards of East Asia do.
+// fullWidth returns the full-width form of ASCII, as keyboards of East Asia produce it.
 func fullWidth(code string) string {
 	return strings.Map(func(r rune) rune { return r - '!' + '\uff01' }, code)
 }
 
-// spellings returns a code in every script, and with everything in it that does not count.
+// spellings returns a code in every script, and with all characters that normalization removes.
 func spellings(code string) map[string]string {
 	all := map[string]string{"as it is": code, "full width": fullWidth(code), "between isolates and marks": "\u200e\u2066" + code[:3] + "\u200b" + code[3:] + "\u2069"}
 	for name, zero := range map[string]rune{
@@ -52,18 +52,18 @@ func spellings(code string) map[string]string {
 func TestTypedCodes_Spellings(t *testing.T) {
 	for name, typed := range spellings("012349") {
 		if code, err := domain.ParseTOTPCode(typed); err != nil || code.Reveal() != "012349" {
-			t.Errorf("of an app: %s (%+q): %q, %v", name, typed, code.Reveal(), err)
+			t.Errorf("TOTP code: %s (%+q): %q, %v", name, typed, code.Reveal(), err)
 		}
 	}
 	for name, typed := range spellings("01234589") {
 		if code, err := domain.ParseEmailCode(typed); err != nil || code.Reveal() != "01234589" {
-			t.Errorf("by e-mail: %s (%+q): %q, %v", name, typed, code.Reveal(), err)
+			t.Errorf("e-mail code: %s (%+q): %q, %v", name, typed, code.Reveal(), err)
 		}
 	}
 	for _, written := range []string{plainBackupCode, strings.ToUpper(plainBackupCode)} {
 		for name, typed := range spellings(written) {
 			if code, err := domain.ParseBackupCode(typed); err != nil || code.Reveal() != plainBackupCode {
-				t.Errorf("on paper: %s (%+q): %q, %v", name, typed, code.Reveal(), err)
+				t.Errorf("backup code: %s (%+q): %q, %v", name, typed, code.Reveal(), err)
 			}
 		}
 	}
@@ -88,7 +88,7 @@ func TestTypedCodes_Invalid(t *testing.T) {
 	}
 }
 
-// The value of a digit is taken from its place in unicode.Nd: each range must be whole scripts of ten.
+// decimalDigit derives a digit's value from its position in unicode.Nd, so that each range must consist of whole scripts of ten digits.
 func TestDecimalDigit_AllScripts(t *testing.T) {
 	scripts := 0
 	check := func(lo, hi, stride rune) {

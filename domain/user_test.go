@@ -9,7 +9,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// ada has an address that she has verified, and a name.
+// ada returns Ada with a name and a verified address.
 func ada(t *testing.T) *domain.User {
 	t.Helper()
 	a := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
@@ -20,20 +20,20 @@ func ada(t *testing.T) *domain.User {
 
 func TestUser_DisableAndEnable(t *testing.T) {
 	u := ada(t)
-	if err := u.RequireEnabled(); err != nil || u.Enable() {
-		t.Fatalf("a new account: %v, or it could be opened", err)
+	if err := u.RequireEnabled(); err != nil || u.Disabled() || u.Enable() {
+		t.Fatalf("a new account: %v, disabled %t", err, u.Disabled())
 	}
 	if !u.Disable(noon) || u.Disable(noon.Add(time.Hour)) {
-		t.Error("an account is not shut exactly once")
+		t.Error("the account is not disabled exactly once")
 	}
-	if err := u.RequireEnabled(); !errors.Is(err, domain.ErrUserDisabled) || !u.DisabledAt().Equal(noon) {
-		t.Errorf("shut: %v, at %s", err, u.DisabledAt())
+	if err := u.RequireEnabled(); !errors.Is(err, domain.ErrUserDisabled) || !u.Disabled() || !u.DisabledAt().Equal(noon) {
+		t.Errorf("after Disable: %v, at %s", err, u.DisabledAt())
 	}
 	if !u.Enable() || u.Enable() {
-		t.Error("an account is not opened exactly once")
+		t.Error("the account is not enabled exactly once")
 	}
-	if err := u.RequireEnabled(); err != nil || !u.DisabledAt().IsZero() {
-		t.Errorf("opened again: %v, shut at %s", err, u.DisabledAt())
+	if err := u.RequireEnabled(); err != nil || u.Disabled() || !u.DisabledAt().IsZero() {
+		t.Errorf("after Enable: %v, disabled at %s", err, u.DisabledAt())
 	}
 }
 
@@ -48,20 +48,20 @@ func TestUser_Rename(t *testing.T) {
 		}
 	}
 	if !u.EmailVerified() {
-		t.Error("another name made the address unverified")
+		t.Error("Rename changed the verified address")
 	}
 }
 
-// A new address is nobody's until it is verified, also one that was theirs before.
+// SetEmail sets an unverified address, also if the user had verified it before.
 func TestUser_SetEmail(t *testing.T) {
 	for name, c := range map[string]struct {
 		to                []domain.Email
 		changed, verified bool
 	}{
-		"the same":     {[]domain.Email{"ada@example.org"}, false, true},
-		"another":      {[]domain.Email{"ada@example.com"}, true, false},
-		"none":         {[]domain.Email{""}, true, false},
-		"and the same": {[]domain.Email{"", "ada@example.org"}, true, false},
+		"the same":       {[]domain.Email{"ada@example.org"}, false, true},
+		"another":        {[]domain.Email{"ada@example.com"}, true, false},
+		"none":           {[]domain.Email{""}, true, false},
+		"the same again": {[]domain.Email{"", "ada@example.org"}, true, false},
 	} {
 		u := ada(t)
 		changed := false
@@ -74,7 +74,7 @@ func TestUser_SetEmail(t *testing.T) {
 	}
 }
 
-// A passkey's owner is named by the handle alone. Name and address are what they are now.
+// The entity has the current name and address. Only the handle does not change.
 func TestUser_Entity_followsChanges(t *testing.T) {
 	u := ada(t)
 	before := u.Entity()
