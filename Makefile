@@ -34,7 +34,7 @@ RACE := -race '-gcflags=github.com/ncruces/go-sqlite3-wasm/...=-race=false'
 
 # Files and folders without denied words (docs/reference/glossary.md). A path joins when its last denied word is gone.
 PLAIN_WORDS := README.md CHANGELOG.md SECURITY.md Makefile .ci .env.example docs acceptance adapters \
-	application bootstrap db migrations ports
+	application bootstrap db domain migrations ports
 
 .PHONY: help
 help: ## List these targets
