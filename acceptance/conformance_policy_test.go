@@ -98,7 +98,7 @@ func TestPolicy_AttestationRequired(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) { s.check(t, tc, s.registration(t, tc)) })
 	}
 	for _, text := range append([]string{
-		"is denied", "is not among those allowed", "with attestation", "AAGUID " + domain.AAGUID(modelAAGUID(1)).String(), "no registered metadata", "signed by unknown authority",
+		"is denied", "is not in the list of allowed ones", "with attestation", "AAGUID " + domain.AAGUID(modelAAGUID(1)).String(), "no registered metadata", "signed by unknown authority",
 	}, revokedStatuses...) {
 		if !strings.Contains(s.log.text(), text) {
 			t.Errorf("the log does not have %q", text)

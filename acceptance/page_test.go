@@ -242,7 +242,7 @@ func TestPage_ReportsRejectedAuthenticator(t *testing.T) {
 	if _, rejected := b.signUp(profile{name: "Ada"}); rejected != (rejection{"passkey_rejected", domain.ReasonAttestationRejected}) {
 		t.Fatalf("got %+v", rejected)
 	}
-	if text := eval[string](b, `document.getElementById('message').textContent`); !strings.Contains(text, "not accepted here; use another one") {
+	if text := eval[string](b, `document.getElementById('message').textContent`); !strings.Contains(text, "not allowed here; use another one") {
 		t.Errorf("the page shows %q", text)
 	}
 	b.waitForCredentials("the device has deleted it", isEmpty)
