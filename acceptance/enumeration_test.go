@@ -299,12 +299,12 @@ var probes = []struct {
 		c.sendSignedIn(http.MethodDelete, "/v1/me/passkeys/"+target.ids[0].String(), nil)
 	}},
 	// Without e-mail, a sign-up and a change reveal that an address is taken, as the documentation says.
-	{"sign-up with the address", func(target probeTarget) bool { return target.mail == domain.EmailOn }, func(c *anonymousClient, target probeTarget) {
+	{"sign-up with the address", func(target probeTarget) bool { return target.mail.Enabled() }, func(c *anonymousClient, target probeTarget) {
 		begun := c.begin("/v1/signup/options", map[string]any{"email": target.address})
 		response := c.newCredential(begun, authenticator.Base64URL(rand.Text()+rand.Text()))
 		c.post("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": response, "email": target.address, "transport": "bearer"})
 	}},
-	{"change to the address", func(target probeTarget) bool { return target.mail == domain.EmailOn }, func(c *anonymousClient, target probeTarget) {
+	{"change to the address", func(target probeTarget) bool { return target.mail.Enabled() }, func(c *anonymousClient, target probeTarget) {
 		c.sendSignedIn(http.MethodPatch, "/v1/me", map[string]any{"email": target.address})
 		c.sendSignedIn(http.MethodPost, "/v1/me/email/confirm", map[string]any{"code": "12345678"})
 		c.sendSignedIn(http.MethodPatch, "/v1/me", map[string]any{"email": nil})
@@ -384,7 +384,7 @@ func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = store.Close() })
 			var mailServer *mailserver.Server
-			if c.mail == domain.EmailOn {
+			if c.mail.Enabled() {
 				mailServer = mailserver.Start(t, mailserver.Options{})
 			}
 			s := startServer(t, clock, func(cfg *config.Config) {
@@ -470,7 +470,7 @@ func (e *env) createAccountStates(store ports.Store, recovery domain.RecoveryPol
 	deletePasskeys(e.t, store, "keyless@example.org")
 	deleted := signUp("deleted")
 	deleted.requireOK(deleted.device.deleteAccount())
-	if recovery != domain.RecoveryOff {
+	if recovery.Enabled() {
 		for _, state := range []string{"with-an-app", "locked"} {
 			owners[state] = signUp(state)
 			e.enrolTOTP(owners[state])

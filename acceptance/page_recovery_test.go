@@ -50,7 +50,7 @@ func TestPage_OperatorRecoveryLink(t *testing.T) {
 			ada := &person{t: t, device: browserDriver{s}.newDevice(t, phone), profile: profile{name: "Ada", email: "ada@example.org"}}
 			ada.signsUp()
 			b := browserDriver{s}.newDevice(t, phone).(*browserPage)
-			if policy == domain.RecoveryOff {
+			if !policy.Enabled() {
 				b.requireHidden("#lost-passkey")
 			}
 
