@@ -11,7 +11,7 @@ import (
 type AuthContext struct {
 	Kind      TokenKind
 	AuthTime  time.Time // of the session, when the proof was issued
-	AMR       []string  // likewise
+	AMR       []string  // of the session, when the proof was issued
 	ExpiresAt time.Time // zero for a cookie, which expires with its session
 }
 

@@ -29,7 +29,7 @@ type ChallengeContext struct {
 // checks whether the answer may consume it.
 type Challenge struct{ state ChallengeState }
 
-// ChallengeState is the state of challenge as it is stored.
+// ChallengeState is the state of a challenge as it is stored.
 type ChallengeState struct {
 	ID            ChallengeID
 	Purpose       Purpose

@@ -11,7 +11,7 @@ import (
 // verified again later.
 type Credential struct{ state CredentialState }
 
-// CredentialState is the state of credential as it is stored.
+// CredentialState is the state of a credential as it is stored.
 type CredentialState struct {
 	ID         CredentialID `export:"id"`
 	UserID     UserID

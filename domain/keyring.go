@@ -9,7 +9,7 @@ import (
 
 // KeyRing is the keys that authenticate values of the type Value by HMAC-SHA-256 (RFC 2104): first the key that is derived from
 // the current secret, then those of previous secrets. The first key signs and all verify, so that replacing the secret
-// invalidates nothing. Each purpose has keys of its own, and its Value keeps the compiler from mixing them up.
+// invalidates nothing. Each purpose has keys of its own. With Value the compiler rejects the keys of another purpose.
 type KeyRing[Value any] [][]byte
 
 // MACs returns the HMACs of the concatenated parts under all keys, in the order of the keys.

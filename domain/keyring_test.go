@@ -38,22 +38,22 @@ func TestKeyRing_StableValues(t *testing.T) {
 }
 
 func TestKeyRing_Verify(t *testing.T) {
-	former, rotated := domain.KeyRing[domain.SessionID]{[]byte("former")}, domain.KeyRing[domain.SessionID]{[]byte("present"), []byte("former")}
-	signature := former.Sign("message")
+	previous, rotated := domain.KeyRing[domain.SessionID]{[]byte("previous")}, domain.KeyRing[domain.SessionID]{[]byte("current"), []byte("previous")}
+	signature := previous.Sign("message")
 	for name, c := range map[string]struct {
 		keys      domain.KeyRing[domain.SessionID]
 		message   string
 		signature string
 		want      bool
 	}{
-		"its own":              {former, "message", signature, true},
-		"of a previous key":    {rotated, "message", signature, true},
-		"of the present key":   {rotated[:1], "message", rotated.Sign("message"), true},
-		"of a removed key":     {rotated[:1], "message", signature, false},
-		"of another message":   {former, "messag", signature, false},
-		"a part":               {former, "message", signature[:len(signature)-1], false},
-		"nothing":              {former, "message", "", false},
-		"a key ring of no key": {nil, "message", signature, false},
+		"of its key":         {previous, "message", signature, true},
+		"of a previous key":  {rotated, "message", signature, true},
+		"of the current key": {rotated[:1], "message", rotated.Sign("message"), true},
+		"of a removed key":   {rotated[:1], "message", signature, false},
+		"of another message": {previous, "messag", signature, false},
+		"cut short":          {previous, "message", signature[:len(signature)-1], false},
+		"empty":              {previous, "message", "", false},
+		"without keys":       {nil, "message", signature, false},
 	} {
 		if got := c.keys.Verify(c.message, c.signature); got != c.want {
 			t.Errorf("%s: got %t", name, got)

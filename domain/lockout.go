@@ -9,7 +9,7 @@ import (
 // to a mailbox. It never blocks a sign-in with a passkey.
 type Lockout struct{ state LockoutState }
 
-// LockoutState is the state of lockout as it is stored.
+// LockoutState is the state of a lockout as it is stored.
 type LockoutState struct {
 	Subject     LockoutSubject `export:"subject"`
 	Failures    int            `export:"failures"`              // consecutive
@@ -17,7 +17,7 @@ type LockoutState struct {
 	UpdatedAt   time.Time      `export:"updated_at"`
 }
 
-// LockoutSubject is what failures are counted for: an account; a name without an account, so that it takes the same work; a name,
+// LockoutSubject is the target of failed attempts: an account; a name without an account, so that it takes the same work; a name,
 // with or without an account, together with the client's network; a network; or a mailbox.
 type LockoutSubject [sha256.Size]byte
 

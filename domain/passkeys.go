@@ -11,7 +11,7 @@ func (p Passkeys) CheckLimit(limit PasskeyLimit) error {
 	return nil
 }
 
-// ByID returns the passkey with the id, or ErrPasskeyNotFound if the user has none such.
+// ByID returns the passkey with the id, or ErrPasskeyNotFound if it is not one of the user's.
 func (p Passkeys) ByID(id CredentialID) (*Credential, error) {
 	for _, c := range p {
 		if c.ID() == id {
@@ -22,7 +22,7 @@ func (p Passkeys) ByID(id CredentialID) (*Credential, error) {
 }
 
 // Remove returns the passkeys without the one with the id. It returns ErrLastPasskey for the last active passkey, without which the
-// user could not sign in (WebAuthn Level 3, section 13.4.6), and ErrPasskeyNotFound if the user has none such.
+// user could not sign in (WebAuthn Level 3, section 13.4.6), and ErrPasskeyNotFound if the id is not one of the user's.
 func (p Passkeys) Remove(id CredentialID) (Passkeys, error) {
 	removed, err := p.ByID(id)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 // RecoveryGrant is the result of a recovery: it authorises the registration of one passkey and nothing else. It is not a session.
 type RecoveryGrant struct{ state RecoveryGrantState }
 
-// RecoveryGrantState is the state of grant as it is stored. A user has one at a time.
+// RecoveryGrantState is the state of a grant as it is stored. A user has at most one grant.
 type RecoveryGrantState struct {
 	UserID     UserID
 	Token      TokenDigest
@@ -29,7 +29,7 @@ type RecoveryFactor string
 const (
 	FactorTOTP       RecoveryFactor = "totp"
 	FactorBackupCode RecoveryFactor = "backup_code"
-	FactorOperator   RecoveryFactor = "operator" // who has verified the person
+	FactorOperator   RecoveryFactor = "operator" // the operator has verified the person
 )
 
 // RecoveryGrantToken is the secret of a recovery grant.

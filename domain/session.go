@@ -13,7 +13,7 @@ import (
 // step-up replaces; an app presents refresh tokens, each of which replaces the one before.
 type Session struct{ state SessionState }
 
-// SessionState is the state of session as it is stored.
+// SessionState is the state of a session as it is stored.
 type SessionState struct {
 	ID            SessionID `export:"id"`
 	UserID        UserID

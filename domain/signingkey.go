@@ -16,7 +16,7 @@ const (
 // SigningKey is a key pair that signs access tokens.
 type SigningKey struct{ state SigningKeyState }
 
-// SigningKeyState is the state of signing key as it is stored.
+// SigningKeyState is the state of a signing key as it is stored.
 type SigningKeyState struct {
 	ID           string           `export:"id"` // the kid: the key's RFC 7638 thumbprint
 	Algorithm    SigningAlgorithm `export:"algorithm"`

@@ -8,10 +8,10 @@ import (
 )
 
 // TOTP is a user's authenticator app, a recovery factor (RFC 6238). An app is valid after its first code is confirmed. Until then a
-// confirmed app stays valid beside the one in setup.
+// confirmed app stays valid while another is in setup.
 type TOTP struct{ state TOTPState }
 
-// TOTPState is the state of authenticator app as it is stored.
+// TOTPState is the state of an authenticator app as it is stored.
 type TOTPState struct {
 	UserID        UserID
 	Secret        []byte    `export:"secret,omitempty"`      // encrypted; nil until an app is confirmed

@@ -9,7 +9,7 @@ import (
 // User is a person with an account.
 type User struct{ state UserState }
 
-// UserState is the state of user as it is stored.
+// UserState is the state of a user as it is stored.
 type UserState struct {
 	ID              UserID       `export:"id"`
 	Handle          UserHandle   `export:"handle"`
