@@ -92,7 +92,8 @@ func (l *Log) newAnonymousEvent(client identity.Client, now time.Time, e domain.
 	return l.withMonotonicID(domain.NewAnonymousEvent(e, about, now, l.Random))
 }
 
-// withMonotonicID returns the event with an id that sorts after those of all earlier events.
+// withMonotonicID returns the event with an id that sorts after those of all earlier events. Events of one transaction have the same
+// time, so that only their ids keep the order in which they were recorded.
 func (l *Log) withMonotonicID(event *domain.Event) *domain.Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
