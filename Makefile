@@ -32,10 +32,6 @@ TEST_TIMEOUT := 60m
 # that calls it is instrumented, so two goroutines that use one connection are still detected.
 RACE := -race '-gcflags=github.com/ncruces/go-sqlite3-wasm/...=-race=false'
 
-# Files and folders without denied words (docs/reference/glossary.md). A path joins when its last denied word is gone.
-PLAIN_WORDS := README.md CHANGELOG.md SECURITY.md Makefile .ci .env.example docs acceptance adapters \
-	application bootstrap db domain migrations ports
-
 .PHONY: help
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,7 +57,11 @@ verify: ## Fail if generated code, formatting or go.mod is out of date
 	@echo 'wire diff ./bootstrap'; $(WIRE) diff ./bootstrap $(call or_run,generate)
 	@echo 'go mod tidy -diff'; go mod tidy -diff $(call or_run,tidy)
 	go mod verify
-	go run -C tools ./vocabulary .. $(PLAIN_WORDS)
+	$(MAKE) words
+
+.PHONY: words
+words: ## Fail if a text uses a denied word (docs/reference/glossary.md)
+	go run -C tools ./vocabulary ..
 
 .PHONY: lint
 lint: ## Run golangci-lint, which also checks the dependencies between layers
