@@ -221,7 +221,7 @@ func TestStore_idleInTransactionSessionTimeout(t *testing.T) {
 			t.Errorf("idle %d times: %d runs, %v", idleRuns, runs, err)
 		case idleRuns > maxLostConnections && (!errors.Is(err, domain.ErrUnavailable) ||
 			// The server's last message may be lost with the connection.
-			!strings.Contains(err.Error(), "log says") && !strings.Contains(err.Error(), "raise it for this role")):
+			!strings.Contains(err.Error(), "read its log") && !strings.Contains(err.Error(), "raise it for this role")):
 			t.Errorf("idle %d times: %v", idleRuns, err)
 		}
 	}
