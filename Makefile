@@ -57,6 +57,7 @@ verify: ## Fail if generated code, formatting or go.mod is out of date
 	@echo 'wire diff ./bootstrap'; $(WIRE) diff ./bootstrap $(call or_run,generate)
 	@echo 'go mod tidy -diff'; go mod tidy -diff $(call or_run,tidy)
 	go mod verify
+	@echo '.ci/decisions'; .ci/decisions | diff docs/decisions/README.md - $(call or_run,generate)
 	$(MAKE) words
 
 .PHONY: words
@@ -76,11 +77,16 @@ tidy: ## Update go.mod and go.sum
 	go mod tidy
 
 .PHONY: generate
-generate: ## Generate SQL access, wiring, the OpenAPI document, and the documents of stories, ceremonies and tokens
+generate: ## Generate SQL access, wiring, the OpenAPI document, the documents of stories, ceremonies and tokens, and the list of decisions
 	$(SQLC) generate
 	$(WIRE) gen ./bootstrap
+	.ci/decisions > docs/decisions/README.md
 	go test ./adapters/httpapi -run '^TestOpenAPI$$' -update
 	go test ./acceptance -run '^(TestStories_document|TestConformance_document|TestTokenTable_document)$$' -update
+
+.PHONY: hooks
+hooks: ## Check format, build and words before each commit (.githooks)
+	git config core.hooksPath .githooks
 
 .PHONY: build
 build: ## Build bin/keylodge, a static binary, reproducibly

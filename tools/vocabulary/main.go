@@ -105,7 +105,7 @@ func isText(name string) bool {
 	case ".go", ".sql", ".js", ".mjs", ".html", ".css", ".tmpl", ".txt", ".md", ".yaml", ".yml", ".example", ".service", ".sh":
 		return true
 	}
-	return filepath.Base(name) == "Makefile" || strings.HasPrefix(name, ".ci/")
+	return filepath.Base(name) == "Makefile" || strings.HasPrefix(name, ".ci/") || strings.HasPrefix(name, ".githooks/")
 }
 
 func isBelow(name string, below []string) bool {
