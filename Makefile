@@ -64,6 +64,10 @@ verify: ## Fail if generated code, formatting or go.mod is out of date
 words: ## Fail if a text uses a denied word (docs/reference/glossary.md)
 	go run -C tools ./vocabulary ..
 
+.PHONY: markdown
+markdown: ## Check the form and the links of all Markdown files
+	go run -C tools ./markdown ..
+
 .PHONY: lint
 lint: ## Run golangci-lint, which also checks the dependencies between layers
 	$(LINT) run

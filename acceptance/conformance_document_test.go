@@ -32,14 +32,17 @@ func describeSteps(t *testing.T) string {
 	attested, _, _ := attestationPolicyCases(t)
 	var b strings.Builder
 	b.WriteString("# Rejected and accepted WebAuthn responses\n\n" +
-		"Each row is a response with one error. The tests send it to a server over HTTP, on SQLite and on PostgreSQL. The server must\n" +
-		"reject it with the code. The reason must be in the log, in the metrics, and in the account's audit log if the response names an\n" +
-		"account. The response must not leave a row in any table, and it must consume its challenge: the valid response to the same\n" +
-		"challenge is then rejected. The control case, a response without the error to a challenge of its own, must be accepted.\n" +
-		"A body that cannot be parsed is not a response: it has no reason and does not consume the challenge.\n\n" +
-		"Sections and steps are those of [W3C WebAuthn Level 3](https://www.w3.org/TR/webauthn-3/), the Recommendation of 25 August 2026.\n" +
-		"Resp-1 and so on are cases of the FIDO Alliance's server conformance tests.\n" +
-		"`make generate` writes this page from the tables in `acceptance/conformance_*_test.go`.\n")
+		"Each row is a response with one error. The tests send it to a server over HTTP, on SQLite and on\n" +
+		"PostgreSQL. The server must reject it with the code. The reason must be in the log, in the metrics,\n" +
+		"and in the account's audit log if the response names an account. The response must not leave a row\n" +
+		"in any table, and it must consume its challenge: the valid response to the same challenge is then\n" +
+		"rejected. The control case, a response without the error to a challenge of its own, must be\n" +
+		"accepted. A body that cannot be parsed is not a response: it has no reason and does not consume the\n" +
+		"challenge.\n\n" +
+		"Sections and steps are those of [W3C WebAuthn Level 3](https://www.w3.org/TR/webauthn-3/), the\n" +
+		"Recommendation of 25 August 2026. Resp-1 and so on are cases of the FIDO Alliance's server\n" +
+		"conformance tests. `make generate` writes this page from the tables in\n" +
+		"`acceptance/conformance_*_test.go`.\n")
 	for _, part := range []struct {
 		title string
 		table []invalidCase
@@ -53,7 +56,7 @@ func describeSteps(t *testing.T) string {
 			fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", tc.step, tc.name, tc.wantCode(), quoted(string(tc.reason)))
 		}
 	}
-	b.WriteString("\n## Accepted\n\nNo current client sends these responses. They are accepted in both ceremonies, or in the ceremony of the section.\n\n" +
+	b.WriteString("\n## Accepted\n\nNo current client sends these responses. They are accepted in both ceremonies, or in the ceremony of\nthe section.\n\n" +
 		"| step | unusual property |\n| --- | --- |\n")
 	described := map[[2]string]bool{}
 	for _, unusual := range slices.Concat(unusualRegistrations(), unusualAuthentications()) {

@@ -239,8 +239,9 @@ func TestStories_document(t *testing.T) {
 func describeStories() string {
 	var b strings.Builder
 	b.WriteString("# The stories\n\n" +
-		"Each story runs through every driver that can run it: the use cases directly (on SQLite and PostgreSQL), HTTP on a\n" +
-		"real listener (on SQLite and PostgreSQL), and Chromium with a virtual authenticator on Keylodge's own page (on SQLite).\n" +
+		"Each story runs through every driver that can run it: the use cases directly (on SQLite and\n" +
+		"PostgreSQL), HTTP on a real listener (on SQLite and PostgreSQL), and Chromium with a virtual\n" +
+		"authenticator on Keylodge's own page (on SQLite).\n" +
 		"`make generate` writes this page from the table in `acceptance/stories_test.go`.\n\n" +
 		"| story | use cases | HTTP | browser | reason for a skipped driver |\n| --- | --- | --- | --- | --- |\n")
 	for _, s := range stories {
