@@ -39,8 +39,8 @@ help: ## List these targets
 .PHONY: test
 test: ## Run every test with the race detector, a browser, databases and a mail server; installs missing packages
 	@.ci/setup
-	$(WITH_ALL) CGO_ENABLED=1 go test $(RACE) -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v '/acceptance/\(durability\|nodes\)$$')
-	$(WITH_ALL) go test -timeout $(TEST_TIMEOUT) -p 1 ./acceptance/durability ./acceptance/nodes # they start the server as a process, where -race has no effect
+	$(WITH_ALL) CGO_ENABLED=1 go test $(RACE) -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v '/acceptance/\(durability\|cluster\)$$')
+	$(WITH_ALL) go test -timeout $(TEST_TIMEOUT) -p 1 ./acceptance/durability ./acceptance/cluster # they start the server as a process, where -race has no effect
 	$(WITH_ALL) go test -timeout $(TEST_TIMEOUT) ./acceptance -run '^TestTransfer_BetweenStores$$' # full size, without the race detector
 
 .PHONY: check

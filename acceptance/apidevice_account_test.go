@@ -3,7 +3,7 @@ package acceptance
 import (
 	"errors"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 )
 
 func (d *apiDevice) stepUp(forgeries ...forgery) rejection {

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 )
 
 // apiDevice is a device without a page: a software authenticator and an api. A story can call each step of a ceremony.

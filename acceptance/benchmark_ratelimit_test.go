@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/redisserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/redisserver"
 	"github.com/keylodge/keylodge/adapters/buckets"
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/adapters/redis"

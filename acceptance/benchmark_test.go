@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/postgresserver"
-	"github.com/keylodge/keylodge/acceptance/redisserver"
-	"github.com/keylodge/keylodge/acceptance/sqlitestore"
+	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/redisserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"

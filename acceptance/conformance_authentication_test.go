@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"slices"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/domain"
 )
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 )
 
 func (s *inspectedServer) registration(t *testing.T, tc invalidCase) ceremonyUnderTest {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/domain"
 )
 

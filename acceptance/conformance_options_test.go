@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 )
 
 // The options of both ceremonies (Req-1 of the FIDO server conformance tests). Every test checks their members and types against

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/bootstrap/config"

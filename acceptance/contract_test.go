@@ -7,12 +7,12 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/contract"
+	"github.com/keylodge/keylodge/acceptance/testkit/openapicheck"
 )
 
 const openAPIFile = "../adapters/httpapi/openapi.json"
 
-var openAPI = sync.OnceValues(func() (*contract.Contract, error) { return contract.Load(openAPIFile) })
+var openAPI = sync.OnceValues(func() (*openapicheck.Checker, error) { return openapicheck.Load(openAPIFile) })
 
 // checkContract returns a transport that fails the test for every exchange that does not match the OpenAPI document. Benchmarks
 // measure the server without this check.

@@ -3,7 +3,7 @@ package acceptance
 import (
 	"net/http"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 )
 
 func (c *httpAPI) redeem(proof recoveryProof) (string, rejection) {

@@ -15,7 +15,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/bootstrap/config"

@@ -3,7 +3,7 @@ package acceptance
 import (
 	"encoding/base64"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/passkeys"

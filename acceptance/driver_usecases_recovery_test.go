@@ -1,7 +1,7 @@
 package acceptance
 
 import (
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/domain"

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/login"

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/acceptance/mailserver"
-	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/mailserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/adapters/sqlite"

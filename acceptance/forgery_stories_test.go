@@ -1,7 +1,7 @@
 package acceptance
 
 import (
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/domain"
 )
 

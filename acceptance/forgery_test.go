@@ -1,7 +1,7 @@
 package acceptance
 
 import (
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 )
 
 // forgery is one error in a WebAuthn response. The software authenticator of the tests forges the response; the virtual

@@ -13,7 +13,7 @@ import (
 
 	"github.com/ncruces/go-sqlite3/driver"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 

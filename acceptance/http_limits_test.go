@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/redisserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/redisserver"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )

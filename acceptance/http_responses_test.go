@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/acceptance/mailserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/mailserver"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"

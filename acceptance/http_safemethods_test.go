@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 )
 
 // A request cannot set members that the server decides (OWASP ASVS 5.0, 15.3.3).

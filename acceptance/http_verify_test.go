@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 )
 
 // sendRaw writes to a new connection and reads until the server closes it.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/mailserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/mailserver"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )

@@ -128,7 +128,7 @@ func (all testIndex) read(directory string) error {
 	if err != nil {
 		return err
 	}
-	if apart := "acceptance/durability acceptance/nodes"; slices.Contains(strings.Fields(apart), directory) {
+	if apart := "acceptance/durability acceptance/cluster"; slices.Contains(strings.Fields(apart), directory) {
 		if tasks, err := os.ReadFile("../Makefile"); err != nil || !strings.Contains(string(tasks), "./"+directory) {
 			return errors.New("make test does not run this package")
 		}

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/mailserver"
-	"github.com/keylodge/keylodge/acceptance/sqlitestore"
+	"github.com/keylodge/keylodge/acceptance/testkit/mailserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/application"

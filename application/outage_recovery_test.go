@@ -9,7 +9,7 @@ import (
 
 	otp "github.com/pquerna/otp/totp"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/totp"
 	"github.com/keylodge/keylodge/application/admin"

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/ceremony"

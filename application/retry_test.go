@@ -4,7 +4,7 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/sqlitestore"
+	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 )
 
 func (d storeDump) sizes() (list []int) {

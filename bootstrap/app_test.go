@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/settings"
-	"github.com/keylodge/keylodge/acceptance/sqlitestore"
+	"github.com/keylodge/keylodge/acceptance/testkit/settings"
+	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/bootstrap/config"

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/postgresserver"
-	"github.com/keylodge/keylodge/acceptance/settings"
+	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/settings"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/bootstrap/config"

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/redisserver"
-	"github.com/keylodge/keylodge/acceptance/settings"
+	"github.com/keylodge/keylodge/acceptance/testkit/redisserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/settings"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/bootstrap/doctor"
 	"github.com/keylodge/keylodge/ports/dbadmin"

@@ -21,8 +21,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/acceptance/sqlitestore"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/sqlite"

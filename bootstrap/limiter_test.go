@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/redisserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/redisserver"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/system"
 )

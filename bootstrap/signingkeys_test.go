@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/settings"
+	"github.com/keylodge/keylodge/acceptance/testkit/settings"
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"

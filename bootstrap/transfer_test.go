@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/settings"
+	"github.com/keylodge/keylodge/acceptance/testkit/settings"
 	"github.com/keylodge/keylodge/adapters/cli"
 )
 

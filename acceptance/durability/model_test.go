@@ -3,7 +3,7 @@ package durability
 import (
 	"slices"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 )
 
 // person models an account by the responses that its owner received.

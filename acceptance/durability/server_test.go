@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/leakcheck"
+	"github.com/keylodge/keylodge/acceptance/testkit/leakcheck"
 )
 
 // binary is the path of the program. TestMain builds it as it is released: without the race detector.

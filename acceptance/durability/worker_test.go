@@ -11,7 +11,7 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 )
 
 // peoplePerWorker is the number of accounts that a worker uses at a time. Replaced accounts are verified at the end.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/keylodge/keylodge/acceptance/sqlitestore"
+	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/domain"

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/sqlitestore"
+	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"

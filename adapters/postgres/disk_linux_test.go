@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
 	"github.com/keylodge/keylodge/domain"
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/migrations"
 	"github.com/keylodge/keylodge/ports"

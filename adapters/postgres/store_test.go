@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
 	"github.com/keylodge/keylodge/ports"
 	"github.com/keylodge/keylodge/ports/storetest"
 )

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/redisserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/redisserver"
 	"github.com/keylodge/keylodge/adapters/redis"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports/bucketstest"

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/mailserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/mailserver"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )

@@ -12,7 +12,7 @@ import (
 
 	"filippo.io/edwards25519"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/domain"
 )
 

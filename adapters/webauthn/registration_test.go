@@ -7,7 +7,7 @@ import (
 
 	"github.com/go-webauthn/webauthn/protocol"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )

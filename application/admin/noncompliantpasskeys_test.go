@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/sqlitestore"
+	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/sqlitestore"
+	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"

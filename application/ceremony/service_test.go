@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/sqlitestore"
+	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"

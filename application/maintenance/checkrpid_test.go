@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/sqlitestore"
+	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"

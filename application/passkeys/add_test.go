@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/acceptance/sqlitestore"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"

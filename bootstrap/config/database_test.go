@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/settings"
+	"github.com/keylodge/keylodge/acceptance/testkit/settings"
 )
 
 func TestLoad_PostgresRequiresSecret(t *testing.T) {

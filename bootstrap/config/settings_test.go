@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/settings"
+	"github.com/keylodge/keylodge/acceptance/testkit/settings"
 )
 
 // Each row sets a value that has no effect, or another one than it seems to have. The error names the setting, shows the value or

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/settings"
+	"github.com/keylodge/keylodge/acceptance/testkit/settings"
 	"github.com/keylodge/keylodge/domain"
 )
 

@@ -1,4 +1,4 @@
-package contract
+package openapicheck
 
 import (
 	"bytes"
@@ -9,14 +9,14 @@ import (
 )
 
 // Watch wraps a transport and reports each violation of the contract.
-func (c *Contract) Watch(next http.RoundTripper, report func(error)) http.RoundTripper {
+func (c *Checker) Watch(next http.RoundTripper, report func(error)) http.RoundTripper {
 	return checkedTransport{c, next, report}
 }
 
 type checkedTransport struct {
-	contract *Contract
-	next     http.RoundTripper
-	report   func(error)
+	checker *Checker
+	next    http.RoundTripper
+	report  func(error)
 }
 
 func (w checkedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -34,7 +34,7 @@ func (w checkedTransport) RoundTrip(request *http.Request) (*http.Response, erro
 		return nil, fmt.Errorf("reading the response: %w", err)
 	}
 	response.Body = io.NopCloser(bytes.NewReader(answered))
-	if err := w.contract.check(request, sent, response, answered); err != nil {
+	if err := w.checker.check(request, sent, response, answered); err != nil {
 		w.report(fmt.Errorf("%s %s, %d: %w\n%s", request.Method, request.URL.Path, response.StatusCode, err, answered))
 	}
 	return response, nil

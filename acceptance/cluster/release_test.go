@@ -1,4 +1,4 @@
-package nodes
+package cluster
 
 import (
 	"encoding/json"
@@ -18,7 +18,7 @@ var buildDir string
 
 func TestMain(m *testing.M) {
 	var err error
-	if buildDir, err = os.MkdirTemp("", "nodes"); err != nil {
+	if buildDir, err = os.MkdirTemp("", "cluster"); err != nil {
 		panic(err)
 	}
 	code := m.Run()

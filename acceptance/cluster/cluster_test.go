@@ -1,4 +1,4 @@
-package nodes
+package cluster
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/leakcheck"
-	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/leakcheck"
+	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
 )
 
 // cluster is three servers, each a separate process, behind a load balancer.

@@ -1,4 +1,4 @@
-package nodes
+package cluster
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"net/http/cookiejar"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 )
 
 // person is a user with a device and a browser, who uses the load balancer.

@@ -1,4 +1,4 @@
-package nodes
+package cluster
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
 )
 
 // Three nodes share one PgBouncer under many concurrent requests.

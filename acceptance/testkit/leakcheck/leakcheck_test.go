@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/leakcheck"
+	"github.com/keylodge/keylodge/acceptance/testkit/leakcheck"
 )
 
 func TestSecrets_FindIn(t *testing.T) {

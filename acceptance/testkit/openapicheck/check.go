@@ -1,4 +1,4 @@
-package contract
+package openapicheck
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-func (c *Contract) check(request *http.Request, sent []byte, response *http.Response, answered []byte) error {
+func (c *Checker) check(request *http.Request, sent []byte, response *http.Response, answered []byte) error {
 	if isPage(request) || isPreflight(request) && response.StatusCode == http.StatusNoContent && len(answered) == 0 {
 		return nil
 	}

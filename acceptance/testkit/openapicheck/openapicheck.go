@@ -1,6 +1,6 @@
-// Package contract validates HTTP exchanges against an OpenAPI 3.1 document: each response, and each request that the server
+// Package openapicheck validates HTTP exchanges against an OpenAPI 3.1 document: each response, and each request that the server
 // accepted. Tests may send invalid requests that the server rejects.
-package contract
+package openapicheck
 
 import (
 	"cmp"
@@ -14,8 +14,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Contract is an OpenAPI document to validate exchanges against.
-type Contract struct {
+// Checker is an OpenAPI document to validate exchanges against.
+type Checker struct {
 	operations []operation
 	unmatched  operation // for requests that match no operation
 }
@@ -93,21 +93,21 @@ var (
 )
 
 // Load reads a document and compiles its schemas. It does not check the rest of the document.
-func Load(file string) (*Contract, error) {
+func Load(file string) (*Checker, error) {
 	document, err := open(file)
 	if err != nil {
 		return nil, err
 	}
 	r := reader{document: document}
-	contract := &Contract{unmatched: operation{responses: r.components(unmatchedResponses, commonResponses)}}
+	checker := &Checker{unmatched: operation{responses: r.components(unmatchedResponses, commonResponses)}}
 	for path, item := range document.top().at("paths").members() {
 		for method, at := range item.members() {
 			if method != "parameters" {
-				contract.operations = append(contract.operations, r.operation(method, path, item, at))
+				checker.operations = append(checker.operations, r.operation(method, path, item, at))
 			}
 		}
 	}
-	return contract, r.err
+	return checker, r.err
 }
 
 // reader reads the parts of a document and records the first error.
@@ -208,7 +208,7 @@ func (r *reader) setError(err error) {
 
 // operationFor returns the operation of a request and the decoded parameters in its path: a "/" within a parameter is encoded
 // as "%2F". A HEAD request belongs to the GET operation.
-func (c *Contract) operationFor(request *http.Request) (operation, map[string]string) {
+func (c *Checker) operationFor(request *http.Request) (operation, map[string]string) {
 	method := request.Method
 	if method == http.MethodHead {
 		method = http.MethodGet

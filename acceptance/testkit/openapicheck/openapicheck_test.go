@@ -1,4 +1,4 @@
-package contract_test
+package openapicheck_test
 
 import (
 	"io"
@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/contract"
+	"github.com/keylodge/keylodge/acceptance/testkit/openapicheck"
 )
 
-const document = "../../adapters/httpapi/openapi.json"
+const document = "../../../adapters/httpapi/openapi.json"
 
-func load(t *testing.T) *contract.Contract {
+func load(t *testing.T) *openapicheck.Checker {
 	t.Helper()
-	c, err := contract.Load(document)
+	c, err := openapicheck.Load(document)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,11 +175,11 @@ func TestLoad_RejectsInvalidDocument(t *testing.T) {
 		if err := os.WriteFile(file, []byte(strings.ReplaceAll(string(content), change[0], change[1])), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := contract.Load(file); err == nil {
+		if _, err := openapicheck.Load(file); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if _, err := contract.Load("nothing.json"); err == nil {
+	if _, err := openapicheck.Load("nothing.json"); err == nil {
 		t.Error("a missing file: no error")
 	}
 }

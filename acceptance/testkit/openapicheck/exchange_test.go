@@ -1,4 +1,4 @@
-package contract_test
+package openapicheck_test
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/acceptance/contract"
+	"github.com/keylodge/keylodge/acceptance/testkit/openapicheck"
 )
 
 // exchange is a request and a response. Its methods return a changed copy.
@@ -62,7 +62,7 @@ func withHeader(h http.Header, name, value string) http.Header {
 }
 
 // violation returns the reported violations; nil if there are none.
-func (e exchange) violation(t *testing.T, c *contract.Contract) error {
+func (e exchange) violation(t *testing.T, c *openapicheck.Checker) error {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), e.method, "http://localhost:8080"+e.path, strings.NewReader(e.sent))
 	if err != nil {
