@@ -13,7 +13,7 @@ import (
 func TestCluster_BehindPgBouncer(t *testing.T) {
 	for mode, settings := range map[string][]string{
 		"transaction": nil,
-		"session":     {fmt.Sprint("default_pool_size = ", clusterSize*16+2)}, // as docs/storage.md requires
+		"session":     {fmt.Sprint("default_pool_size = ", clusterSize*16+2)}, // as docs/operations/postgresql-and-several-nodes.md requires
 	} {
 		t.Run(mode, func(t *testing.T) {
 			database := postgresserver.EmptyDatabase(t)

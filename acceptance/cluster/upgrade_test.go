@@ -95,7 +95,7 @@ func TestCluster_RollingUpgrade(t *testing.T) {
 	})
 }
 
-// replace replaces a node's program, in the order of docs/operations.md.
+// replace replaces a node's program, in the order of docs/operations/postgresql-and-several-nodes.md.
 func (c *cluster) replace(n *node, binary string) {
 	c.t.Helper()
 	c.drain(n)

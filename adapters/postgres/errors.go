@@ -47,7 +47,7 @@ type condition struct {
 }
 
 // conditions lists the SQLSTATEs and classes with a meaning of their own. For any other, a client gets 500 internal and the log has
-// the server's message. docs/storage.md has the same table.
+// the server's message. docs/operations/postgresql-and-several-nodes.md has the same table.
 var conditions = []condition{
 	{"08", true, "the connection to PostgreSQL failed: check that it runs and can be reached, and read its log"},
 	{protocolViolation, true, "if a pooler is in front of PostgreSQL, its log says why it rejected this"},

@@ -262,7 +262,7 @@ func TestConditions_whichErrorsAreOutages(t *testing.T) {
 
 // The documentation has the same table as the code, in the same order.
 func TestConditions_areDocumented(t *testing.T) {
-	page, err := os.ReadFile("../../docs/storage.md")
+	page, err := os.ReadFile("../../docs/operations/postgresql-and-several-nodes.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +275,7 @@ func TestConditions_areDocumented(t *testing.T) {
 		rows = append(rows, fmt.Sprintf("| %#q | %s | %s |\n", c.state, status, c.advice))
 	}
 	if want := strings.Join(rows, ""); !strings.Contains(string(page), want) {
-		t.Errorf("docs/storage.md does not have these rows:\n%s", want)
+		t.Errorf("docs/operations/postgresql-and-several-nodes.md does not have these rows:\n%s", want)
 	}
 }
 

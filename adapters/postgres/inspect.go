@@ -74,7 +74,7 @@ func (c *checks) checkServer(ctx context.Context) {
 	result := name(c.config.ConnConfig) + " responds; it is " + version
 	switch {
 	case !isPostgres(version):
-		c.AddWarning("database.server", result, "Keylodge is not tested with this database: read docs/storage.md, and test upgrades on a copy")
+		c.AddWarning("database.server", result, "Keylodge is not tested with this database: read docs/operations/postgresql-and-several-nodes.md, and test upgrades on a copy")
 	case number/10000 < minServerVersion:
 		c.AddWarning("database.server", result, fmt.Sprintf("upgrade the server to PostgreSQL %d or newer", minServerVersion))
 	default:

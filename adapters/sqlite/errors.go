@@ -19,7 +19,7 @@ type condition struct {
 }
 
 // conditions lists the result codes with a meaning of their own. For any other, a client gets 500 internal and the log has SQLite's
-// message. docs/storage.md has the same table.
+// message. docs/operations/sqlite.md has the same table.
 var conditions = []condition{
 	{sqlite3.BUSY, "BUSY", true, otherProcess},
 	{sqlite3.LOCKED, "LOCKED", true, otherProcess},

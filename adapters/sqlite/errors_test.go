@@ -29,7 +29,7 @@ func TestConditions_whichErrorsAreOutages(t *testing.T) {
 
 // The documentation has the same table as the code, in the same order.
 func TestConditions_areDocumented(t *testing.T) {
-	page, err := os.ReadFile("../../docs/storage.md")
+	page, err := os.ReadFile("../../docs/operations/sqlite.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestConditions_areDocumented(t *testing.T) {
 		rows = append(rows, fmt.Sprintf("| `SQLITE_%s` | %s | %s |\n", c.name, status, c.advice))
 	}
 	if want := strings.Join(rows, ""); !strings.Contains(string(page), want) {
-		t.Errorf("docs/storage.md does not have these rows:\n%s", want)
+		t.Errorf("docs/operations/sqlite.md does not have these rows:\n%s", want)
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package transfer moves all data from one database to another with a file of lines; docs/transfer.md has its format.
+// Package transfer moves all data from one database to another with a file of lines; docs/operations/move.md has its format.
 //
 // The file has all persistent data: users, passkeys, sessions, authenticator apps, backup codes, audit logs, signing keys,
 // lockouts and e-mails in the outbox. Challenges and recovery grants are not in it: they expire within minutes.

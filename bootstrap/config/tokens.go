@@ -42,7 +42,7 @@ func (p *parser) tokens(config *Config, e environment) {
 	text, err := masterkey.ReadPrivate(e.JWTKeyFile)
 	switch {
 	case errors.Is(err, masterkey.ErrNotPrivate):
-		p.addError("JWT_KEY_FILE", err.Error(), "chmod 600 "+e.JWTKeyFile+"; for Kubernetes see docs/operations.md, Files that hold secrets")
+		p.addError("JWT_KEY_FILE", err.Error(), "chmod 600 "+e.JWTKeyFile+"; for Kubernetes see docs/operations/configuration.md, Files that hold secrets")
 		return
 	case err != nil:
 		p.addError("JWT_KEY_FILE", err.Error(), fix)
