@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
 // Three nodes with a clock skew of a few seconds go through two scheduled key rotations and one manual rotation, while clients
@@ -24,8 +26,8 @@ func TestCluster_KeyRotationUnderTraffic(t *testing.T) {
 	traffic := c.tokenTraffic(service)
 	ada := c.person()
 	requireNoError(t, ada.signUp())
-	ada = ada.appClient()
-	session, err := ada.signIn("bearer")
+	ada = ada.withApp()
+	_, err := ada.signIn("bearer")
 	requireNoError(t, err)
 
 	published := map[string]time.Time{} // when every node had published the key
@@ -45,20 +47,21 @@ func TestCluster_KeyRotationUnderTraffic(t *testing.T) {
 		tokens := previous
 		previous = nil
 		for _, n := range c.nodes {
-			if err := ada.at(n).refresh(&session); err != nil {
+			if err := ada.at(n).refresh(); err != nil {
 				t.Fatalf("refreshing at %s: %v", n.name, err)
 			}
-			kid, _, err := parseUnverified(session.Tokens.Access)
+			token := ada.Tokens().AccessToken
+			kid, _, err := parseUnverified(token)
 			requireNoError(t, err)
 			if since, found := published[kid]; !found || clock.now().Sub(since) < time.Hour {
 				t.Fatalf("%s signs with %s at %s, which all nodes publish since %s", n.name, kid, clock.now(), since)
 			}
 			signing[kid] = true
-			previous = append(previous, session.Tokens.Access)
+			previous = append(previous, token)
 		}
 		for _, token := range append(tokens, previous...) { // of the previous step and of this one
 			for _, n := range c.nodes {
-				ada.access = token
+				ada.SetTokens(client.Tokens{AccessToken: token, RefreshToken: ada.Tokens().RefreshToken})
 				if _, err := ada.at(n).whoAmI(); err != nil {
 					t.Fatalf("%s rejects a valid token: %v", n.name, err)
 				}
@@ -129,8 +132,8 @@ func (c *cluster) tokenTraffic(service *verifier) *tokenTraffic {
 	for range 3 {
 		ben := c.person()
 		requireNoError(c.t, ben.signUp())
-		ben = ben.appClient()
-		session, err := ben.signIn("bearer")
+		ben = ben.withApp()
+		_, err := ben.signIn("bearer")
 		requireNoError(c.t, err)
 		traffic.working.Go(func() {
 			for !c.t.Failed() {
@@ -139,7 +142,7 @@ func (c *cluster) tokenTraffic(service *verifier) *tokenTraffic {
 					return
 				case <-time.After(5 * time.Millisecond):
 				}
-				if err := service.round(ben, &session); err != nil {
+				if err := service.round(ben); err != nil {
 					c.t.Error(err)
 					return
 				}
@@ -167,7 +170,7 @@ func (t *tokenTraffic) stop() (rounds int) {
 
 // round uses a token, issues another token with it, verifies that at the service, and refreshes. Only an expired token may be
 // rejected.
-func (v *verifier) round(p *person, session *sessionResponse) error {
+func (v *verifier) round(p *person) error {
 	checkRejection := func(action, token string, err error) error {
 		_, expiry, badToken := parseUnverified(token)
 		if err == nil || badToken == nil && v.clock.now().Add(10*time.Second).After(expiry) {
@@ -176,18 +179,18 @@ func (v *verifier) round(p *person, session *sessionResponse) error {
 		return fmt.Errorf("%s with a token that expires at %s, at %s: %w", action, expiry, v.clock.now(), err)
 	}
 	_, err := p.whoAmI()
-	if err := checkRejection("reading the session", p.access, err); err != nil {
+	if err := checkRejection("reading the session", p.Tokens().AccessToken, err); err != nil {
 		return err
 	}
-	issued, err := p.issueAccessToken()
+	issued, err := p.IssueAccessToken()
 	if err != nil {
-		if err := checkRejection("issuing a token", p.access, err); err != nil {
+		if err := checkRejection("issuing a token", p.Tokens().AccessToken, err); err != nil {
 			return err
 		}
-	} else if err := checkRejection("verifying at the service", issued, v.verify(issued)); err != nil {
+	} else if err := checkRejection("verifying at the service", issued.AccessToken, v.verify(issued.AccessToken)); err != nil {
 		return err
 	}
-	if err := p.refresh(session); err != nil {
+	if err := p.refresh(); err != nil {
 		return fmt.Errorf("refreshing: %w", err)
 	}
 	return nil

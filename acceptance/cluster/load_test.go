@@ -2,9 +2,10 @@ package cluster
 
 import (
 	"errors"
-	"net/http"
 	"sync"
 	"sync/atomic"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
 // load runs clients that continuously send requests to the load balancer.
@@ -25,7 +26,7 @@ func (c *cluster) startLoad() *load {
 	l := &load{cluster: c, stopped: make(chan struct{})}
 	for range 2 {
 		l.working.Go(func() { l.repeat(l.signUpRound) })
-		l.working.Go(func() { l.repeat(l.appClientRound) })
+		l.working.Go(func() { l.repeat(l.appRound) })
 	}
 	c.t.Cleanup(l.stop)
 	return l
@@ -63,7 +64,7 @@ func (l *load) record(err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if r := (problemError{}); errors.As(err, &r) && (r.Code != "" || r.status < 502) {
+	if problem := (*client.Problem)(nil); errors.As(err, &problem) && (problem.Code != "" || problem.Status < 502) {
 		l.rejections = append(l.rejections, err)
 		return
 	}
@@ -91,18 +92,18 @@ func (l *load) signUpRound() error {
 	if _, err := p.signIn("cookie"); err != nil {
 		return err
 	}
-	return p.send(http.MethodGet, "/v1/session", nil, nil)
+	_, err := p.whoAmI()
+	return err
 }
 
-// appClientRound signs in, and repeatedly uses its access token, issues another one, and refreshes.
-func (l *load) appClientRound() error {
+// appRound signs in, and repeatedly uses its access token, issues another one, and refreshes.
+func (l *load) appRound() error {
 	p := l.cluster.person()
 	if err := p.signUp(); err != nil {
 		return err
 	}
-	p = p.appClient()
-	session, err := p.signIn("bearer")
-	if err != nil {
+	p = p.withApp()
+	if _, err := p.signIn("bearer"); err != nil {
 		return err
 	}
 	for range 20 {
@@ -112,10 +113,10 @@ func (l *load) appClientRound() error {
 		if _, err := p.whoAmI(); err != nil {
 			return err
 		}
-		if _, err := p.issueAccessToken(); err != nil {
+		if _, err := p.IssueAccessToken(); err != nil {
 			return err
 		}
-		if err := p.refresh(&session); err != nil {
+		if err := p.refresh(); err != nil {
 			return err
 		}
 		l.served.Add(1)

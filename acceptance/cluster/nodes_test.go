@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
 func TestCluster_ThreeNodes(t *testing.T) {
@@ -56,12 +57,12 @@ func TestCluster_ThreeNodes(t *testing.T) {
 		session, err := second.signIn("cookie")
 		requireNoError(t, err)
 		for _, n := range c.nodes {
-			requireNoError(t, second.sendTo(n.url(), http.MethodGet, "/v1/session", nil, nil))
+			_, err := second.at(n).whoAmI()
+			requireNoError(t, err)
 		}
-		requireNoError(t, ada.send(http.MethodDelete, "/v1/me/sessions/"+session.Session.ID, nil, nil))
+		requireNoError(t, ada.EndSession(session.Session.ID))
 		for _, n := range c.nodes {
-			err := second.sendTo(n.url(), http.MethodGet, "/v1/session", nil, nil)
-			if r := (problemError{}); !errors.As(err, &r) || r.Code != "session_revoked" {
+			if _, err := second.at(n).whoAmI(); problemCode(err) != "session_revoked" {
 				t.Errorf("%s: got %v, want session_revoked", n.name, err)
 			}
 		}
@@ -70,24 +71,22 @@ func TestCluster_ThreeNodes(t *testing.T) {
 	t.Run("one of sixteen responses to one challenge on all nodes is accepted", func(t *testing.T) {
 		ada := c.person()
 		requireNoError(t, ada.signUp())
-		var pending ceremony
-		requireNoError(t, ada.send(http.MethodPost, "/v1/login/options", struct{}{}, &pending))
-		credential, err := ada.device.Get(pending.Options)
+		request, err := ada.beginSignIn("bearer")
 		requireNoError(t, err)
 		errs := make([]error, 16)
 		var working sync.WaitGroup
 		for i := range errs {
 			working.Go(func() {
-				client := &person{cluster: c, http: ada.http}
-				errs[i] = client.openSession("/v1/login/verify", pending, credential, "bearer", nil)
+				sameBrowser := c.personWith(ada.device, &client.Client{URL: ada.URL, HTTP: ada.HTTP, Header: ada.Header})
+				_, errs[i] = sameBrowser.FinishSignIn(request)
 			})
 		}
 		working.Wait()
 		accepted := 0
 		for _, err := range errs {
-			if r := (problemError{}); err == nil {
+			if err == nil {
 				accepted++
-			} else if !errors.As(err, &r) || r.Code != "challenge_not_found" {
+			} else if problemCode(err) != "challenge_not_found" {
 				t.Errorf("got %v, want challenge_not_found", err)
 			}
 		}
@@ -104,13 +103,10 @@ func TestCluster_ThreeNodes(t *testing.T) {
 		var published []string
 		for _, n := range c.nodes {
 			published = append(published, c.publishedKeys(t, n))
-			request, _ := http.NewRequest(http.MethodGet, "http://"+n.address+"/v1/session", nil)
-			request.Header.Set("Authorization", "Bearer "+session.Tokens.Access)
-			response, err := http.DefaultClient.Do(request)
-			requireNoError(t, err)
-			_ = response.Body.Close()
-			if response.StatusCode != http.StatusOK {
-				t.Errorf("%s: status %d for the token", n.name, response.StatusCode)
+			app := ada.withApp().at(n)
+			app.SetTokens(session.Tokens)
+			if _, err := app.whoAmI(); err != nil {
+				t.Errorf("%s rejects the token: %v", n.name, err)
 			}
 		}
 		if len(slices.Compact(published)) != 1 {
@@ -177,8 +173,8 @@ func TestCluster_ThreeNodes(t *testing.T) {
 func TestCluster_OneNodeDeletesExpired(t *testing.T) {
 	c := start(t)
 	ada := c.person()
-	var pending ceremony
-	requireNoError(t, ada.send(http.MethodPost, "/v1/login/options", struct{}{}, &pending))
+	_, err := ada.BeginSignIn(client.SignInOptionsRequest{})
+	requireNoError(t, err)
 	for _, n := range c.nodes {
 		c.kill(n)
 	}

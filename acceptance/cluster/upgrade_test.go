@@ -1,12 +1,12 @@
 package cluster
 
 import (
-	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
 // A cluster is upgraded to the next release node by node, and one node is rolled back, under load.
@@ -131,44 +131,45 @@ func crossNodeCeremonies(t *testing.T, from, to *node) {
 	t.Helper()
 	c := from.cluster
 	ada := c.person().at(from)
-	pending, credential, err := ada.beginSignUp()
+	signUp, err := ada.beginSignUp()
 	requireNoError(t, err)
-	requireNoError(t, ada.at(to).openSession("/v1/signup/verify", pending, credential, "cookie", nil))
+	signedUp, err := ada.at(to).FinishSignUp(signUp)
+	requireNoError(t, err)
 
-	var codes struct{ Codes []string }
-	requireNoError(t, ada.at(from).send(http.MethodPost, "/v1/me/recovery/backup-codes", struct{}{}, &codes))
-	requireNoError(t, ada.send(http.MethodPost, "/v1/session/step-up/options", struct{}{}, &pending))
-	assertion, err := ada.device.Get(pending.Options)
+	codes, err := ada.at(from).MakeBackupCodes()
 	requireNoError(t, err)
-	requireNoError(t, ada.at(to).send(http.MethodPost, "/v1/session/step-up/verify", map[string]any{"challenge_id": pending.ChallengeID, "credential": assertion}, nil))
+	begun, err := ada.BeginStepUp()
+	requireNoError(t, err)
+	assertion, err := ada.device.Get(begun.Options)
+	requireNoError(t, err)
+	_, err = ada.at(to).FinishStepUp(client.StepUpVerifyRequest{ChallengeID: begun.ChallengeID, Credential: assertion})
+	requireNoError(t, err)
 
-	client := ada.appClient().at(from)
-	pending, answer, err := client.beginSignIn()
+	app := ada.withApp().at(from)
+	signIn, err := app.beginSignIn("bearer")
 	requireNoError(t, err)
-	var session sessionResponse
-	requireNoError(t, client.at(to).openSession("/v1/login/verify", pending, answer, "bearer", &session))
+	_, err = app.at(to).FinishSignIn(signIn)
+	requireNoError(t, err)
 	for _, n := range []*node{from, to, from} {
-		if _, err := client.at(n).whoAmI(); err != nil {
+		if _, err := app.at(n).whoAmI(); err != nil {
 			t.Errorf("%s rejects a token: %v", n.name, err)
 		}
-		requireNoError(t, client.refresh(&session))
+		requireNoError(t, app.refresh())
 	}
 
-	var me struct{ User struct{ ID string } }
-	requireNoError(t, ada.at(from).send(http.MethodGet, "/v1/me", nil, &me))
 	recovering := c.person().at(to)
-	var grant struct {
-		Token string `json:"grant_token"`
-	}
-	requireNoError(t, recovering.send(http.MethodPost, "/v1/recovery/redeem", map[string]string{"user_id": me.User.ID, "backup_code": codes.Codes[0]}, &grant))
-	requireNoError(t, recovering.at(from).send(http.MethodPost, "/v1/recovery/options", map[string]string{"grant_token": grant.Token}, &pending))
-	credential, err = recovering.device.Create(pending.Options)
+	grant, err := recovering.Redeem(client.RedeemRequest{UserID: signedUp.User.ID, BackupCode: codes[0]})
 	requireNoError(t, err)
-	requireNoError(t, recovering.at(to).send(http.MethodPost, "/v1/recovery/verify", map[string]any{
-		"grant_token": grant.Token, "challenge_id": pending.ChallengeID, "credential": credential, "transport": "cookie",
-	}, nil))
-	_, err = client.at(from).whoAmI()
-	if r := (problemError{}); !errors.As(err, &r) || r.Code != "session_revoked" {
+	begun, err = recovering.at(from).BeginRecovery(grant)
+	requireNoError(t, err)
+	credential, err := recovering.device.Create(begun.Options)
+	requireNoError(t, err)
+	_, err = recovering.at(to).FinishRecovery(client.RecoveryVerifyRequest{
+		GrantRequest:        client.GrantRequest{GrantToken: grant},
+		SignUpVerifyRequest: client.SignUpVerifyRequest{ChallengeID: begun.ChallengeID, Credential: credential, Transport: "cookie"},
+	})
+	requireNoError(t, err)
+	if _, err = app.at(from).whoAmI(); problemCode(err) != "session_revoked" {
 		t.Errorf("after a recovery on %s, the earlier session on %s: got %v, want session_revoked", to.name, from.name, err)
 	}
 }
