@@ -81,12 +81,13 @@ tidy: ## Update go.mod and go.sum
 	go mod tidy
 
 .PHONY: generate
-generate: ## Generate SQL access, wiring, the OpenAPI document, the documents of stories, ceremonies and tokens, and the list of decisions
+generate: ## Generate SQL access, wiring, and the documents that are made from code, tests or decisions
 	$(SQLC) generate
 	$(WIRE) gen ./bootstrap
 	.ci/decisions > docs/decisions/README.md
 	go test ./adapters/httpapi -run '^TestOpenAPI$$' -update
 	go test ./acceptance -run '^(TestStories_document|TestConformance_document|TestTokenTable_document)$$' -update
+	go test ./acceptance/requirements -run '^TestRequirements_document$$' -update
 
 .PHONY: hooks
 hooks: ## Check format, build and words before each commit (.githooks)

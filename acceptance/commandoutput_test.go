@@ -19,6 +19,7 @@ import (
 
 // TestCommands_PrintNoSecrets checks the output of the operator's commands, and an export. Names and addresses are not secrets
 // there.
+// Requirement: ASVS-16.2.5
 func TestCommands_PrintNoSecrets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	raw := make([]byte, masterkey.Size)

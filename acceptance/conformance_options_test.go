@@ -34,6 +34,7 @@ type ceremonyOptions struct {
 	} `json:"pubKeyCredParams"`
 }
 
+// Requirement: FIDO-Req-1
 func TestOptions_ListExistingPasskeys(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	api := s.newAPI(t)

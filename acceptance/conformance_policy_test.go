@@ -88,6 +88,7 @@ func attestationPolicyCases(t *testing.T) ([]invalidCase, domain.AuthenticatorPo
 	return table, domain.AuthenticatorPolicy{Attested: true, Allowed: allowed, Denied: []domain.AAGUID{modelAAGUID(5)}}, models
 }
 
+// Requirement: WebAuthn-7.1-21
 func TestPolicy_AttestationRequired(t *testing.T) {
 	table, policy, models := attestationPolicyCases(t)
 	accepted := table[0].device
@@ -134,6 +135,7 @@ func TestPolicy_AttestationRequired(t *testing.T) {
 	})
 }
 
+// Requirement: WebAuthn-7.1-21
 func TestPolicy_AAGUIDListsWithoutAttestation(t *testing.T) {
 	named := func(id [16]byte) []authenticator.Option {
 		return slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(id)})
@@ -241,6 +243,7 @@ func TestPolicy_ExistingPasskeysStillSignIn(t *testing.T) {
 }
 
 // Every offered algorithm with every verified attestation format, although the options request no attestation.
+// Requirement: WebAuthn-7.1-20, FIDO-Attestation-Resp-4
 func TestConformance_EveryAlgorithmAndAttestation(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	vendor := newVendor(t, "Example Keys")

@@ -212,15 +212,22 @@ func invalidAuthentications() []invalidCase {
 	return slices.Concat(malformedAuthentications(), invalidClientData("webauthn.get", "webauthn.create"), invalidAssertions())
 }
 
+// Requirement: WebAuthn-7.1-7, WebAuthn-7.1-9, WebAuthn-7.1-10, WebAuthn-7.1-14
+// Requirement: WebAuthn-7.1-15, WebAuthn-7.1-16, WebAuthn-7.1-17, WebAuthn-7.1-20
+// Requirement: FIDO-Attestation-Resp-1, FIDO-Attestation-Resp-4
 func TestConformance_Registration(t *testing.T) {
 	runCases(t, invalidRegistrations(t), (*inspectedServer).registration)
 }
 
+// Requirement: WebAuthn-7.1-7, WebAuthn-7.1-9, WebAuthn-7.1-10, WebAuthn-7.1-14
+// Requirement: WebAuthn-7.1-15, WebAuthn-7.1-16, WebAuthn-7.1-17, WebAuthn-7.2-5
+// Requirement: WebAuthn-7.2-21, WebAuthn-7.2-22, FIDO-Assertion-Resp-1
 func TestConformance_Authentication(t *testing.T) {
 	runCases(t, invalidAuthentications(), (*inspectedServer).authentication)
 }
 
 // A new account cannot register the credential id of another account's passkey.
+// Requirement: WebAuthn-7.1-26
 func TestConformance_CredentialIDIsUnique(t *testing.T) {
 	for store, open := range inspectedServers() {
 		t.Run(store, func(t *testing.T) {

@@ -318,6 +318,7 @@ var probes = []struct {
 }
 
 // TestEnumeration_document checks that docs/security/account-enumeration.md has the rows of probes, in their order.
+// Requirement: ASVS-6.3.8
 func TestEnumeration_document(t *testing.T) {
 	page, err := os.ReadFile("../docs/security/account-enumeration.md")
 	if err != nil {
@@ -350,6 +351,7 @@ func (c *anonymousClient) sendGuesses(name, value string) {
 
 // TestEnumeration_AccountsAreIndistinguishable makes every probe for addresses in every state, before and after the owners
 // sign in. Each response must be the same as for an address without an account.
+// Requirement: WebAuthn-14.6.2, ASVS-6.3.8
 func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 	for _, c := range []struct {
 		database string
@@ -566,6 +568,7 @@ func BenchmarkEnumeration(b *testing.B) {
 
 // The account's lockout counts guesses from all networks, and no response reveals it: only a network's own guesses delay its
 // responses.
+// Requirement: ASVS-6.3.1, ASVS-6.3.8
 func TestEnumeration_LockoutIsNotRevealed(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, trustLoopback)

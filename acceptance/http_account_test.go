@@ -194,6 +194,7 @@ func TestEvents_OperatorActionsHaveNoDevice(t *testing.T) {
 }
 
 // A page of another site can send a form without a preflight request, but not JSON.
+// Requirement: OWASP-CSRF-simple-requests
 func TestInput_UnusedBodyMustBeJSON(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	ada := newSignedInPage(t, s)

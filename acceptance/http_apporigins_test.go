@@ -11,6 +11,7 @@ import (
 
 // Apps in web views and browser extensions call the API with tokens. For every value of Sec-Fetch-Site, the server sets and
 // accepts no cookies.
+// Requirement: ASVS-3.4.1
 func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 	const (
 		extension = "chrome-extension://abcdefghijklmnopabcdefghijklmnop"

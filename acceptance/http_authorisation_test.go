@@ -35,6 +35,7 @@ var publicOperations = map[string]string{
 }
 
 // Function level: all other operations need a session.
+// Requirement: ASVS-7.2.1, ASVS-4.1.3, ASVS-8.2.1, OWASP-sessions-strict
 func TestAuthorization_PublicOperationsAreListed(t *testing.T) {
 	s := startServerWithDB(t)
 	ada, signedOut := s.newFullAccount("Ada"), s.newFullAccount("Ben")
@@ -73,6 +74,7 @@ func TestAuthorization_PublicOperationsAreListed(t *testing.T) {
 }
 
 // Object level: with Ada's ids, or with Ada's response to a ceremony, Ben can access only his own account.
+// Requirement: ASVS-8.2.1
 func TestAuthorization_OtherAccountsAreUnreachable(t *testing.T) {
 	byPossession := []string{"refreshSession", "redeemRecovery", "beginRecovery", "beginSignIn", "beginSignUp"} // the token or the code identifies the account
 	s := startServerWithDB(t)
@@ -124,6 +126,7 @@ var (
 	sensitiveForOldTokens  = []string{"finishAddingPasskey"}           // with a token issued before the step-up; see TestAccessToken_issuedBeforeStepUpIsNotRecent
 )
 
+// Requirement: ASVS-7.5.1
 func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
 	s := startServerWithDB(t)
 	ada, ben := s.newFullAccount("Ada"), s.newFullAccount("Ben")
@@ -170,6 +173,7 @@ func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
 }
 
 // GET and HEAD requests, which links and images on other pages can cause, write nothing.
+// Requirement: ASVS-3.5.1
 func TestSafeMethods_WriteNothing(t *testing.T) {
 	s := startServerWithDB(t)
 	ada := s.newFullAccount("Ada")
@@ -193,6 +197,7 @@ func TestSafeMethods_WriteNothing(t *testing.T) {
 
 // Only a passkey opens a session: no other site can use it (phishing resistance), and its owner must confirm each use
 // (intent). Other operations that return tokens continue such a session.
+// Requirement: ASVS-6.3.3, ASVS-6.3.4, NIST-2.2.2, NIST-5.1
 func TestSession_OpenedByPasskeyOnly(t *testing.T) {
 	continues := map[string]string{"refreshSession": "a refresh token", "mintAccessToken": "a session", "finishStepUp": "a session, and a passkey"}
 	opening := 0
@@ -213,6 +218,7 @@ func TestSession_OpenedByPasskeyOnly(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-3.3.1, NIST-5.1.1
 func TestStepUp_CookieLastsAsLongAsSession(t *testing.T) {
 	s := startServerWithDB(t)
 	ada := s.newFullAccount("Ada")
@@ -231,6 +237,7 @@ func TestStepUp_CookieLastsAsLongAsSession(t *testing.T) {
 }
 
 // A copy of the database has no usable token or code, and no digest with which codes could be guessed.
+// Requirement: ASVS-6.5.2, NIST-4.2.1.1
 func TestDatabase_HoldsNoUsableSecrets(t *testing.T) {
 	s := startServerWithDB(t)
 	ada := s.newFullAccount("Ada")

@@ -37,6 +37,7 @@ func signUpWithHeaders(t *testing.T, s *server, origin string, headers ...string
 	return options, s.send(t, http.MethodPost, "/v1/signup/verify", string(body), headers...)
 }
 
+// Requirement: ASVS-3.3.1, NIST-5.1, NIST-5.1.1
 func TestCookies_Attributes(t *testing.T) {
 	const public = "https://id.example.org"
 	for name, c := range map[string]struct {
@@ -83,6 +84,7 @@ func TestCookies_Attributes(t *testing.T) {
 	}
 }
 
+// Requirement: OWASP-sessions-strict
 func TestCookies_ForgedOnesAreIgnored(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)
@@ -155,6 +157,7 @@ func TestBindingCookie_SetForThisSiteOnly(t *testing.T) {
 }
 
 // A new secret must not break pending ceremonies, and a cookie of the previous secret must not stay valid for ever.
+// Requirement: ASVS-13.3.1
 func TestBindingCookie_PreviousSecretVerifiesOnly(t *testing.T) {
 	var previous, current masterkey.Key
 	before := startServer(t, newClock(), func(c *config.Config) { previous = *c.Secret })

@@ -56,6 +56,7 @@ func replaceFirst(s string) string {
 	return "A" + s[1:]
 }
 
+// Requirement: ASVS-3.5.1, NIST-5.1, OWASP-CSRF-double-submit, OWASP-CSRF-simple-requests
 func TestCSRF_CookieAloneChangesNothing(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	_, ada := signUpWithHeaders(t, s, s.origin)
@@ -97,6 +98,7 @@ func TestCSRF_CookieAloneChangesNothing(t *testing.T) {
 	}
 }
 
+// Requirement: OWASP-CSRF-double-submit
 func TestCSRF_ReloadedPageGetsNewToken(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)

@@ -7,6 +7,7 @@ import (
 )
 
 // A duplicate of a single-value header is ambiguous: a proxy may use one value and this server the other.
+// Requirement: OWASP-CSRF-origin, OWASP-CSRF-simple-requests
 func TestHeaders_DuplicatesRejected(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	session := s.signUpOverRawConn(t, s.origin, "")
@@ -57,6 +58,7 @@ func TestHeaders_DuplicatesRejected(t *testing.T) {
 
 // An attacker who can set a cookie, for example for a path, could otherwise make Ada use the attacker's session, because that
 // cookie comes first. A proxy may split a browser's cookies into several headers.
+// Requirement: ASVS-3.3.1, NIST-5.1, NIST-5.1.1, OWASP-sessions-strict
 func TestCookies_DuplicateSessionCookieRejected(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	ada := s.signUpOverRawConn(t, s.origin, "").Cookies()[0]

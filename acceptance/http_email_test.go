@@ -87,6 +87,7 @@ func startServerWithMail(t *testing.T, clock *clock) (*server, *mailserver.Serve
 	return startServer(t, clock, func(c *config.Config) { c.SMTP = smtpConfig(t, mailServer, c.PublicURL) }), mailServer
 }
 
+// Requirement: WebAuthn-14.6.2
 func TestSignUp_TakenEmailIsNotRevealedWithMail(t *testing.T) {
 	clock := newClock()
 	s, mailServer := startServerWithMail(t, clock)

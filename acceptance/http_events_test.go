@@ -92,6 +92,7 @@ func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 
 // Rejected attempts of an attacker are counted in one event, so that other events stay visible. The event has no text of the
 // attacker.
+// Requirement: ASVS-16.2.5
 func TestListEvents_AnonymousRejectionsAreCounted(t *testing.T) {
 	for storage, configure := range map[string]func(*testing.T) func(*config.Config){
 		"sqlite":   func(*testing.T) func(*config.Config) { return trustLoopback },

@@ -31,6 +31,7 @@ func (b barrierTransport) RoundTrip(request *http.Request) (*http.Response, erro
 }
 
 // A browser without cookies begins several ceremonies at once: one for autofill and one for a button, or one in each tab.
+// Requirement: WebAuthn-7.1-8
 func TestFirstVisit_everyParallelCeremonyCanBeAnswered(t *testing.T) {
 	for storage, configure := range map[string]func(*testing.T) func(*config.Config){
 		"SQLite":     func(*testing.T) func(*config.Config) { return nil },
@@ -61,6 +62,7 @@ func TestFirstVisit_everyParallelCeremonyCanBeAnswered(t *testing.T) {
 }
 
 // A ceremony that was begun in one browser is rejected in every other browser (docs/decisions/0007).
+// Requirement: WebAuthn-7.1-8
 func TestFirstVisit_anotherBrowserAnswersNoneOfThem(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	ada := httpDriver{s}.newDevice(t, phone).(*apiDevice)
@@ -92,6 +94,7 @@ const ceremonyCookie = "keylodge_ceremony_"
 
 // A first visit sets a cookie for each ceremony that begins before the first response, with the lifetime of a challenge. A
 // browser with a browser cookie gets no further ones.
+// Requirement: OWASP-sessions-strict
 func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	options := s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", s.origin, "Sec-Fetch-Site", "same-origin")

@@ -50,6 +50,7 @@ func allRoutes(t *testing.T) [][2]string {
 
 // Every response has the security headers: of each route with success or error, of unknown routes, and of requests that cannot be
 // parsed (OWASP ASVS 5.0, 3.4; WebAuthn Level 3, section 13.4.8).
+// Requirement: WebAuthn-13.4.8, ASVS-3.4.1, ASVS-16.5.1
 func TestHeaders_SecurityHeadersOnEveryResponse(t *testing.T) {
 	for public, strict := range map[string]string{
 		"": "", "https://id.example.org": "max-age=31536000; includeSubDomains", "https://example.org": "max-age=31536000",
@@ -132,6 +133,7 @@ func TestHeaders_SecurityHeadersOnEveryResponse(t *testing.T) {
 
 // The audit log shows request ids to the account's owner, so the server generates them. The server's log has the client's
 // X-Request-Id as an attribute of its own.
+// Requirement: ASVS-16.2.5
 func TestRequestID_GeneratedByServer(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	seen := map[string]bool{}

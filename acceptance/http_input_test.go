@@ -11,6 +11,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 )
 
+// Requirement: ASVS-15.3.3
 func TestInput_InvalidValuesReported(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	deep := strings.Repeat("[", 33) + strings.Repeat("]", 33)
@@ -77,7 +78,8 @@ func TestInput_InvalidValuesReported(t *testing.T) {
 		"a name that is too long":           {"/v1/signup/options", `{"display_name":"` + strings.Repeat("x", 65) + `"}`, 400, "invalid_request", "display_name", "too_long"},
 		"an unknown transport":              {"/v1/login/verify", `{"challenge_id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","credential":{"id":"AA","type":"public-key","response":{"clientDataJSON":"AA","authenticatorData":"AA","signature":"AA"}},"transport":"unknown"}`, 400, "invalid_request", "transport", "unsupported_transport"},
 		"too large":                         {"/v1/login/options", `{"x":"` + strings.Repeat("x", 64<<10) + `"}`, 413, "body_too_large", "", ""},
-		"an unknown challenge":              {"/v1/login/verify", verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), 404, "challenge_not_found", "", ""},
+		// Requirement: OWASP-sessions-strict
+		"an unknown challenge": {"/v1/login/verify", verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), 404, "challenge_not_found", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.send(t, http.MethodPost, c.path, c.body)
@@ -160,6 +162,7 @@ func TestInput_LongMemberNameTruncated(t *testing.T) {
 	}
 }
 
+// Requirement: OWASP-CSRF-simple-requests
 func TestInput_BodyMustBeJSON(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx", "",
@@ -225,6 +228,7 @@ func TestRouting_UnknownPathsAndMethods(t *testing.T) {
 }
 
 // A request that is rejected before routing gets a problem document with the security headers, and is logged.
+// Requirement: ASVS-4.2.1
 func TestRouting_EarlyErrorsAreProblems(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for name, got := range map[string]apiResponse{
@@ -246,6 +250,7 @@ func TestRouting_EarlyErrorsAreProblems(t *testing.T) {
 }
 
 // A malformed response that names its challenge consumes it, in every ceremony.
+// Requirement: FIDO-Attestation-Resp-1
 func TestInput_MalformedResponseConsumesChallenge(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)

@@ -77,6 +77,7 @@ func beginLogin(t *testing.T, s *server, body string) apiResponse {
 	return s.send(t, http.MethodPost, "/v1/login/options", body)
 }
 
+// Requirement: ASVS-6.3.1
 func TestRateLimit_AttackerBlockedOwnerNot(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, combine(lowLimits, trustLoopback))
@@ -113,6 +114,7 @@ func TestRateLimit_AttackerBlockedOwnerNot(t *testing.T) {
 	beginLogin(t, attacker, knownEmailBody).requireProblem(t, 429, "rate_limited")
 }
 
+// Requirement: ASVS-6.3.1
 func TestRateLimit_UnknownAccountsLimitedAlike(t *testing.T) {
 	s := startServer(t, newClock(), combine(lowLimits, trustLoopback))
 	s.personFrom(t, "Ada", ownerIP).signsUp()
@@ -132,6 +134,7 @@ func TestRateLimit_UnknownAccountsLimitedAlike(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-6.3.1
 func TestRateLimit_IPv6HostIsOneClient(t *testing.T) {
 	s := startServer(t, newClock(), combine(lowLimits, trustLoopback))
 	for i := range 10 {
@@ -145,6 +148,7 @@ func TestRateLimit_IPv6HostIsOneClient(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-6.3.1
 func TestRateLimit_SpoofedForwardedForIgnored(t *testing.T) {
 	s := startServer(t, newClock(), lowLimits)
 	for i := range 10 {
@@ -160,6 +164,7 @@ func TestRateLimit_SpoofedForwardedForIgnored(t *testing.T) {
 }
 
 // An unknown account creates a counter and an event, so the rate limit bounds them.
+// Requirement: ASVS-6.3.1, NIST-3.2.2
 func TestRateLimit_UnknownAccountsAreBounded(t *testing.T) {
 	s := startServer(t, newClock(), combine(lowLimits, trustLoopback))
 	lookups := 0
@@ -217,6 +222,7 @@ func TestRateLimit_DefaultsAllowNormalUse(t *testing.T) {
 }
 
 // Two servers with one PostgreSQL, or with one Redis, share their limits.
+// Requirement: ASVS-6.3.1
 func TestRateLimit_SharedAcrossNodes(t *testing.T) {
 	for name, share := range map[string]func(t *testing.T) func(*config.Config){
 		"PostgreSQL": func(t *testing.T) func(*config.Config) {
@@ -252,6 +258,7 @@ func TestRateLimit_SharedAcrossNodes(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-6.3.1
 func TestRateLimit_RedisOutageFailsClosedForRecovery(t *testing.T) {
 	redis := redisserver.Start(t)
 	clock := newClock()

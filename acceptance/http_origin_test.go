@@ -8,6 +8,7 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
+// Requirement: ASVS-3.5.1, OWASP-CSRF-origin
 func TestOrigin_OtherSitesRejected(t *testing.T) {
 	const partner = "https://app.example.org"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
@@ -52,6 +53,7 @@ func TestOrigin_OtherSitesRejected(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-3.4.1
 func TestCORS_AllowedOriginsOnly(t *testing.T) {
 	const partner = "https://app.example.org"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
@@ -84,6 +86,7 @@ func TestCORS_AllowedOriginsOnly(t *testing.T) {
 
 // Monitoring scripts add headers to a page's requests, and the browser asks first whether they are allowed (Fetch standard,
 // section 3.2.2).
+// Requirement: ASVS-3.4.1
 func TestPreflight_AllowsRequestedHeaders(t *testing.T) {
 	const partner, own = "https://app.example.org", "Authorization, Content-Type, X-CSRF-Token, X-Request-Id"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
@@ -131,6 +134,7 @@ func TestPreflight_AllowsRequestedHeaders(t *testing.T) {
 }
 
 // The binding cookie and the session cookie are set only if the browser will send them back.
+// Requirement: OWASP-CSRF-origin
 func TestCookies_SetForPagesOfThisSiteOnly(t *testing.T) {
 	const partner, sibling = "https://app.example.org", "http://app.localhost"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner, sibling) })

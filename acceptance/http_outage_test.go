@@ -11,6 +11,7 @@ import (
 
 // An operator closes the database to connections, and then to writes. A request that needs it returns 503, and the log says
 // what to do.
+// Requirement: Durability-outages
 func TestOutage_UnreachableDatabaseIs503(t *testing.T) {
 	server := postgresserver.StartForTest(t)
 	operator := func(statements ...string) {

@@ -13,6 +13,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
+// Requirement: ASVS-6.3.1
 func TestRecovery_LockoutHasRetryAfter(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
@@ -37,6 +38,7 @@ func TestRecovery_LockoutHasRetryAfter(t *testing.T) {
 }
 
 // The response reports missing and malformed members of the proof; for all other errors it is the same.
+// Requirement: ASVS-6.3.8, NIST-4.2.2.2
 func TestRecovery_MissingMembersReported(t *testing.T) {
 	open := startServer(t, newClock(), nil)
 	both := startServer(t, newClock(), func(c *config.Config) { c.Recovery = domain.RecoveryBoth })
@@ -77,6 +79,7 @@ func TestRecovery_MissingMembersReported(t *testing.T) {
 }
 
 // The log has no recovery code, grant token or TOTP secret.
+// Requirement: ASVS-16.2.5
 func TestRecovery_LogsNoSecrets(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)

@@ -137,6 +137,7 @@ func (a apiResponse) sessionContent(t *testing.T, status int) sessionContent {
 	return content
 }
 
+// Requirement: NIST-appendix-B
 func TestSessionResponse_Content(t *testing.T) {
 	for name, c := range map[string]struct {
 		device             []authenticator.Option
@@ -223,6 +224,7 @@ func TestSessionResponse_Content(t *testing.T) {
 
 // An anomaly of a passkey is reported in the server's log, in the metrics and in an e-mail to the owner, under every policy,
 // at sign-in and at step-up. The runbook quotes the log message.
+// Requirement: WebAuthn-7.2-22
 func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
 	for name, c := range map[string]struct {
 		device  deviceKind
@@ -330,6 +332,7 @@ func TestConfig_ReflectsSettings(t *testing.T) {
 }
 
 // The decoys of an unknown address stay the same after a restart, like an account's passkeys, and differ between servers.
+// Requirement: WebAuthn-14.6.2
 func TestDecoys_StableAcrossRestarts(t *testing.T) {
 	decoys := func(secret *masterkey.Key) (string, *masterkey.Key) {
 		t.Helper()

@@ -11,6 +11,7 @@ import (
 )
 
 // A request cannot set members that the server decides (OWASP ASVS 5.0, 15.3.3).
+// Requirement: ASVS-15.3.3
 func TestMassAssignment_ServerOwnedMembersIgnored(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	const more = `"id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","user_id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","email_verified":true,"pending_email":"ben@example.org",` +
@@ -48,6 +49,7 @@ func TestMassAssignment_ServerOwnedMembersIgnored(t *testing.T) {
 }
 
 // A link, an image or a prefetch changes nothing (OWASP ASVS 5.0, 3.5.3).
+// Requirement: ASVS-3.5.1
 func TestSafeMethods_ChangeNothingInABrowser(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)

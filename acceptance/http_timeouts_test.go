@@ -9,6 +9,7 @@ import (
 )
 
 // NIST SP 800-63B-4, section 2.2.3, requires reauthentication after a total and an idle time. Two settings implement it.
+// Requirement: NIST-2.2.3
 func TestSessionLifetime_NISTSettings(t *testing.T) {
 	for name, want := range map[string]domain.SessionLifetime{
 		"AAL2": {TTL: 24 * time.Hour, IdleTTL: time.Hour},
@@ -45,6 +46,7 @@ func TestSessionLifetime_NISTSettings(t *testing.T) {
 	}
 }
 
+// Requirement: NIST-2.2.3
 func TestSessionLifetime_ActiveSessionEndsAtMaxAge(t *testing.T) {
 	clock := newClock()
 	e := &env{t: t, clock: clock, driver: httpDriver{startServer(t, clock, func(c *config.Config) {

@@ -106,6 +106,7 @@ func TestBearer_InvalidTokenDoesNotFallBackToCookie(t *testing.T) {
 }
 
 // If the audience is another service, this server rejects the tokens for it, so that the service cannot use them here.
+// Requirement: ASVS-6.3.4, ASVS-9.2.1
 func TestBearer_OtherAudienceRejected(t *testing.T) {
 	const service = "https://api.example.org"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Access.Audience = service })

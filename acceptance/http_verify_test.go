@@ -11,6 +11,7 @@ import (
 
 // A response is verified with the settings and the state at its arrival, not those at the beginning of the ceremony. Between
 // the two, the test starts the server again with other settings.
+// Requirement: WebAuthn-7.1-8
 func TestVerify_UsesCurrentSettings(t *testing.T) {
 	const app = "http://app.localhost:8443" // the origin of all responses
 	allowApp := func(c *config.Config) { c.Origins = append(c.Origins, app) }

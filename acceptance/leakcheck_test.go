@@ -90,6 +90,7 @@ func isWholeNumber(text []byte, digits string) bool {
 
 // TestLeakCheck_FindsEverySecret checks findLeaks: the listener records every kind of secret, and findLeaks finds each of them
 // in a log.
+// Requirement: ASVS-16.2.5
 func TestLeakCheck_FindsEverySecret(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	e := &env{t: t, clock: newClock(), driver: httpDriver{s}}

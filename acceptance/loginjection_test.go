@@ -42,6 +42,7 @@ func requirePrintableLines(t testing.TB, name string, output []byte) {
 	}
 }
 
+// Requirement: ASVS-16.2.5
 func TestLog_LinesCannotBeForged(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	const hostile = "Ada\x1b]0;owned\x07\x1b[2J\u009b31m\u202e\u2028\x7f\u200b \" level=ERROR msg=forged"

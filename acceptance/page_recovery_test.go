@@ -206,6 +206,7 @@ func TestPage_PrintsBackupCodesOnly(t *testing.T) {
 	b.requireHidden("#who", "#passkey-list", "#place", "#copy-codes", "#message", "#app-heading")
 }
 
+// Requirement: NIST-4.2.1.1
 func TestPage_WarnsOfFewBackupCodes(t *testing.T) {
 	_, b, _ := openPage(t)
 	b.reload()

@@ -55,6 +55,7 @@ func TestPage_SignalsRejectedPasskey(t *testing.T) {
 }
 
 // After a change of the passkeys, the page offers to end all other sessions (OWASP ASVS 5.0, 7.4.3).
+// Requirement: ASVS-7.4.3
 func TestPage_OffersToRevokeOtherSessions(t *testing.T) {
 	ada, b, _ := openPage(t)
 	if b.isVisible("#sign-out-others") {

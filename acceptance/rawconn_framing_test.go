@@ -21,6 +21,7 @@ const (
 
 // Each request gets one response, and the server closes the connection: it must not interpret the following bytes (OWASP ASVS
 // 5.0, 4.2.1).
+// Requirement: ASVS-4.2.1
 func TestFraming_AmbiguousRequestsRejected(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	long := strings.Repeat("x", 20<<10)
@@ -179,6 +180,7 @@ func TestFraming_AmbiguousRequestsRejected(t *testing.T) {
 }
 
 // Unusual but unambiguous requests are served, and so is the following request on the connection.
+// Requirement: ASVS-4.2.1
 func TestFraming_UnusualValidRequestsServed(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for name, c := range map[string]struct {
@@ -227,6 +229,7 @@ func TestFraming_UnusualValidRequestsServed(t *testing.T) {
 }
 
 // Implementations often disagree about the end of a chunked body, so the server closes the connection after one.
+// Requirement: ASVS-4.2.1
 func TestFraming_ChunkedBodyClosesConnection(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for name, raw := range map[string]string{
@@ -265,6 +268,7 @@ func TestFraming_HTTP10ClosesConnection(t *testing.T) {
 }
 
 // Responses to pipelined requests have the order of the requests, also if some are rejected.
+// Requirement: ASVS-4.2.1
 func TestFraming_PipelinedRequestsInOrder(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	var raw strings.Builder
@@ -288,6 +292,7 @@ func TestFraming_PipelinedRequestsInOrder(t *testing.T) {
 }
 
 // A request before a malformed one gets its response, also if both arrive at once.
+// Requirement: ASVS-4.2.1
 func TestFraming_RequestBeforeErrorIsAnswered(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for name, malformed := range map[string]string{

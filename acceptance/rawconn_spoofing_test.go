@@ -15,6 +15,7 @@ import (
 
 // The client IP is the peer's address, or the one that a trusted proxy states (OWASP ASVS 5.0, 4.1.3 and 15.3.4). The test
 // uses a raw connection.
+// Requirement: ASVS-4.1.3
 func TestClientIP_SpoofedHeadersIgnored(t *testing.T) {
 	const loopback, otherNet = "127.0.0.0/8", "10.0.0.0/8"
 	for name, c := range map[string]struct {
@@ -159,6 +160,7 @@ func (a apiResponse) stableText(t testing.TB) string {
 	return varyingText.ReplaceAllString(strings.ReplaceAll(text.String(), "\r", "")+string(a.body), "")
 }
 
+// Requirement: ASVS-4.1.3
 func TestHeaders_SpoofedOnesHaveNoEffect(t *testing.T) {
 	const public = "https://id.example.org"
 	overHTTPS := func(c *config.Config) {

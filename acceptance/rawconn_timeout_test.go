@@ -22,6 +22,7 @@ func shortTimeouts(t *testing.T) *server {
 }
 
 // A client that sends a byte now and then occupies a connection only for the timeout of one request (slowloris).
+// Requirement: ASVS-4.2.1
 func TestTimeout_SlowRequest(t *testing.T) {
 	s := shortTimeouts(t)
 	for name, raw := range map[string]string{
@@ -74,6 +75,7 @@ func TestTimeout_SlowRequest(t *testing.T) {
 }
 
 // A client that sends fast is stopped by the size limits before the timeout.
+// Requirement: ASVS-4.2.1
 func TestSizeLimit_ChunkFraming(t *testing.T) {
 	const most = 64 << 20 // bytes that a client can send: much more than the buffers hold, much less than ten seconds transfer
 	s := startServer(t, newClock(), nil)
@@ -146,6 +148,7 @@ func TestTimeout_ClientThatDoesNotRead(t *testing.T) {
 }
 
 // The memory for a request does not depend on the size of its body.
+// Requirement: ASVS-4.2.1
 func TestSizeLimit_LargeBodyNotBuffered(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	body := bytes.Repeat([]byte("4000\r\n"+strings.Repeat(" ", 0x4000)+"\r\n"), 200) // 3 MiB in all
@@ -177,6 +180,7 @@ func TestFraming_HalfClosedConnectionIsAnswered(t *testing.T) {
 }
 
 // A body that is too large is not read. A client that is still sending it gets the response, and not a connection error.
+// Requirement: ASVS-4.2.1
 func TestSizeLimit_TooLargeRequestIsReported(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	body := strings.Repeat(" ", 2<<20)

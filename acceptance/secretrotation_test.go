@@ -83,6 +83,7 @@ func newSecret(t testing.TB) masterkey.Key {
 
 // A new secret, with the previous one configured, signs out no user. Pending ceremonies succeed, and earlier cookies, tokens,
 // codes and exports stay valid.
+// Requirement: ASVS-13.3.1
 func TestSecretRotation_IsTransparent(t *testing.T) {
 	r := newRestartableServer(t)
 	previous, current := newSecret(t), newSecret(t)
@@ -173,6 +174,7 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 // Without the previous secret the server does not start, because it cannot decrypt its signing keys, and the error says what
 // to do. After a rotation of the keys it rejects tokens and codes of the previous secret like forged ones, without an internal
 // error.
+// Requirement: ASVS-13.3.1
 func TestSecretRotation_MissingPreviousSecretReported(t *testing.T) {
 	r := newRestartableServer(t)
 	previous, current := newSecret(t), newSecret(t)

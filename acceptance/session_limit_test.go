@@ -9,6 +9,7 @@ import (
 )
 
 // An account has no more sessions than its limit: a further sign-in ends the least recently used one, never the one that opens.
+// Requirement: ASVS-7.4.3
 func TestSessionLimit(t *testing.T) {
 	for engine, open := range map[string]func(testing.TB, func(*config.Config)) func(*config.Config){"SQLite": onSQLite, "PostgreSQL": onPostgres} {
 		t.Run(engine, func(t *testing.T) {
@@ -41,6 +42,7 @@ func TestSessionLimit(t *testing.T) {
 }
 
 // Concurrent sign-ins do not exceed the limit, whether it is small or the account is near a large one.
+// Requirement: ASVS-7.4.3
 func TestSessionLimit_ConcurrentSignIns(t *testing.T) {
 	for engine, open := range map[string]func(testing.TB, func(*config.Config)) func(*config.Config){"SQLite": onSQLite, "PostgreSQL": onPostgres} {
 		for _, limit := range []domain.SessionLimit{2, 40} {

@@ -11,6 +11,7 @@ import (
 func asBearer(token string) []string { return []string{"Authorization", "Bearer " + token} }
 
 // A copy of the session cookie, or of an access token, requests a service token and waits for the owner's step-up.
+// Requirement: ASVS-9.2.1
 func TestServiceToken_rejectedByThisServer(t *testing.T) {
 	for _, kind := range []domain.TokenKind{domain.TokenSessionCookie, domain.TokenAccess} {
 		t.Run(string(kind), func(t *testing.T) {
@@ -34,6 +35,7 @@ func TestServiceToken_rejectedByThisServer(t *testing.T) {
 }
 
 // An access token that requests service tokens does not extend its own life by that.
+// Requirement: ASVS-7.4.1
 func TestServiceToken_expiresWithTheAccessTokenThatRequestedIt(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
@@ -52,6 +54,7 @@ func TestServiceToken_expiresWithTheAccessTokenThatRequestedIt(t *testing.T) {
 }
 
 // A copy of an access token is not recent after the owner's step-up, however soon that comes, and does not finish what it began.
+// Requirement: ASVS-7.5.1
 func TestAccessToken_issuedBeforeStepUpIsNotRecent(t *testing.T) {
 	for _, after := range []time.Duration{0, time.Second, time.Minute} {
 		t.Run(after.String(), func(t *testing.T) {
@@ -87,6 +90,7 @@ func TestAccessToken_issuedBeforeStepUpIsNotRecent(t *testing.T) {
 }
 
 // A step-up with an access token sets no cookie and does not change the browser's session.
+// Requirement: ASVS-7.2.4
 func TestStepUp_byTokenKeepsTheCookie(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
@@ -109,6 +113,7 @@ func TestStepUp_byTokenKeepsTheCookie(t *testing.T) {
 }
 
 // After a recovery, a copy of the access token does not confirm an app or an address once the owner has stepped up.
+// Requirement: ASVS-7.5.1
 func TestAccessToken_fromRecoveryStaysRestricted(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)

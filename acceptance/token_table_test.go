@@ -21,6 +21,7 @@ const tokensFile = "../docs/security/tokens.md"
 
 // TestTokenTable checks the domain's table of tokens over HTTP: it presents each kind of token in every place and for every
 // use, and causes each end for each kind of token.
+// Requirement: ASVS-7.4.1, ASVS-9.2.1
 func TestTokenTable(t *testing.T) {
 	engines := map[string]func(*config.Config){"SQLite": nil, "PostgreSQL": onPostgres(t, nil)}
 	for engine, configure := range engines {

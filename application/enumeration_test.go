@@ -144,6 +144,7 @@ func requireSameCalls(t *testing.T, classes map[string]domain.Email, execute fun
 	}
 }
 
+// Requirement: ASVS-6.3.8
 func TestLoginBegin_SameCallsForEveryAddress(t *testing.T) {
 	f := newFixture(t)
 	requireSameCalls(t, f.accountClasses(), func(email domain.Email) []string {
@@ -159,6 +160,7 @@ func TestLoginBegin_SameCallsForEveryAddress(t *testing.T) {
 
 // An attacker without the private key responds with an id that the options listed, of a passkey or a decoy, to a challenge for the address
 // or for no address.
+// Requirement: ASVS-6.3.8
 func TestLoginFinish_ForgedResponseSameCallsForEveryAddress(t *testing.T) {
 	for name, forge := range map[string][]authenticator.Variation{
 		"bad signature":        {},
@@ -209,6 +211,7 @@ func (f *fixture) beginSignIn(email domain.Email) ceremony.Begun {
 }
 
 // Without attestation, a client can choose the id of its new passkey: it may choose a listed one.
+// Requirement: WebAuthn-14.6.2
 func TestRegister_ListedIDIsTakenForEveryAddress(t *testing.T) {
 	for name, register := range map[string]func(f *fixture, c *recordingStore, service *ceremony.Service, allowedID []byte) error{
 		"sign up": func(f *fixture, c *recordingStore, service *ceremony.Service, allowedID []byte) error {
@@ -275,6 +278,7 @@ func (f *fixture) addSignedInUser(name domain.DisplayName) identity.Principal {
 	return identity.Principal{User: user, Session: session, AuthContext: session.AuthContext()}
 }
 
+// Requirement: ASVS-6.3.8
 func TestRedeem_SameCallsForEveryAccount(t *testing.T) {
 	for _, policy := range []domain.RecoveryPolicy{domain.RecoveryAny, domain.RecoveryBoth} {
 		f := newFixture(t)

@@ -146,6 +146,7 @@ func emailsSentBy(t *testing.T, f *fixture, prepare func(*fixture) func() error)
 	return list
 }
 
+// Requirement: ASVS-6.3.5
 func TestNotifications_SentForSecurityRelevantUseCases(t *testing.T) {
 	all := allUseCases()
 	for name := range wantEmails {
@@ -213,6 +214,7 @@ func TestNotifications_NotSentWithoutMail(t *testing.T) {
 }
 
 // A notification has the time, the actor and the device of its event.
+// Requirement: NIST-4.6
 func TestNotifications_MatchTheAuditEvent(t *testing.T) {
 	f := newFixture(t)
 	f.ada.Client = identity.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9"}

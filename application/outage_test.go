@@ -460,6 +460,7 @@ func (s currentStore) Update(ctx context.Context, fn func(ports.Tx) error) error
 
 // Whichever call of the store fails, the use case returns the error, stores nothing partially, and succeeds when it is repeated: an
 // outage consumes no challenge, token or attempt.
+// Requirement: ASVS-2.3.3, ASVS-16.5.1
 func TestUseCases_StoreErrorIsReturnedAndRolledBack(t *testing.T) {
 	severalTransactions := map[string]bool{"delete expired data": true, "deliver e-mails": true}
 	for _, each := range []map[string]func(*fixture) func() error{userUseCases, otherUseCases} {
@@ -495,6 +496,7 @@ func TestUseCases_StoreErrorIsReturnedAndRolledBack(t *testing.T) {
 }
 
 // If the challenge of a rejected response cannot be consumed, the error is that of the store. The repeated response is rejected.
+// Requirement: ASVS-16.5.1
 func TestLoginFinish_RejectionAfterStoreError(t *testing.T) {
 	for failAt := 1; ; failAt++ {
 		f := newFixture(t)

@@ -88,6 +88,7 @@ var userUseCases = map[string]func(*fixture) (execute func() error){
 }
 
 // If the session ends or the account is disabled between the authentication of a request and its write, the use case writes nothing.
+// Requirement: ASVS-7.4.2, ASVS-2.3.3
 func TestUserUseCases_RequireAnActiveSession(t *testing.T) {
 	revoked := func(f *fixture) {
 		f.update(func(tx ports.Tx) error {

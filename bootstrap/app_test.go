@@ -144,6 +144,7 @@ func TestServe_StopWaitsForRequests(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-13.3.1
 func TestOpen_CreatesKeyFileNextToDatabase(t *testing.T) {
 	cfg, err := load(t, "DATABASE_URL=sqlite:data/keylodge.db")
 	if err != nil {

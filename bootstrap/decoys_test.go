@@ -11,6 +11,7 @@ import (
 )
 
 // Decoys must have only properties that passkeys on this server can have. Otherwise an attacker can distinguish them.
+// Requirement: WebAuthn-14.6.2
 func TestDecoys_FollowSettings(t *testing.T) {
 	secret := func() masterkey.Key {
 		raw := make([]byte, masterkey.Size)

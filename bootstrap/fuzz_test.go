@@ -43,6 +43,7 @@ import (
 //
 // {cookie}, {csrf}, {access}, {refresh}, {session}, {passkey} and {challenge} in the input are replaced by values of Ada, so that
 // the fuzzer passes authentication, and {length} by the length of the body.
+// Requirement: ASVS-16.5.1
 func FuzzRouter(f *testing.F) {
 	for _, seed := range routerSeeds(f) {
 		f.Add([]byte(seed))

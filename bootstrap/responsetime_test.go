@@ -20,6 +20,7 @@ import (
 
 // With the clock of synctest, each response that could reveal an account takes exactly the minimum response time, and the others
 // are immediate.
+// Requirement: ASVS-6.3.8
 func TestResponseTime_AccountEnumeration(t *testing.T) {
 	startFasthttpClock()
 	verify := `{"challenge_id":"{challenge}","credential":{"id":"{passkey}","type":"public-key","response":{"clientDataJSON":"e30","authenticatorData":"AA","signature":"AA"}}}`
@@ -55,6 +56,7 @@ func TestResponseTime_AccountEnumeration(t *testing.T) {
 
 // If e-mail is sent, no response reveals that an address is taken: a successful request with an address takes the minimum response
 // time too.
+// Requirement: ASVS-6.3.8
 func TestResponseTime_PendingEmail(t *testing.T) {
 	startFasthttpClock()
 	synctest.Test(t, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
+// Requirement: ASVS-9.2.1
 func TestAccessPolicy_AccessClaims(t *testing.T) {
 	policy := domain.AccessPolicy{Issuer: "https://keylodge.example", Audience: "https://api.example", TTL: 5 * time.Minute}
 	s, _ := session(t, synced)
@@ -38,6 +39,7 @@ func TestAccessPolicy_AccessClaims(t *testing.T) {
 }
 
 // A token for other services states the authentication of the proof that requested it, and permits no more than it.
+// Requirement: ASVS-9.2.1
 func TestAccessPolicy_ServiceClaims(t *testing.T) {
 	policy := domain.AccessPolicy{Issuer: "https://keylodge.example", Audience: "https://keylodge.example", TTL: 5 * time.Minute}
 	s, _ := bearerSession(t)
@@ -61,6 +63,7 @@ func TestAccessPolicy_ServiceClaims(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-7.4.1
 func TestAccessPolicy_TokenExpiresWithSession(t *testing.T) {
 	policy := domain.AccessPolicy{TTL: 5 * time.Minute}
 	for name, c := range map[string]struct{ left, want time.Duration }{

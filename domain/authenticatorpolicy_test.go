@@ -20,6 +20,7 @@ func TestParseAAGUID(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-7.1-21
 func TestAuthenticatorPolicy_Check(t *testing.T) {
 	a, b, zero := AAGUID{1}, AAGUID{2}, AAGUID{}
 	for name, c := range map[string]struct {

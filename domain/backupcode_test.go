@@ -28,6 +28,7 @@ func backupCode(t *testing.T, s string) domain.BackupCode {
 	return code
 }
 
+// Requirement: ASVS-6.5.3, NIST-4.2.1.1
 func TestNewBackupCodes_TenDistinctCodes(t *testing.T) {
 	form := regexp.MustCompile(`^[` + alphabet + `]{4}(-[` + alphabet + `]{4}){3}$`)
 	seen := map[string]bool{}
@@ -49,6 +50,7 @@ func TestNewBackupCodes_TenDistinctCodes(t *testing.T) {
 }
 
 // If each random byte is equally frequent, each character is. A code has 16 × 5 = 80 bits.
+// Requirement: ASVS-6.5.2
 func TestNewBackupCodes_UniformAlphabet(t *testing.T) {
 	counter := make([]byte, 0, 8*160)
 	for i := range cap(counter) { // eight sets: every byte five times
@@ -72,6 +74,7 @@ func TestNewBackupCodes_UniformAlphabet(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-6.5.3
 func TestNewBackupCodes_EveryBitCounts(t *testing.T) {
 	first := func(random []byte) string {
 		return domain.NewBackupCodes(bytes.NewReader(random))[0].Reveal()
@@ -167,6 +170,7 @@ func FuzzParseBackupCode(f *testing.F) {
 	})
 }
 
+// Requirement: ASVS-6.5.2
 func TestBackupCode_Digests(t *testing.T) {
 	older, newer := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	code := backupCode(t, formattedCode)

@@ -24,6 +24,7 @@ func sessionID(t *testing.T) domain.SessionID {
 	return id
 }
 
+// Requirement: WebAuthn-7.1-8
 func TestChallenge_Redeem(t *testing.T) {
 	adas, bens := domain.BindTo(domain.NewSecret("ada")), domain.BindTo(domain.NewSecret("ben"))
 	similar := adas

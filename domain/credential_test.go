@@ -39,6 +39,7 @@ func credential(t *testing.T, flags domain.AuthenticatorFlags, count uint32) *do
 	return c
 }
 
+// Requirement: WebAuthn-7.1-15, WebAuthn-7.1-16, WebAuthn-7.1-17, NIST-appendix-B
 func TestAuthenticatorFlags_Verify(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags  domain.AuthenticatorFlags
@@ -66,6 +67,7 @@ func TestAuthenticatorFlags_Verify(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-7.2-22
 func TestCredential_RecordUse_counter(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags         domain.AuthenticatorFlags
@@ -115,6 +117,7 @@ func TestCredential_RecordUse_suspended(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-7.2-19
 func TestCredential_RecordUse_backupFlags(t *testing.T) {
 	reject := domain.UsePolicy{BackupEligibility: domain.BackupEligibilityReject}
 	accept := domain.UsePolicy{BackupEligibility: domain.BackupEligibilityAcceptAndRecord}
@@ -136,6 +139,7 @@ func TestCredential_RecordUse_backupFlags(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-7.2-19
 func TestCredential_RecordUse_becomesBackupEligible(t *testing.T) {
 	key := credential(t, deviceBound, 0)
 	anomaly, err := key.RecordUse(domain.Assertion{Flags: synced}, domain.UsePolicy{BackupEligibility: domain.BackupEligibilityReject}, noon)
@@ -156,6 +160,7 @@ func TestCredential_RecordUse_counterUsesStoredFlags(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-16.5.1
 func TestPolicies_ZeroValueRejects(t *testing.T) {
 	var unset domain.UsePolicy
 	if _, err := credential(t, deviceBound, 7).RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 7}, unset, noon); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
@@ -180,6 +185,7 @@ func TestCredential_UserVerifiedIsLatched(t *testing.T) {
 	}
 }
 
+// Requirement: NIST-appendix-B
 func TestNewCredential_KeepsRegistration(t *testing.T) {
 	registration := domain.Registration{
 		CredentialID: "id", RPID: "example.org", PublicKey: []byte("key"), Algorithm: -7, AAGUID: [16]byte{1}, Attachment: "platform",
@@ -232,6 +238,7 @@ func TestCredential_Rename(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-7.1-25
 func TestNewCredentialID_Length(t *testing.T) {
 	for length, fits := range map[int]bool{0: false, 1: true, 1023: true, 1024: false} {
 		if _, err := domain.NewCredentialID(make([]byte, length)); (err == nil) != fits {
@@ -266,6 +273,7 @@ func TestNewCredential_FiltersClientHints(t *testing.T) {
 
 // A restored backup has older counters than the authenticators: no authentic use is rejected, and a copy is detected by the owner's
 // next use (docs/decisions/0039-counters-after-a-restore.md).
+// Requirement: WebAuthn-7.2-22
 func TestCredential_CountersAfterARestore(t *testing.T) {
 	const deviceBound = domain.AuthenticatorFlags(1<<0 | 1<<2)
 	restored := domain.RestoreCredential(domain.CredentialState{ID: "key", Status: domain.CredentialActive, Flags: deviceBound, SignCount: 50})

@@ -23,6 +23,7 @@ func sameDescriptor(a, b domain.CredentialDescriptor) bool {
 	return a.ID == b.ID && slices.Equal(a.Transports, b.Transports)
 }
 
+// Requirement: WebAuthn-14.6.2
 func TestDecoys_StablePerAddressAndKey(t *testing.T) {
 	here := decoysWithKeys("installation key")
 	first := here.Descriptors("ada@example.org")
@@ -64,6 +65,7 @@ func decoyStatistics(t *testing.T, d domain.Decoys) (profiles map[string]int, nu
 	return profiles, numbers
 }
 
+// Requirement: WebAuthn-14.6.2
 func TestDecoys_Profiles(t *testing.T) {
 	profiles, _ := decoyStatistics(t, decoysWithKeys("key"))
 	want := []string{
@@ -86,6 +88,7 @@ func TestDecoys_Profiles(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-14.6.2
 func TestDecoys_CountWithinPasskeyLimit(t *testing.T) {
 	for limit, want := range map[domain.PasskeyLimit][]int{1: {1}, 2: {1, 2}, 20: {1, 2, 3, 4, 5, 6, 7, 8}} {
 		d := decoysWithKeys("key")
@@ -102,6 +105,7 @@ func TestDecoys_CountWithinPasskeyLimit(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-14.6.2
 func TestDecoys_Contains(t *testing.T) {
 	here := decoysWithKeys("present key", "former key")
 	lengths := map[int]bool{}

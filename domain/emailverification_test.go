@@ -207,6 +207,7 @@ func randomNumbers(numbers ...uint32) *bytes.Buffer {
 	return bytes.NewBuffer(raw)
 }
 
+// Requirement: ASVS-6.5.3
 func TestNewEmailCode_Uniform(t *testing.T) {
 	const unbiased = 4_200_000_000 // the greatest multiple of 10^8 in 32 bits
 	for want, source := range map[string]*bytes.Buffer{

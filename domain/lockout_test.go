@@ -39,6 +39,7 @@ func wantBackoff(t *testing.T, l *domain.Lockout, now time.Time, want time.Durat
 
 const lockAfter = 20 // consecutive failures
 
+// Requirement: ASVS-6.1.1
 func TestLockout_Backoff(t *testing.T) {
 	const m, h = time.Minute, time.Hour
 	schedule := []time.Duration{0, 0, 0, 0, 0, 15 * m, 30 * m, 60 * m, 120 * m, 240 * m, 480 * m, 960 * m, 24 * h, 24 * h, 24 * h, 24 * h, 24 * h, 24 * h, 24 * h, 24 * h}
@@ -60,6 +61,7 @@ func TestLockout_Backoff(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-6.1.1
 func TestLockout_Check_locked(t *testing.T) {
 	for failures := lockAfter; failures <= 100; failures++ {
 		l, now := lockoutWithFailures(t, failures)
@@ -72,6 +74,7 @@ func TestLockout_Check_locked(t *testing.T) {
 	}
 }
 
+// Requirement: NIST-3.2.2
 func TestLockout_Locked(t *testing.T) {
 	for failures := range 25 {
 		if l, _ := lockoutWithFailures(t, failures); l.Locked() != (failures >= lockAfter) {

@@ -46,6 +46,7 @@ func TestParseEmail(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-16.2.5
 func TestParseDisplayName(t *testing.T) {
 	for given, want := range map[string]domain.DisplayName{
 		"":                       "",
@@ -215,6 +216,7 @@ func TestPendingUser_Entity(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-14.6.1
 func TestUserHandle_Random(t *testing.T) {
 	a := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
 	b := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
@@ -223,6 +225,7 @@ func TestUserHandle_Random(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-16.2.5
 func TestSecret_NeverPrinted(t *testing.T) {
 	secret := domain.NewSecret("hunter2")
 	text, _ := secret.MarshalText()
@@ -280,6 +283,7 @@ func rejectsUserID(s string) bool {
 }
 
 // All bits of an id except its time, version and variant are random.
+// Requirement: ASVS-6.7.2
 func TestChallengeID_UsesAllRandomBits(t *testing.T) {
 	for random, want := range map[byte]string{0x00: "01a20846-fe00-7000-8000-000000000000", 0xff: "01a20846-fe00-7fff-bfff-ffffffffffff"} {
 		if id := domain.NewChallengeID(noon, bytes.NewReader(bytes.Repeat([]byte{random}, 10))); id.String() != want {

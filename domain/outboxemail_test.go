@@ -34,6 +34,7 @@ func TestNewNotificationEmail(t *testing.T) {
 }
 
 // Only events that the owner must know are sent by e-mail: too many e-mails are not read.
+// Requirement: ASVS-6.3.5, NIST-4.2.1.1
 func TestNotificationKind(t *testing.T) {
 	notified := []domain.EventKind{
 		domain.EventPasskeyAdded, domain.EventPasskeyRemoved, domain.EventPasskeyFlagged, domain.EventPasskeySuspended, domain.EventRecoveryGranted, domain.EventRecovered,

@@ -52,6 +52,7 @@ func TestPasskeys_ByID(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-13.4.6
 func TestPasskeys_Remove(t *testing.T) {
 	for name, c := range map[string]struct {
 		passkeys domain.Passkeys

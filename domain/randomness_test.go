@@ -15,6 +15,7 @@ import (
 // TestSecrets_EffectiveRandomBits counts the random bits that change a secret when flipped. A secret that is sufficient by itself
 // has 128 or more (OWASP ASVS 5.0, 11.5.1), a code with limited attempts 20 or more (6.5.4), and a backup code 64
 // (NIST SP 800-63B-4, section 4.2.1.1).
+// Requirement: WebAuthn-14.6.1, ASVS-6.5.3, ASVS-7.2.1, ASVS-11.5.1, NIST-5.1
 func TestSecrets_EffectiveRandomBits(t *testing.T) {
 	key := [][]byte{bytes.Repeat([]byte{7}, 32)}
 	passkey := credential(t, synced, 0)
@@ -66,6 +67,7 @@ func TestSecrets_EffectiveRandomBits(t *testing.T) {
 }
 
 // Zeros in the place of random bytes could be guessed, so that a constructor panics if its source has too few.
+// Requirement: ASVS-11.5.1
 func TestConstructors_PanicWithoutRandomBytes(t *testing.T) {
 	key := credential(t, synced, 0)
 	for name, c := range map[string]struct {

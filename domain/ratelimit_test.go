@@ -8,6 +8,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
+// Requirement: ASVS-6.1.1
 func TestDefaultRateLimits_CoverEveryClass(t *testing.T) {
 	limits := domain.DefaultRateLimits()
 	for _, class := range domain.RateClasses {

@@ -155,6 +155,7 @@ func TestRecoveryGrant_StateIsACopy(t *testing.T) {
 }
 
 // The policy may have changed since the recovery.
+// Requirement: ASVS-6.4.3, NIST-4.2.2.2
 func TestRecoveryGrant_RequireFactors(t *testing.T) {
 	app, code, operator := []domain.RecoveryFactor{domain.FactorTOTP}, []domain.RecoveryFactor{domain.FactorBackupCode}, []domain.RecoveryFactor{domain.FactorOperator}
 	both := []domain.RecoveryFactor{domain.FactorTOTP, domain.FactorBackupCode}

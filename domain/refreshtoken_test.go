@@ -50,6 +50,7 @@ func wantRefreshRejected(t *testing.T, s *domain.Session, token domain.RefreshTo
 	}
 }
 
+// Requirement: RFC9700-4.14.2
 func TestSession_Refresh_rotates(t *testing.T) {
 	s, token := bearerSession(t)
 	seen := []string{token.Reveal()}
@@ -74,6 +75,7 @@ func TestSession_Refresh_rotates(t *testing.T) {
 }
 
 // A client repeats a request if the response is lost, and two tabs may refresh at the same time.
+// Requirement: RFC9700-4.14.2
 func TestSession_Refresh_repeatsUnusedSuccessor(t *testing.T) {
 	for after, want := range map[time.Duration]error{
 		-time.Second:                         nil, // a clock that was put back a little
@@ -110,6 +112,7 @@ func TestSession_Refresh_repeatsUnusedSuccessor(t *testing.T) {
 	}
 }
 
+// Requirement: RFC9700-4.14.2
 func TestSession_Refresh_reuseRevokes(t *testing.T) {
 	s, stolen := bearerSession(t)
 	token := stolen
@@ -218,6 +221,7 @@ func mustParseRefreshToken(t *testing.T, raw []byte) domain.RefreshToken {
 	return token
 }
 
+// Requirement: ASVS-13.3.1
 func TestSession_Refresh_afterSecretRotation(t *testing.T) {
 	previous, current := refreshKeys[0], bytes.Repeat([]byte{3}, 32)
 	both := domain.KeyRing[domain.RefreshToken]{current, previous}

@@ -52,6 +52,7 @@ func TestNewEvent_RepetitionKeyPerDay(t *testing.T) {
 }
 
 // A client without access to an account can cause any number of these events. No other event is counted in one entry.
+// Requirement: ASVS-16.2.5
 func TestEventKind_Repeatable(t *testing.T) {
 	repeatable := []domain.EventKind{
 		domain.EventSignInRefused, domain.EventStepUpRefused, domain.EventPasskeyAddRefused, domain.EventRecoveryRefused, domain.EventPasskeyFlagged,

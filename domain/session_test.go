@@ -18,6 +18,7 @@ func session(t *testing.T, flags domain.AuthenticatorFlags) (*domain.Session, do
 	return domain.OpenSession(credential(t, flags, 0), domain.NewDevice("curl/8.5.0", "127.0.0.1"), lifetime, noon, rand.Reader)
 }
 
+// Requirement: ASVS-7.3.1
 func TestSession_RequireActive(t *testing.T) {
 	const day = 24 * time.Hour
 	s, _ := session(t, synced)
@@ -42,6 +43,7 @@ func TestSession_RequireActive(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-7.3.1
 func TestSession_Touch_capsIdleEnd(t *testing.T) {
 	s, _ := session(t, synced)
 	s.Touch(lifetime, noon.Add(29*24*time.Hour))
@@ -72,6 +74,7 @@ func TestSession_RecentlySeen(t *testing.T) {
 	}
 }
 
+// Requirement: NIST-appendix-B
 func TestOpenSession_AMR(t *testing.T) {
 	for flags, want := range map[domain.AuthenticatorFlags][]string{
 		synced:       {"swk", "user", "mfa"},
@@ -84,6 +87,7 @@ func TestOpenSession_AMR(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-7.2.1, NIST-5.1.1
 func TestParseSessionToken(t *testing.T) {
 	s, token := session(t, synced)
 	parsed, err := domain.ParseSessionToken(token.Reveal())
@@ -138,6 +142,7 @@ func TestOpenSession_CookieAndBearer(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-7.5.1
 func TestAuthContext_RequireRecentAuth(t *testing.T) {
 	const ttl = domain.StepUpTTL(10 * time.Minute)
 	s, _ := session(t, synced)
@@ -165,6 +170,7 @@ func TestAuthContext_RequireRecentAuth(t *testing.T) {
 }
 
 // A proof issued before a step-up, which may have been copied, must not become as recent or as strong as the step-up.
+// Requirement: ASVS-7.5.1
 func TestAuthContext_issuedBeforeStepUp(t *testing.T) {
 	const ttl = domain.StepUpTTL(10 * time.Minute)
 	for name, open := range map[string]func(*domain.Session){"signed in": func(*domain.Session) {}, "recovered": (*domain.Session).MarkRecovered} {
@@ -187,6 +193,7 @@ func TestAuthContext_issuedBeforeStepUp(t *testing.T) {
 }
 
 // After a wrong clock was corrected, a step-up makes the session recent again.
+// Requirement: ASVS-7.5.1
 func TestSession_StepUp_afterTheClockWasSetBack(t *testing.T) {
 	s, _ := session(t, synced)
 	earlier := noon.Add(-time.Hour)
@@ -203,6 +210,7 @@ func stepUp(t *testing.T, s *domain.Session, flags domain.AuthenticatorFlags, no
 	return secret
 }
 
+// Requirement: ASVS-7.5.1
 func TestAuthContext_refreshIsNoRecentAuth(t *testing.T) {
 	s, token := bearerSession(t)
 	later := noon.Add(time.Hour)
@@ -214,6 +222,7 @@ func TestAuthContext_refreshIsNoRecentAuth(t *testing.T) {
 }
 
 // A session opened by recovery has no recent authentication and no passkey assertion until a step-up.
+// Requirement: ASVS-6.4.3
 func TestSession_MarkRecovered(t *testing.T) {
 	const ttl = domain.StepUpTTL(10 * time.Minute)
 	browser, _ := session(t, deviceBound)
@@ -254,6 +263,7 @@ func TestSession_MarkRecovered(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-6.3.4
 func TestSession_MarkRecovered_refreshDoesNotClear(t *testing.T) {
 	s, token := bearerSession(t)
 	s.MarkRecovered()
@@ -278,6 +288,7 @@ func TestSession_StepUp_changesOnlyAuthentication(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-7.2.4
 func TestSession_StepUp_replacesTheCookie(t *testing.T) {
 	s, previous := session(t, synced)
 	before := domain.RestoreSession(s.State())
@@ -291,6 +302,7 @@ func TestSession_StepUp_replacesTheCookie(t *testing.T) {
 }
 
 // The previous refresh token has no successor after a step-up: its use is a reuse and revokes the session.
+// Requirement: ASVS-7.2.4
 func TestSession_StepUp_replacesTheRefreshToken(t *testing.T) {
 	for name, steps := range map[string]func(*domain.Session, domain.RefreshToken) domain.RefreshToken{
 		"the first one": func(_ *domain.Session, first domain.RefreshToken) domain.RefreshToken { return first },

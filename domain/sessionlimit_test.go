@@ -8,6 +8,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
+// Requirement: ASVS-7.4.3
 func TestSessionLimit_Excess(t *testing.T) {
 	var active []*domain.Session
 	for _, seen := range []int{3, 1, 4, 2} { // hours after noon

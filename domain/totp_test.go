@@ -83,6 +83,7 @@ func TestTOTP_BeginSetup_keepsConfirmed(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-6.5.1, NIST-3.1.4
 func TestTOTP_Accept_rejectsReuse(t *testing.T) {
 	app := confirmedTOTP("encrypted")
 	for _, c := range []struct {

@@ -49,6 +49,7 @@ func spellings(code string) map[string]string {
 	return all
 }
 
+// Requirement: NIST-3.2.2
 func TestTypedCodes_Spellings(t *testing.T) {
 	for name, typed := range spellings("012349") {
 		if code, err := domain.ParseTOTPCode(typed); err != nil || code.Reveal() != "012349" {
@@ -74,6 +75,7 @@ func TestTypedCodes_Spellings(t *testing.T) {
 	}
 }
 
+// Requirement: NIST-3.2.2
 func TestTypedCodes_Invalid(t *testing.T) {
 	for _, typed := range []string{
 		"", "      ", "------", "\u200b\u2066", "12345", "1234567", "0123456", "123456123456", "12345o", "12345O", "+12345", "12345.", "12_345", "12345\x00", "0x1234",

@@ -16,6 +16,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
+// Requirement: ASVS-16.2.5, Durability-concurrency
 func TestCluster_ThreeNodes(t *testing.T) {
 	c := start(t)
 

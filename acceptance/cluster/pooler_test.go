@@ -9,6 +9,7 @@ import (
 )
 
 // Three nodes share one PgBouncer under many concurrent requests.
+// Requirement: Durability-concurrency
 func TestCluster_BehindPgBouncer(t *testing.T) {
 	for mode, settings := range map[string][]string{
 		"transaction": nil,

@@ -28,6 +28,7 @@ func chosenSeed() uint64 {
 
 // After a kill, acknowledged writes are stored, consumed values stay consumed, and each unanswered write is stored in full or
 // not at all.
+// Requirement: WebAuthn-7.2-22, Durability-crashes
 func TestKill_LosesNothingAcknowledged(t *testing.T) {
 	random := rand.New(rand.NewPCG(chosenSeed(), 0))
 	s := newServer(t, t.TempDir())

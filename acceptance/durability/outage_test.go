@@ -19,6 +19,7 @@ import (
 )
 
 // While the server cannot write, it reports 503 to clients and on readyz, and loses nothing. It recovers when the cause ends.
+// Requirement: Durability-outages
 func TestOutage_IsReportedAndLosesNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		folder func(*testing.T) string

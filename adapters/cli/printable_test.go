@@ -17,6 +17,7 @@ import (
 // hostile has the characters with which an attacker would control the operator's terminal, forge a line or reorder one.
 const hostile = "Ada\x1b]0;owned\x07\x1b[2J\r\nroot\t\x7f\u009b31m\u202e\u2066\u061c\u2028\u200b\ufeff\U000e0041\x00"
 
+// Requirement: ASVS-16.2.5
 func TestPrintable_UserInput(t *testing.T) {
 	f := newFixture(t)
 	mallory := ada

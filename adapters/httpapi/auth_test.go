@@ -201,6 +201,7 @@ func (f *fixture) sessionError() (inactive error) {
 }
 
 // With the scheme Bearer only the token is checked, and the cookie is ignored. A header of another scheme is ignored.
+// Requirement: ASVS-7.2.1
 func TestAuthorizationHeader(t *testing.T) {
 	f := newFixture(t)
 	token := strings.TrimPrefix(f.bearer, "Bearer ")
@@ -315,6 +316,7 @@ func TestSessionCookie_ChangesRequireCSRFToken(t *testing.T) {
 // A browser adds cookies to requests that pages of other sites make. Even an allowed page there must use tokens. The table is that of
 // docs/api.md: the statuses of GET and PATCH of /v1/me with the cookie and its CSRF token, and of PATCH with an access token, for each
 // Origin and each Sec-Fetch-Site.
+// Requirement: ASVS-3.5.1, OWASP-CSRF-origin
 func TestOriginAndFetchMetadata(t *testing.T) {
 	const (
 		all    = "200 200 200"

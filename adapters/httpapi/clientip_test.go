@@ -17,6 +17,7 @@ import (
 )
 
 // A dual-stack listener has IPv4 peers in IPv6 form. A proxy that is configured as IPv4 is trusted nevertheless.
+// Requirement: ASVS-4.1.3
 func TestClientIP_TrustsIPv4ProxyOnDualStackListener(t *testing.T) {
 	listener, err := net.Listen("tcp", ":0")
 	if err != nil {

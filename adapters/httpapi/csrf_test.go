@@ -10,6 +10,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
+// Requirement: OWASP-CSRF-double-submit
 func TestCSRFTokens_BoundToSession(t *testing.T) {
 	adas, bens := domain.NewSessionID(time.Now(), rand.Reader), domain.NewSessionID(time.Now(), rand.Reader)
 	previous, current := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)

@@ -39,6 +39,7 @@ type fuzzedBody struct {
 
 // FuzzDecodeBody decodes every accepted body with encoding/json too, which must return the same. encoding/json ignores the case of
 // names, so bodies with such names are skipped.
+// Requirement: ASVS-15.3.3
 func FuzzDecodeBody(f *testing.F) {
 	for _, seed := range []string{
 		"", "{}", " {}\n", "null", "[]", `""`, "{", "{}{}", "{},", "\ufeff{}", "{}\x00",

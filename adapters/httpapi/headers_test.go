@@ -3,6 +3,7 @@ package httpapi
 import "testing"
 
 // Strict-Transport-Security applies to all ports of a host, so a loopback host must not have it.
+// Requirement: ASVS-3.4.1
 func TestConfig_StrictTransport(t *testing.T) {
 	const year = "max-age=31536000"
 	for publicURL, want := range map[string]string{

@@ -31,6 +31,7 @@ func oneCallLimiter() application.UseCases {
 }
 
 // Every route that signs in or changes something is limited before any lookup, except those of this list.
+// Requirement: ASVS-6.3.1
 func TestRoutes_MutationsAreRateLimited(t *testing.T) {
 	unlimited := []string{ // revoking sessions must always be possible
 		"DELETE /v1/session", "DELETE /v1/me/sessions", "DELETE /v1/me/sessions/:id",

@@ -106,6 +106,7 @@ func TestOpenAPI_IsValid(t *testing.T) {
 }
 
 // An open schema of a response would accept a renamed or additional member.
+// Requirement: ASVS-8.2.1
 func TestOpenAPI_ResponsesForbidAdditionalProperties(t *testing.T) {
 	optional := []string{"allowCredentials", "detail", "errors", "excludeCredentials", "transports"}
 	for path, item := range openAPI(t).Paths.Map() {
@@ -135,6 +136,7 @@ func TestOpenAPI_ResponsesForbidAdditionalProperties(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-8.2.1
 func TestOpenAPI_ListsEveryRoute(t *testing.T) {
 	served := map[string]bool{}
 	app := httpapi.New(httpapi.Config{}, application.UseCases{}, metrics.New(), slog.New(slog.DiscardHandler))

@@ -38,6 +38,7 @@ func TestPatchAccount_AbsentMemberUnchanged(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-15.3.3
 func TestPatchAccount_RejectsInvalidMembers(t *testing.T) {
 	f := newFixture(t)
 	for body, want := range map[string][]string{

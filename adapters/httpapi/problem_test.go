@@ -70,6 +70,7 @@ func callMetered(t *testing.T, s store, meter httpapi.Meter, method, path, body 
 func storeReturning(err error) store { return func(context.Context) error { return err } }
 
 // The details of an internal error are logged under the request id. The response says only whether to try again.
+// Requirement: ASVS-16.5.1
 func TestProblem_InternalDetailIsLoggedOnly(t *testing.T) {
 	for name, c := range map[string]struct {
 		store  store
@@ -123,6 +124,7 @@ func TestProblem_InternalDetailIsLoggedOnly(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-16.5.1
 func TestSession_OutageKeepsCookie(t *testing.T) {
 	token := "kls_" + strings.Repeat("A", 43)
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {
@@ -144,6 +146,7 @@ func TestRequest_HasDeadline(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-16.2.5
 func TestRequestLog_OmitsSecrets(t *testing.T) {
 	response, _, log := call(t, storeReturning(nil), http.MethodDelete, "/v1/session?email=hunter2", `{"hunter2":"hunter2"}`,
 		"Content-Type", "application/json", "Cookie", "keylodge_session=hunter2; keylodge_browser=hunter2", "X-Request-Id", "request-17")
@@ -170,6 +173,7 @@ func TestRequestLog_OmitsSecrets(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-4.2.1
 func TestNew_SetsConnectionTimeouts(t *testing.T) {
 	limits := httpapi.New(httpapi.Config{}, application.UseCases{RateLimit: &ratelimit.Service{}}, metrics.New(), slog.New(slog.DiscardHandler)).Config()
 	for name, limit := range map[string]time.Duration{"reading": limits.ReadTimeout, "writing": limits.WriteTimeout, "waiting": limits.IdleTimeout} {

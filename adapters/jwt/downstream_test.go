@@ -103,6 +103,7 @@ func TestJWKS_VerifiesTokensDownstream(t *testing.T) {
 
 // Services with a clock up to half a minute behind accept a new token: this library compares iat with its clock and has no leeway
 // unless it is configured.
+// Requirement: ASVS-9.2.1
 func TestJWKS_AcceptsFreshTokenWithSlowClock(t *testing.T) {
 	key, err := keylodge.New().Generate(domain.SigningES256)
 	if err != nil {

@@ -66,6 +66,7 @@ func sign(t testing.TB, key *Key, claims domain.AccessClaims) string {
 	return token.Reveal()
 }
 
+// Requirement: RFC8725-3.8
 func TestSign_RFC9068Claims(t *testing.T) {
 	several := validClaims(t)
 	several.Audience = []string{testAudience, issuer}
@@ -113,6 +114,7 @@ func TestKey_PrivateRoundTrip(t *testing.T) {
 	}
 }
 
+// Requirement: RFC8725-3.5
 func TestKeys_RejectUnsupportedKeys(t *testing.T) {
 	if _, err := New().Generate("RS256"); err == nil {
 		t.Error("Generate accepts RS256")

@@ -40,6 +40,7 @@ func TestParsePEM_KeepsOrder(t *testing.T) {
 	}
 }
 
+// Requirement: RFC8725-3.5
 func TestParsePEM_ErrorsSayWhatToDo(t *testing.T) {
 	key := generate(t, domain.SigningES256)
 	good := block("PRIVATE KEY", pkcs8(t, key))

@@ -35,6 +35,7 @@ func encodeClaims(claims map[string]string, more ...string) string {
 }
 
 // Tokens with a valid signature are rejected if Keylodge would not issue them.
+// Requirement: ASVS-9.2.1
 func TestVerify_RejectsMalformedTokensWithValidSignature(t *testing.T) {
 	key := generate(t, domain.SigningEdDSA)
 	header := fmt.Sprintf(`{"alg":"EdDSA","kid":%q,"typ":"at+jwt"}`, key.ID())
@@ -141,6 +142,7 @@ func TestVerify_RejectsMalformedTokensWithValidSignature(t *testing.T) {
 
 // Optional forms of RFC 7519 are accepted: any order of members, JSON white space, unknown claims, numbers with a fraction or an
 // exponent, and one audience as an array.
+// Requirement: ASVS-9.2.1
 func TestVerify_AcceptsOptionalRFC7519Forms(t *testing.T) {
 	key := generate(t, domain.SigningEdDSA)
 	header := fmt.Sprintf(" {\"x\": {\"y\": [1]},\n\t\"alg\": \"EdDSA\", \"kid\": %q, \"typ\": \"at+jwt\"}\r\n", key.ID())
@@ -165,6 +167,7 @@ func TestVerify_AcceptsOptionalRFC7519Forms(t *testing.T) {
 }
 
 // Each part of a token has one encoding only: without padding, white space or spare bits, even if these are signed.
+// Requirement: ASVS-9.2.1
 func TestVerify_RejectsNonCanonicalBase64(t *testing.T) {
 	key := generate(t, domain.SigningEdDSA)
 	header := fmt.Sprintf(`{"alg":"EdDSA","kid":%q,"typ":"at+jwt"}`, key.ID())

@@ -286,6 +286,7 @@ func forgeryCases() map[string][2]mutation {
 	return all
 }
 
+// Requirement: ASVS-9.1.1, ASVS-9.2.1, RFC8725-3.1, RFC8725-3.8, RFC8725-3.5
 func TestVerify_RejectsForgedTokens(t *testing.T) {
 	for _, algorithm := range algorithms {
 		t.Run(string(algorithm), func(t *testing.T) {
@@ -309,6 +310,7 @@ func TestVerify_RejectsForgedTokens(t *testing.T) {
 }
 
 // The library also rejects a key of the wrong type. keyfunc must not rely on that.
+// Requirement: ASVS-9.1.1, RFC8725-3.1
 func TestVerify_RejectsOtherAlgorithm(t *testing.T) {
 	k := newTestKeys(t, domain.SigningES256)
 	for _, method := range []jwt.SigningMethod{k.otherAlgorithm.method, jwt.SigningMethodES384, jwt.SigningMethodHS256, jwt.SigningMethodNone} {
@@ -318,6 +320,7 @@ func TestVerify_RejectsOtherAlgorithm(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-9.1.1
 func TestVerify_RejectsAnyChangedCharacter(t *testing.T) {
 	for _, algorithm := range algorithms {
 		k := newTestKeys(t, algorithm)
@@ -334,6 +337,7 @@ func TestVerify_RejectsAnyChangedCharacter(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-9.2.1
 func TestVerify_Expiry(t *testing.T) {
 	k := newTestKeys(t, domain.SigningEdDSA)
 	token := sign(t, k.own, validClaims(t))
@@ -384,6 +388,7 @@ func TestVerify_ExpiredOnlyIfOtherwiseValid(t *testing.T) {
 }
 
 // Verify with zero ExpectedClaims rejects every token.
+// Requirement: ASVS-9.2.1
 func TestVerify_ZeroExpectationRejects(t *testing.T) {
 	k := newTestKeys(t, domain.SigningEdDSA)
 	for name, d := range map[string]*tokenBuilder{"valid": newTokenBuilder(k.own), "empty": newTokenBuilder(k.own), "missing": newTokenBuilder(k.own)} {
@@ -405,6 +410,7 @@ func TestVerify_ZeroExpectationRejects(t *testing.T) {
 
 // Verify accepts only the signed text, and rejects everything else with one of two errors. The keys are constant, since each worker
 // of the fuzzer runs this function.
+// Requirement: ASVS-9.1.1
 func FuzzVerify(f *testing.F) {
 	var keys []ports.TokenKey
 	signed := map[string]bool{}
@@ -541,6 +547,7 @@ func jsonSerialization(token string) string {
 }
 
 // If another service has the same audience, only the scope distinguishes its tokens.
+// Requirement: ASVS-9.2.1
 func TestKeys_Verify_scope(t *testing.T) {
 	k := newTestKeys(t, domain.SigningES256)
 	want := expected

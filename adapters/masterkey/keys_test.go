@@ -7,6 +7,7 @@ import (
 )
 
 // Keys for different purposes differ, and values made with a previous secret are still accepted.
+// Requirement: ASVS-6.5.2
 func TestNewKeys_DifferByPurposeAndSecret(t *testing.T) {
 	current, previous := newKey(t, 1), newKey(t, 2)
 	keys, err := NewKeys(current, []Key{previous})

@@ -64,6 +64,7 @@ func TestLoadOrCreate_NamesMissingDirectory(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-13.3.1
 func TestLoadOrCreate_RejectsReadableByOthers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.secret")
 	if _, err := LoadOrCreate(path); err != nil {
@@ -121,6 +122,7 @@ func TestCreate_KeepsExistingFile(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-11.5.1
 func TestLoadOrCreate_KeysDiffer(t *testing.T) {
 	var derived [2][]byte
 	for i := range derived {

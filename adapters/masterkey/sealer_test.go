@@ -55,6 +55,7 @@ func TestSealer_BindsLabel(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-13.3.1
 func TestSealer_PreviousKeysOnlyDecrypt(t *testing.T) {
 	before, after := newTestSealer(t, 'a'), newTestSealer(t, 'c', 'a', 'b')
 	if decrypted, err := after.Open(encrypt(t, before, "kept"), "here"); err != nil || string(decrypted) != "kept" {

@@ -9,6 +9,7 @@ import (
 	"testing"
 )
 
+// Requirement: ASVS-11.5.1
 func TestCheckStrength_RejectsNonRandomKeys(t *testing.T) {
 	counted := make([]byte, 32)
 	for i := range counted {

@@ -124,6 +124,7 @@ func eventuallyFails(t *testing.T, s *Store, from int) (err error) {
 	return err
 }
 
+// Requirement: Durability-outages
 func TestStore_outagesOfARealServer(t *testing.T) {
 	server, url := startPasswordServer(t)
 	s := openAt(t, url)

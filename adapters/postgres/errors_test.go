@@ -22,6 +22,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
+// Requirement: Durability-outages
 func TestStore_UnavailableWhileServerStopped(t *testing.T) {
 	server := postgresserver.StartForTest(t)
 	s := openAt(t, server.URL("postgres"))
@@ -38,6 +39,7 @@ func TestStore_UnavailableWhileServerStopped(t *testing.T) {
 }
 
 // The pool then contains only dead connections, and the store does not know that yet.
+// Requirement: Durability-outages
 func TestStore_SurvivesServerRestart(t *testing.T) {
 	server := postgresserver.StartForTest(t)
 	s := openAt(t, server.URL("postgres"))
@@ -102,6 +104,7 @@ func TestView_RetriesLostConnection(t *testing.T) {
 }
 
 // The server has committed, but the client does not know that. A retry would apply the changes twice.
+// Requirement: Durability-crashes
 func TestUpdate_DoesNotRetryUncertainCommit(t *testing.T) {
 	config, err := parse(postgresserver.MigratedDatabase(t, migrateDatabase))
 	if err != nil {
@@ -241,6 +244,7 @@ func TestStore_ContextErrorIsNotUnavailable(t *testing.T) {
 	release()
 }
 
+// Requirement: Durability-outages
 func TestConditions_whichErrorsAreOutages(t *testing.T) {
 	for code, outage := range map[string]bool{
 		"08006": true, "08P01": true, "0A000": true, "25006": true, "25P03": true, "25P04": true, "26000": true, "28000": true, "28P01": true,

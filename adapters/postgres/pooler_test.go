@@ -18,6 +18,7 @@ import (
 	"github.com/keylodge/keylodge/ports/storetest"
 )
 
+// Requirement: Durability-concurrency
 func TestStore_contractBehindPgBouncer(t *testing.T) {
 	for _, mode := range []string{"transaction", "session"} {
 		t.Run(mode, func(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 )
 
 // Each transaction reads what the others write, so all but one must be retried.
+// Requirement: Durability-concurrency
 func TestUpdate_RetriesSerializationFailure(t *testing.T) {
 	s := openNew(t)
 	const callers = 16

@@ -130,6 +130,7 @@ func TestRender_AllKinds(t *testing.T) {
 
 // A notification says how and where to undo an action by another person, and whom to ask otherwise (NIST SP 800-63B-4, section
 // 4.6).
+// Requirement: ASVS-7.4.3, NIST-4.6
 func TestRender_SaysHowToUndo(t *testing.T) {
 	mailer := newTestMailer(t)
 	changesNothing := []domain.EmailKind{domain.EmailKindVerificationCode, domain.EmailKindAddressTaken} // until the code is entered

@@ -17,6 +17,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
+// Requirement: Durability-crashes
 func TestOpen_WriterDurabilityPragmas(t *testing.T) {
 	s := openNew(t)
 	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
@@ -28,6 +29,7 @@ func TestOpen_WriterDurabilityPragmas(t *testing.T) {
 }
 
 // After a crash of the process everything written remains; after a power cut only what has reached the disk.
+// Requirement: Durability-crashes
 func TestUpdate_SurvivesPowerCut(t *testing.T) {
 	t.Run("with the store's settings", func(t *testing.T) {
 		lost, revived, partial := simulatePowerCuts(t, "FULL")
@@ -181,6 +183,7 @@ func numbersIn(t *testing.T, s *Store) map[int]bool {
 }
 
 // While the disk fails, every waiting caller gets an error and none of the writes remains. The first write after that succeeds.
+// Requirement: Durability-outages
 func TestUpdate_UnavailableWhileDiskFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		begin func(d *fakeDisk, err error)

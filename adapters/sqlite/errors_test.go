@@ -14,6 +14,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
+// Requirement: Durability-outages
 func TestConditions_whichErrorsAreOutages(t *testing.T) {
 	for code, outage := range map[error]bool{
 		sqlite3.BUSY: true, sqlite3.BUSY_SNAPSHOT: true, sqlite3.LOCKED: true, sqlite3.PROTOCOL: true, sqlite3.FULL: true, sqlite3.IOERR: true,

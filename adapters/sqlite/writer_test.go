@@ -94,6 +94,7 @@ func TestUpdate_FullDiskFailsWholeBatch(t *testing.T) {
 	add(t, s, 100)
 }
 
+// Requirement: Durability-outages
 func TestUpdate_UnavailableWhileLocked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	s := openAt(t, path)

@@ -28,6 +28,7 @@ const (
 // totpCode returns a code without parsing it.
 func totpCode(code string) domain.TOTPCode { return domain.TOTPCode{Secret: domain.NewSecret(code)} }
 
+// Requirement: ASVS-6.5.5
 func TestStep_RFC6238Vectors(t *testing.T) {
 	for at, c := range map[int64]struct {
 		code string
@@ -46,6 +47,7 @@ func TestStep_RFC6238Vectors(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-6.5.5
 func TestStep_AllowsOneStepSkew(t *testing.T) {
 	begins := time.Unix(int64(shownStep)*30, 0)
 	for after, valid := range map[time.Duration]bool{
@@ -66,6 +68,7 @@ func TestStep_AllowsOneStepSkew(t *testing.T) {
 }
 
 // At these times rfcSecret has the same code for two of the accepted steps.
+// Requirement: ASVS-6.5.5
 func TestStep_ReturnsLaterOfTwoMatches(t *testing.T) {
 	for name, c := range map[string]struct {
 		code   string
@@ -132,6 +135,7 @@ func TestStep_InvalidSecretIsNotPrinted(t *testing.T) {
 
 // Allocations measure the work: a verification that skips one of the three steps allocates a third less. Times would vary too
 // much.
+// Requirement: ASVS-6.3.8
 func TestStep_ConstantWork(t *testing.T) {
 	allocations := func(code string, now time.Time) float64 {
 		return testing.AllocsPerRun(100, func() { _, _ = codes.FindStep(rfcSecret, totpCode(code), now) })

@@ -119,6 +119,7 @@ func TestURI_IsUnambiguous(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-6.5.3
 func TestGenerate_SecretsAre160BitsAndUnique(t *testing.T) {
 	seen := map[string]bool{}
 	for _, key := range keys(t) {

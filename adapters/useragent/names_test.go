@@ -26,6 +26,7 @@ func TestNameOf(t *testing.T) {
 }
 
 // The client chooses the header, and the account's owner sees the name. The name contains no text of the header.
+// Requirement: ASVS-16.2.5
 func TestNameOf_ShowsNoTextOfTheClient(t *testing.T) {
 	names := New()
 	for _, text := range []string{"Call 555-0100 now", "Your account is locked", "evil.example", "Call5550100"} {

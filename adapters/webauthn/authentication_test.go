@@ -14,6 +14,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
+// Cases of: TestAuthenticationRules
 func authenticationRules() []rule {
 	const (
 		up, uv, be, bs = authenticator.UserPresent, authenticator.UserVerified, authenticator.BackupEligible, authenticator.BackedUp
@@ -24,8 +25,11 @@ func authenticationRules() []rule {
 		handle         = domain.ReasonUserHandleMismatch
 	)
 	return append(clientDataRules(protocol.AssertCeremony, protocol.CreateCeremony), []rule{
+		// Requirement: WebAuthn-7.1-14
 		{"another RP id", authenticator.ForgeRPID("evil.example"), domain.ReasonRPIDMismatch, nil},
+		// Requirement: WebAuthn-7.1-15
 		{"no user presence", authenticator.ForgeFlags(none, up), domain.ReasonUserPresenceMissing, nil},
+		// Requirement: WebAuthn-7.1-16
 		{"no user verification", authenticator.ForgeFlags(none, uv), domain.ReasonUserVerificationMissing, nil},
 		{"BS without BE", authenticator.ForgeFlags(bs, be), domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(be, bs)},
 
@@ -35,11 +39,14 @@ func authenticationRules() []rule {
 		{"ED set without extensions", authenticator.ForgeFlags(ed, none), malf, rewriteData(func(data []byte) []byte { data[32] |= byte(ed); return append(data, 0xa0) })},
 		{"AT set without attested data", authenticator.ForgeFlags(authenticator.AttestedCredentialData, none), malf, nil},
 
+		// Requirement: WebAuthn-7.2-21
 		{"a signature with a bit changed", authenticator.ForgeSignature(func(s []byte) []byte { s[len(s)-1] ^= 1; return s }), sig, nil},
 		{"a signature with a byte more", authenticator.ForgeSignature(func(s []byte) []byte { return append(s, 0) }), sig, nil},
 		{"no signature", authenticator.ForgeSignature(func([]byte) []byte { return nil }), sig, nil},
 
+		// Requirement: WebAuthn-7.2-5
 		{"another user's handle", authenticator.ForgeUserHandle(bytes.Repeat([]byte{1}, 32)), handle, nil},
+		// Requirement: WebAuthn-7.2-5
 		{"no user handle", authenticator.ForgeUserHandle(nil), handle, nil},
 		{"an empty user handle", authenticator.ForgeUserHandle([]byte{}), handle, nil},
 		{"another credential's id", authenticator.ForgeAnswerID([]byte("another")), handle, nil},
@@ -48,6 +55,7 @@ func authenticationRules() []rule {
 	}...)
 }
 
+// Requirement: FIDO-Assertion-Resp-1
 func TestAuthenticationRules(t *testing.T) {
 	rp := newRelyingParty(t)
 	ada := register(t, rp, authenticator.New(origin))
@@ -69,6 +77,7 @@ func TestAuthenticationRules(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-7.2-21
 func TestVerifyAuthentication_RejectsOtherKey(t *testing.T) {
 	rp := newRelyingParty(t)
 	ada := register(t, rp, authenticator.New(origin))
@@ -80,6 +89,7 @@ func TestVerifyAuthentication_RejectsOtherKey(t *testing.T) {
 	wantReason(t, err, domain.ReasonSignatureInvalid)
 }
 
+// Requirement: WebAuthn-7.1-8
 func TestVerifyAuthentication_RejectsOtherChallenge(t *testing.T) {
 	rp := newRelyingParty(t)
 	ada := register(t, rp, authenticator.New(origin))
@@ -100,6 +110,7 @@ func TestVerifyAuthentication_RejectsOtherChallenge(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-7.1-14
 func TestRelyingParty_RejectsCeremoniesOfAnotherRPID(t *testing.T) {
 	before := newRelyingParty(t)
 	after, err := New(Config{RPID: "id.keylodge.example", RPName: "Keylodge", Origins: []string{origin, anotherOrigin}, Timeout: 5 * time.Minute})
@@ -122,6 +133,7 @@ func TestRelyingParty_RejectsCeremoniesOfAnotherRPID(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-7.2-5
 func TestVerifyAuthentication_AllowCredentials(t *testing.T) {
 	rp := newRelyingParty(t)
 	ada := register(t, rp, authenticator.New(origin))
@@ -212,6 +224,7 @@ func withAttestedData(id, publicKey []byte) authenticator.Variation {
 	})
 }
 
+// Requirement: WebAuthn-7.2-21
 func TestVerifyAuthentication_attestedCredentialData(t *testing.T) {
 	rp := newRelyingParty(t)
 	ada, ben := register(t, rp, authenticator.New(origin)), register(t, rp, authenticator.New(origin))
@@ -243,6 +256,7 @@ func TestVerifyAuthentication_attestedCredentialData(t *testing.T) {
 }
 
 // The hash of an AppID is not accepted as that of the RP id, even if the client reports the appid extension.
+// Requirement: WebAuthn-7.1-14
 func TestVerifyAuthentication_appID(t *testing.T) {
 	rp := newRelyingParty(t)
 	vendor, err := authenticator.NewVendor("Test Keys")

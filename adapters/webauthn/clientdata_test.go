@@ -45,6 +45,7 @@ func replaceClientData(data string) authenticator.Variation {
 }
 
 // clientDataRules are rules of both ceremonies.
+// Cases of: TestRegistrationRules, TestAuthenticationRules
 func clientDataRules(ceremony, other protocol.CeremonyType) []rule {
 	const (
 		typ   = domain.ReasonTypeMismatch
@@ -56,7 +57,9 @@ func clientDataRules(ceremony, other protocol.CeremonyType) []rule {
 	)
 	quoted := `"` + string(ceremony) + `"`
 	return []rule{
+		// Requirement: WebAuthn-7.1-7
 		{"type of the other ceremony", authenticator.ForgeType(string(other)), typ, nil},
+		// Requirement: WebAuthn-7.1-7
 		{"type in upper case", authenticator.ForgeType(strings.ToUpper(string(ceremony))), typ, replaceInClientData(quoted, `"\u0077`+string(ceremony[1:])+`"`)},
 		{"type with a suffix", authenticator.ForgeType(string(ceremony) + " "), typ, nil},
 		{"type empty", authenticator.ForgeType(""), typ, nil},
@@ -66,8 +69,10 @@ func clientDataRules(ceremony, other protocol.CeremonyType) []rule {
 		{"challenge padded", replaceInClientData(`","origin"`, `=","origin"`), chal, nil},
 
 		{"another origin", authenticator.ForgeOrigin("https://evil.example"), orig, authenticator.ForgeOrigin(anotherOrigin)},
+		// Requirement: WebAuthn-7.1-9
 		{"origin of a subdomain", authenticator.ForgeOrigin("https://www.keylodge.example"), orig, authenticator.ForgeOrigin(appOrigin)},
 		{"origin without TLS", authenticator.ForgeOrigin("http://keylodge.example"), orig, nil},
+		// Requirement: WebAuthn-7.1-9
 		{"origin on another port", authenticator.ForgeOrigin(origin + ":8443"), orig, nil},
 		{"origin with the default port", authenticator.ForgeOrigin(origin + ":443"), orig, nil},
 		{"origin with a slash", authenticator.ForgeOrigin(origin + "/"), orig, replaceInClientData("https://", `https:\/\/`)},
@@ -80,10 +85,13 @@ func clientDataRules(ceremony, other protocol.CeremonyType) []rule {
 		{"origin null", authenticator.ForgeOrigin("null"), orig, nil},
 		{"origin empty", authenticator.ForgeOrigin(""), orig, nil},
 
+		// Requirement: WebAuthn-7.1-10
 		{"cross-origin", authenticator.ForgeCrossOrigin(""), cross, replaceInClientData(`,"crossOrigin":false`, "")},
 		{"cross-origin with topOrigin", authenticator.ForgeCrossOrigin("https://evil.example"), cross, nil},
 		{"cross-origin with an allowed topOrigin", authenticator.ForgeCrossOrigin(origin), cross, nil},
+		// Requirement: WebAuthn-7.1-10
 		{"topOrigin without crossOrigin", addMembers(`"topOrigin":` + evil), cross, addMembers(`"topOrigins":` + evil)},
+		// Requirement: WebAuthn-7.1-10
 		{"allowed topOrigin", addMembers(`"topOrigin":"` + origin + `"`), cross, addMembers(`"topOrigin":null`)},
 		{"topOrigin empty", addMembers(`"topOrigin":""`), cross, nil},
 		{"topOrigin a list", addMembers(`"topOrigin":[]`), cross, nil},
@@ -91,6 +99,7 @@ func clientDataRules(ceremony, other protocol.CeremonyType) []rule {
 		{"type twice", addMembers(`"type":` + quoted), malf, addMembers(`"new_keys_may_be_added_here":"do not compare clientDataJSON against a template"`)},
 		{"type twice, the other one first", replaceInClientData("{", `{"type":"`+string(other)+`",`), malf, nil},
 		{"challenge twice", replaceInClientData("{", `{"challenge":"AAAA",`), malf, nil},
+		// Requirement: WebAuthn-7.1-9
 		{"origin twice", replaceInClientData("{", `{"origin":`+evil+`,`), malf, nil},
 		{"origin twice, once escaped", replaceInClientData("{", `{"\u006frigin":`+evil+`,`), malf, nil},
 		{"crossOrigin twice", replaceInClientData("{", `{"crossOrigin":true,`), malf, nil},

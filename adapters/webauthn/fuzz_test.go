@@ -19,6 +19,7 @@ import (
 )
 
 // FuzzClientData checks that a second strict parser accepts what checkClientData accepts.
+// Requirement: WebAuthn-7.1-7
 func FuzzClientData(f *testing.F) {
 	const challenge = "AAAAAAAAAAAAAAAAAAAAAA"
 	valid := `{"type":"webauthn.get","challenge":"` + challenge + `","origin":"` + origin + `","crossOrigin":false}`

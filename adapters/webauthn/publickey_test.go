@@ -100,6 +100,7 @@ func mixedOrder() []byte {
 }
 
 // publicKeyRules are rules of keys whose members have the right types.
+// Cases of: TestRegistrationRules
 func publicKeyRules() []rule {
 	const malf, alg = domain.ReasonMalformed, domain.ReasonAlgorithmNotAllowed
 	rs256 := func(n, e []byte) authenticator.Variation {
@@ -124,6 +125,7 @@ func publicKeyRules() []rule {
 		{"RSA modulus of no bytes", rs256([]byte{}, f4), malf, nil},
 		{"RSA modulus as text", changeCOSEKey(map[int]any{1: 3, 3: -257, -1: "n", -2: f4, -3: nil}), malf, nil},
 		{"RSA modulus as a list of bytes", changeCOSEKey(map[int]any{1: 3, 3: -257, -1: []int{1, 2, 3}, -2: f4, -3: nil}), malf, nil},
+		// Requirement: WebAuthn-7.1-20
 		{"RSA modulus that is even", rs256(times(modulus(2048), big.NewInt(2)), f4), malf, nil},
 		{"RSA modulus of one bit", rs256(new(big.Int).SetBit(new(big.Int), 2047, 1).Bytes(), f4), malf, nil},
 		{"RSA modulus with the factor 3", rs256(times(modulus(2047), big.NewInt(3)), f4), malf, nil},
@@ -136,6 +138,7 @@ func publicKeyRules() []rule {
 		{"RSA exponent 65535", rs256(valid, []byte{0xff, 0xff}), malf, nil},
 		{"RSA exponent 65536", rs256(valid, []byte{1, 0, 0}), malf, nil},
 		{"RSA exponent 65538", rs256(valid, []byte{1, 0, 2}), malf, nil},
+		// Requirement: WebAuthn-7.1-20
 		{"RSA exponent 2^31+1", rs256(valid, []byte{0x80, 0, 0, 1}), malf, rs256(valid, []byte{0x7f, 0xff, 0xff, 0xff})},
 		{"RSA exponent 2^32+1", rs256(valid, []byte{1, 0, 0, 0, 1}), malf, nil},
 		{"RSA exponent 2^64+65537", rs256(valid, []byte{1, 0, 0, 0, 0, 0, 1, 0, 1}), malf, nil},
@@ -159,6 +162,7 @@ func publicKeyRules() []rule {
 		{"ES512 on P-521, not offered", changeCOSEKey(map[int]any{3: -36, -1: 3, -2: elliptic.P521().Params().Gx.Bytes(), -3: elliptic.P521().Params().Gy.Bytes()}), alg, nil},
 		{"ESP256, not offered", changeCOSEKey(map[int]any{3: -9}), alg, nil},
 
+		// Requirement: WebAuthn-7.1-20
 		{"Ed25519 point of mixed order", ed25519Key(mixedOrder()), malf, ed25519Key(edwards25519.NewGeneratorPoint().Bytes())},
 		{"Ed25519 point off the curve", ed25519Key(offCurve), malf, nil},
 		{"Ed25519 point with y not reduced", ed25519Key(unhex("f0" + ones + "7f")), malf, nil},
@@ -181,6 +185,7 @@ func publicKeyRules() []rule {
 }
 
 // Each point of the table can be decoded, and eight times the point is the identity.
+// Requirement: WebAuthn-7.1-20
 func TestSmallOrder_TestPoints(t *testing.T) {
 	points := map[string]bool{}
 	for name, encoded := range smallOrder {

@@ -12,6 +12,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
+// Requirement: WebAuthn-7.1-20, FIDO-Attestation-Resp-4
 func TestVerify_AllAlgorithmsAndAttestations(t *testing.T) {
 	rp := newRelyingParty(t)
 	kinds := map[string][]authenticator.Option{
@@ -65,6 +66,7 @@ func truncateData(length int) authenticator.Variation {
 	return rewriteData(func(data []byte) []byte { return data[:length] })
 }
 
+// Cases of: TestRegistrationRules
 func registrationRules() []rule {
 	const (
 		up, uv, be, bs = authenticator.UserPresent, authenticator.UserVerified, authenticator.BackupEligible, authenticator.BackedUp
@@ -76,10 +78,12 @@ func registrationRules() []rule {
 	)
 	off := make([]byte, 32)
 	return slices.Concat(clientDataRules(protocol.CreateCeremony, protocol.AssertCeremony), publicKeyRules(), []rule{
+		// Requirement: WebAuthn-7.1-14
 		{"another RP id", authenticator.ForgeRPID("evil.example"), domain.ReasonRPIDMismatch, nil},
 		{"the origin as RP id", authenticator.ForgeRPID(origin), domain.ReasonRPIDMismatch, nil},
 		{"no user presence", authenticator.ForgeFlags(none, up), domain.ReasonUserPresenceMissing, nil},
 		{"no user verification", authenticator.ForgeFlags(none, uv), domain.ReasonUserVerificationMissing, nil},
+		// Requirement: WebAuthn-7.1-17
 		{"BS without BE", authenticator.ForgeFlags(bs, be), domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(be, bs)},
 
 		{"authenticator data too short", truncateData(36), malf, nil},
@@ -92,12 +96,15 @@ func registrationRules() []rule {
 		{"extensions without ED", appendData(0xa0), malf, nil},
 
 		{"a credential id of no bytes", authenticator.ForgeCredentialID([]byte{}), malf, authenticator.ForgeCredentialID([]byte{7})},
+		// Requirement: WebAuthn-7.1-25
 		{"a credential id of 1024 bytes", authenticator.ForgeCredentialID(make([]byte, 1024)), malf, authenticator.ForgeCredentialID(make([]byte, 1023))},
 		{"another id in the answer", authenticator.ForgeAnswerID([]byte("another")), malf, nil},
 
+		// Requirement: WebAuthn-7.1-20
 		{"ES384, not offered", changeCOSEKey(map[int]any{3: -35}), alg, nil},
 		{"Ed448, not offered", changeCOSEKey(map[int]any{3: -53}), alg, nil},
 		{"no algorithm", changeCOSEKey(map[int]any{3: nil}), alg, nil},
+		// Requirement: WebAuthn-7.1-20
 		{"RSA key with ES256", rsaKey(2048, -7), malf, rsaKey(2048, -257)},
 		{"RSA key of 2047 bits", rsaKey(2047, -257), alg, nil},
 		{"RSA key of 4097 bits", rsaKey(4097, -257), alg, rsaKey(4096, -257)},
@@ -109,17 +116,21 @@ func registrationRules() []rule {
 		{"EC key without y", changeCOSEKey(map[int]any{-3: nil}), malf, nil},
 		{"algorithm as a string", changeCOSEKey(map[int]any{3: "ES256"}), malf, nil},
 
+		// Requirement: WebAuthn-7.1-21
 		{"none with a statement", authenticator.ForgeAttestation("none", map[string]any{"sig": []byte{1}}), att, authenticator.ForgeAttestation("none", map[string]any{})},
 		{"an unknown format", authenticator.ForgeAttestation("keylodge", map[string]any{}), att, nil},
 		{"no format", authenticator.ForgeAttestation("", map[string]any{}), att, nil},
+		// Requirement: WebAuthn-7.1-21
 		{"the format in upper case", authenticator.ForgeAttestation("None", map[string]any{}), att, nil},
 		{"packed without a statement", authenticator.ForgeAttestation("packed", map[string]any{}), att, nil},
+		// Requirement: FIDO-Attestation-Resp-4
 		{"packed with an invalid signature", authenticator.ForgeAttestation("packed", map[string]any{"alg": -7, "sig": []byte{1}}), att, nil},
 		{"packed with an empty chain", authenticator.ForgeAttestation("packed", map[string]any{"alg": -7, "sig": []byte{1}, "x5c": []any{}}), att, nil},
 		{"packed by ECDAA", authenticator.ForgeAttestation("packed", map[string]any{"alg": -7, "sig": []byte{1}, "ecdaaKeyId": []byte{1}}), att, nil},
 	})
 }
 
+// Requirement: FIDO-Attestation-Resp-1
 func TestRegistrationRules(t *testing.T) {
 	rp := newRelyingParty(t)
 	verify := func(t *testing.T, variation authenticator.Variation) error {
@@ -141,6 +152,7 @@ func TestRegistrationRules(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-7.1-21, FIDO-Attestation-Resp-4
 func TestVerifyRegistration_RejectsBadSelfAttestation(t *testing.T) {
 	rp := newRelyingParty(t)
 	device := authenticator.New(origin, authenticator.SelfAttested())
@@ -151,6 +163,7 @@ func TestVerifyRegistration_RejectsBadSelfAttestation(t *testing.T) {
 }
 
 // The library rejects another id, too, for the same reason; this package does not depend on it.
+// Requirement: FIDO-Attestation-Resp-1
 func TestVerifyRegistration_CredentialIDMatches(t *testing.T) {
 	rp := newRelyingParty(t)
 	for name, c := range map[string]struct {
@@ -175,6 +188,7 @@ func TestVerifyRegistration_CredentialIDMatches(t *testing.T) {
 	}
 }
 
+// Requirement: FIDO-Attestation-Resp-1
 func TestVerifyRegistration_RejectsMalformed(t *testing.T) {
 	rp := newRelyingParty(t)
 	for _, c := range []struct {

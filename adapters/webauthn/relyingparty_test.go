@@ -152,6 +152,7 @@ func TestNew_RejectsInvalidConfig(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-14.6.1, FIDO-Req-1, ASVS-6.7.2
 func TestRegistrationOptions(t *testing.T) {
 	rp := newRelyingParty(t)
 	pendingUser := newPendingUser(t, "ada@example.org", "")
@@ -179,6 +180,7 @@ func TestRegistrationOptions(t *testing.T) {
 	}
 }
 
+// Requirement: FIDO-Req-1, ASVS-6.7.2
 func TestAuthenticationOptions(t *testing.T) {
 	rp := newRelyingParty(t)
 	usernameless, err := rp.BeginAuthentication(nil)

@@ -87,6 +87,7 @@ var expectedReasons = map[string]struct {
 	"16.16": {domain.ReasonUserVerificationMissing, domain.ReasonUserVerificationMissing, true},
 }
 
+// Requirement: WebAuthn-7.1-20, WebAuthn-7.2-21
 func TestSpecificationVectors(t *testing.T) {
 	rp, err := New(Config{RPID: "example.org", RPName: "Example", Origins: []string{"https://example.org"}, Timeout: time.Minute})
 	if err != nil {
@@ -158,6 +159,7 @@ var vendorFormats = map[protocol.AttestationFormat]string{
 }
 
 // The vectors with a policy that requires attestation, and metadata with the attestation CA of section 16.1 for each model.
+// Requirement: WebAuthn-7.1-21
 func TestSpecificationVectors_attested(t *testing.T) {
 	vectors, root := readVectors(t)
 	otherVendor, _ := vendorAndBatch(t)

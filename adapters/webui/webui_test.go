@@ -56,6 +56,7 @@ func TestMount_ServesEveryFile(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-13.4.8, ASVS-3.4.1
 func TestMount_SecurityHeaders(t *testing.T) {
 	want := map[string]string{
 		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
@@ -116,6 +117,7 @@ func TestMount_OtherPathsAre404(t *testing.T) {
 }
 
 // Browsers block inline code because of the content security policy, so the page would fail at run time.
+// Requirement: WebAuthn-13.4.8
 func TestPage_NoInlineCode(t *testing.T) {
 	for _, name := range []string{"index.html", "favicon.svg"} {
 		for _, e := range elements(t, name) {
@@ -139,6 +141,7 @@ func TestPage_NoInlineCode(t *testing.T) {
 
 // An injected script can read browser storage, which also outlives the session (NIST SP 800-63B-4, section 5.1). The session
 // is in an HttpOnly cookie.
+// Requirement: NIST-5.1
 func TestPage_NoBrowserStorage(t *testing.T) {
 	storage := regexp.MustCompile(`localStorage|sessionStorage|indexedDB|document\.cookie|cookieStore|caches\.|serviceWorker|history\.(push|replace)State\([^n]`)
 	scripts := 0
@@ -156,6 +159,7 @@ func TestPage_NoBrowserStorage(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-13.4.8
 func TestPage_AssetsMatchReferences(t *testing.T) {
 	known := assetPaths(t)
 	referenced := map[string]bool{"index.html": true}

@@ -241,6 +241,7 @@ func TestChangeEmail_CurrentAndPending(t *testing.T) {
 }
 
 // A removed address is notified if it was verified.
+// Requirement: ASVS-6.3.5
 func TestChangeEmail_RemovalNotifiesFormerEmail(t *testing.T) {
 	for name, verified := range map[string]bool{"verified": true, "unverified": false} {
 		f := newEmailFixture(t)
@@ -265,6 +266,7 @@ func TestChangeEmail_RemovalNotifiesFormerEmail(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-7.5.1
 func TestChangeEmail_RecoveredSessionRequiresStepUp(t *testing.T) {
 	f := newEmailFixture(t)
 	ada := f.addUser("Ada", "ada@example.org")
@@ -291,6 +293,7 @@ func TestChangeEmail_RecoveredSessionRequiresStepUp(t *testing.T) {
 }
 
 // A person who finds a signed-in browser must not be able to redirect the user's e-mail.
+// Requirement: ASVS-7.5.1
 func TestChangeEmail_RequiresRecentAuth(t *testing.T) {
 	f := newEmailFixture(t)
 	ada := f.addUser("Ada", "ada@example.org")

@@ -227,6 +227,7 @@ func TestShowUser(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-7.4.2
 func TestDisableUser_RevokesSessions(t *testing.T) {
 	h := newFixture(t)
 	ada, ben := h.addUser("ada"), h.addUser("ben")

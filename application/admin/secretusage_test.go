@@ -18,6 +18,7 @@ import (
 
 // Every second of 250 users has an authenticator app, encrypted in turn with the current, the previous and a lost secret. User
 // 150 has the oldest set of backup codes with an unused code; the older set of user 10 is used up.
+// Requirement: ASVS-13.3.1
 func TestSecretUsage_CountsBySecret(t *testing.T) {
 	var secrets []ports.Sealer
 	for i := range 3 {

@@ -146,6 +146,7 @@ func TestLog_CountsRepetitions(t *testing.T) {
 }
 
 // Events about unknown names share rows, so that made-up names do not fill the table.
+// Requirement: ASVS-16.2.5
 func TestLog_CountsAnonymousRepetitions(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	for i := range 600 {

@@ -204,6 +204,7 @@ func TestPasskeyUsage_RollsBackWithoutEvent(t *testing.T) {
 
 // The owner is notified of a passkey that may be cloned, under every policy, at sign-in and at step-up. Repeated attempts send
 // one e-mail a day for each passkey and anomaly.
+// Requirement: WebAuthn-7.2-22
 func TestPasskeyUsage_NotifiesEveryAnomaly(t *testing.T) {
 	regressed := domain.Assertion{Flags: deviceBound, SignCount: 7}
 	changed := domain.Assertion{Flags: synced, SignCount: 8}

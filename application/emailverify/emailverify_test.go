@@ -50,6 +50,7 @@ func TestEmailVerification_SendsCodeToPendingEmail(t *testing.T) {
 }
 
 // Requesting an address of another account reveals nothing: neither by the pending address, nor by a code, nor by the waits.
+// Requirement: ASVS-6.3.8
 func TestEmailVerification_TakenEmailIsIndistinguishable(t *testing.T) {
 	for name, verified := range map[string]bool{"verified": true, "unverified": false} {
 		t.Run(name, func(t *testing.T) {
@@ -221,6 +222,7 @@ func TestEmailVerification_SendLimitEndsAfterADay(t *testing.T) {
 }
 
 // A reader of the database cannot verify an address: the code is encrypted.
+// Requirement: ASVS-6.5.2
 func TestEmailVerification_StoresNoPlainCode(t *testing.T) {
 	h := newFixture(t)
 	ada := h.addUser("Ada", "", false)

@@ -52,6 +52,7 @@ func TestPrincipal_Reload(t *testing.T) {
 			s.Revoke(noon)
 			ada.Update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), s) })
 		}, 0, domain.ErrSessionRevoked},
+		// Requirement: ASVS-7.2.4
 		"session stepped up": {func(ada *person, s *domain.Session) {
 			carrier := s.NewSecret(nil, rand.Reader)
 			s.StepUp(ada.Key, carrier, noon)

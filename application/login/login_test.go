@@ -225,6 +225,7 @@ func (f *fixture) countSessions() (n int) {
 	return n
 }
 
+// Requirement: WebAuthn-7.2-22
 func TestFinish_UsesStoredSignCount(t *testing.T) {
 	f := newFixture(t)
 	clone, original := f.beginWithSignCount(5), f.beginWithSignCount(5)
@@ -263,6 +264,7 @@ func TestFinish_ConcurrentResponseIsRejected(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-7.2-22
 func TestFinish_RejectedUseSuspendsPasskey(t *testing.T) {
 	f := newFixture(t)
 	f.policy.Counter = domain.CounterSuspend
@@ -360,6 +362,7 @@ func (o countingCredentials) ListByUser(ctx context.Context, id domain.UserID) (
 	return o.Credentials.ListByUser(ctx, id)
 }
 
+// Requirement: WebAuthn-14.6.2, ASVS-6.3.8
 func TestBegin_UnknownEmailSameLookUps(t *testing.T) {
 	f := newFixture(t)
 	for _, email := range []domain.Email{"ada@example.org", "unknown@example.org"} {
@@ -404,6 +407,7 @@ func TestFinish_RecordsEvent(t *testing.T) {
 }
 
 // The audit log of a passkey's owner has every rejected attempt to use it.
+// Requirement: ASVS-16.2.5
 func TestFinish_RecordsRejection(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy    domain.CounterPolicy

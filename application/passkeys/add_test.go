@@ -47,6 +47,7 @@ func TestBeginAdd_ChecksLimit(t *testing.T) {
 }
 
 // An authenticator that has a passkey of the account must not create another one.
+// Requirement: FIDO-Req-1
 func TestBeginAdd_OptionsNameUserAndExcludePasskeys(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")

@@ -70,6 +70,7 @@ func TestRemove_LastPasskey(t *testing.T) {
 	}
 }
 
+// Requirement: WebAuthn-13.4.6
 func TestRemove_LastTwoConcurrently(t *testing.T) {
 	for range 50 {
 		l := newFixture(t)
@@ -88,6 +89,7 @@ func TestRemove_LastTwoConcurrently(t *testing.T) {
 }
 
 // The session may have changed since the request was authenticated.
+// Requirement: ASVS-7.5.1
 func TestRemove_RequiresStoredRecentAuth(t *testing.T) {
 	stale, fresh := noon.Add(-time.Hour), noon
 	for name, c := range map[string]struct {
@@ -126,6 +128,7 @@ func TestRemove_RequiresStoredRecentAuth(t *testing.T) {
 }
 
 // The removal of a lost device's passkey must sign that device out.
+// Requirement: ASVS-7.4.3
 func TestRemove_RevokesSessionsOfPasskey(t *testing.T) {
 	l := newFixture(t)
 	ada, ben := l.addUser("Ada"), l.addUser("Ben")

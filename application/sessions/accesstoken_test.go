@@ -51,6 +51,7 @@ func TestAuthenticate_AccessToken(t *testing.T) {
 }
 
 // An access token is rejected from the moment its session ends, although its signature is valid.
+// Requirement: ASVS-7.2.1
 func TestAuthenticate_AccessTokenEndsWithSession(t *testing.T) {
 	for name, c := range map[string]struct {
 		meanwhile func(*person, identity.Principal)

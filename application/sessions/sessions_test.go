@@ -223,6 +223,7 @@ func TestAuthenticate_WritesUseOnceAMinute(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-7.2.1
 func TestAuthenticate_ExpiredSession(t *testing.T) {
 	f := newFixture(t)
 	_, token := f.addUser("Ada").signIn(0)
@@ -234,6 +235,7 @@ func TestAuthenticate_ExpiredSession(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-7.4.2
 func TestAuthenticate_Cookie(t *testing.T) {
 	f := newFixture(t)
 	ada := f.addUser("Ada")
@@ -259,6 +261,7 @@ func TestAuthenticate_Cookie(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-7.4.1
 func TestSignOut_Idempotent(t *testing.T) {
 	f := newFixture(t)
 	ada := f.addUser("Ada")

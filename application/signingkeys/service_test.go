@@ -298,6 +298,7 @@ func TestService_StoresKeysEncrypted(t *testing.T) {
 
 // Two nodes of one database refresh at different times. Each accepts the tokens of both until they expire, and the key that signs was
 // published five minutes before.
+// Requirement: ASVS-13.3.1
 func TestService_RotationRejectsNoToken(t *testing.T) {
 	f := newFixture(t)
 	nodes := []*node{f.node(), f.node()}

@@ -128,6 +128,7 @@ func TestFinish_UnverifiedEmailWithoutMail(t *testing.T) {
 }
 
 // A sign-up, which any client can make, must not reveal which addresses have an account.
+// Requirement: ASVS-6.3.8
 func TestSignUp_TakenEmailIsIndistinguishable(t *testing.T) {
 	l := newMailFixture(t)
 	ada, err := l.signUp("")

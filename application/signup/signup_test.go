@@ -137,6 +137,7 @@ func TestFinish_RecordsEvent(t *testing.T) {
 }
 
 // A sign-up that began before registration closed is rejected, and its challenge is consumed.
+// Requirement: WebAuthn-7.1-8
 func TestFinish_RegistrationClosedMeanwhile(t *testing.T) {
 	l := newFixture(t)
 	begun := l.mustBegin("ada@example.org")

@@ -247,6 +247,7 @@ func (l *fixture) stepUp(principal identity.Principal, a attempt) (stepup.Steppe
 
 func truncateSignature(signature []byte) []byte { return signature[:len(signature)/2] }
 
+// Requirement: FIDO-Req-1
 func TestBegin_AllowsOwnPasskeys(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")
@@ -314,6 +315,7 @@ func TestFinish_RefreshesAuthTime(t *testing.T) {
 }
 
 // A copy of the token from before the step-up must not gain its assurance.
+// Requirement: ASVS-7.2.4
 func TestFinish_RotatesSessionToken(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")
@@ -340,6 +342,7 @@ func TestFinish_RotatesSessionToken(t *testing.T) {
 
 // A session with bearer tokens gets a new pair. An access token from before the step-up remains valid without its assurance;
 // the refresh token from before revokes the session.
+// Requirement: ASVS-7.2.4
 func TestFinish_ReplacesBearerTokens(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")

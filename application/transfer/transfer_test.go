@@ -398,6 +398,7 @@ func TestImport_MergesGlobalRecords(t *testing.T) {
 	}
 }
 
+// Requirement: NIST-3.2.2
 func TestImport_KeepsStricterLockout(t *testing.T) {
 	here := domain.LockoutState{Subject: domain.LockoutSubject{7}, Failures: 3, LockedUntil: noon.Add(time.Hour), UpdatedAt: noon}
 	there := domain.LockoutState{Subject: here.Subject, Failures: 9, UpdatedAt: noon.Add(-time.Hour)}

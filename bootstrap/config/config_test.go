@@ -74,6 +74,7 @@ func TestLoad_DerivesFromPublicURL(t *testing.T) {
 	}
 }
 
+// Requirement: NIST-2.2.3
 func TestLoad_ReadsEverySetting(t *testing.T) {
 	secret, previous := settings.FirstSecret, settings.SecondSecret
 	config, err := load(t, "PUBLIC_URL=https://id.example.org", "LISTEN=:9999", "RP_ID=example.org", "RP_NAME="+strings.Repeat("x", 64),
@@ -133,6 +134,7 @@ func TestLoad_WellKnown(t *testing.T) {
 }
 
 // Origins on the domain of the RP ID need no list. A public suffix is not a label.
+// Requirement: ASVS-4.1.3
 func TestRelatedOrigins(t *testing.T) {
 	config, err := load(t, "PUBLIC_URL=https://id.example.org", "RP_ID=example.org", "ORIGINS=https://app.example.org,https://example.org:8443,https://notexample.org,"+
 		"https://shop.example.co.uk,https://www.example.co.uk,android:apk-key-hash:"+strings.Repeat("A", 43))
@@ -182,6 +184,8 @@ func TestLoad_RejectsInvalidSettings(t *testing.T) {
 		settings              []string
 		setting, problem, fix string
 	}{
+		// Requirement: RFC8725-3.5
+		"secret, too short":                   {[]string{"SECRET=" + short}, "SECRET", "31 bytes", "openssl rand -base64 32"},
 		"RP ID without an origin on it":       {[]string{"PUBLIC_URL=https://id.example.org", "RP_ID=example.com"}, "RP_ID", "no origin of https://id.example.org is on the domain", "host of KEYLODGE_PUBLIC_URL"},
 		"RP ID is a subdomain of the host":    {[]string{"PUBLIC_URL=https://example.org", "RP_ID=id.example.org"}, "RP_ID", "no origin of", "host of KEYLODGE_PUBLIC_URL"},
 		"RP ID is a suffix, but not a domain": {[]string{"PUBLIC_URL=https://notexample.org", "RP_ID=example.org"}, "RP_ID", "no origin of", "host of KEYLODGE_PUBLIC_URL"},
@@ -200,7 +204,6 @@ func TestLoad_RejectsInvalidSettings(t *testing.T) {
 		"public URL without a scheme":         {[]string{"PUBLIC_URL=example.org"}, "PUBLIC_URL", "not a web URL", "https://id.example.org"},
 		"origin, http":                        {[]string{"ORIGINS=http://app.example.org"}, "ORIGINS", "localhost only", "use https://app.example.org"},
 		"Android origin, too short":           {[]string{"ORIGINS=android:apk-key-hash:AAAA"}, "ORIGINS", "Android", "43 characters"},
-		"secret, too short":                   {[]string{"SECRET=" + short}, "SECRET", "31 bytes", "openssl rand -base64 32"},
 		"secret, not base64":                  {[]string{"SECRET=correct horse battery staple!!!!!!!!"}, "SECRET", "the secret", "openssl rand -base64 32"},
 		"previous secret, too short":          {[]string{"PREVIOUS_SECRETS=" + short}, "PREVIOUS_SECRETS", "number 1 has 31 bytes", "openssl rand -base64 32"},
 		"second previous secret, too short":   {[]string{"PREVIOUS_SECRETS=" + strings.Repeat("A", 43) + "," + short}, "PREVIOUS_SECRETS", "number 2 has 31 bytes", "openssl rand -base64 32"},

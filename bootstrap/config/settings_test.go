@@ -16,6 +16,7 @@ import (
 
 // Each row sets a value that has no effect, or another one than it seems to have. The error names the setting, shows the value or
 // the problem, and the fix.
+// Requirement: ASVS-3.4.1
 func TestLoad_RejectsIneffectiveSettings(t *testing.T) {
 	const (
 		public  = "PUBLIC_URL=https://id.example.org"
@@ -281,6 +282,7 @@ func TestLoad_DotenvExpandsNothing(t *testing.T) {
 }
 
 // Only the owner may read a file that contains a secret.
+// Requirement: ASVS-13.3.1
 func TestLoad_RejectsReadableSecretFiles(t *testing.T) {
 	for line, secret := range map[string]bool{
 		"KEYLODGE_SECRET=" + settings.FirstSecret: true, "KEYLODGE_PREVIOUS_SECRETS=" + settings.FirstSecret: true, "KEYLODGE_RATE_LIMIT_URL=redis://:hunter2@127.0.0.1:1/0": true,

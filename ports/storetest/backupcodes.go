@@ -10,6 +10,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
+// Cases of: adapters/postgres.TestContract/BackupCodes, adapters/sqlite.TestContract/BackupCodes
 var backupCodes = rules{
 	"a set is stored with the owner of each code": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"), user("ben"))
@@ -109,6 +110,7 @@ var backupCodes = rules{
 		}
 	},
 
+	// Requirement: ASVS-6.5.1
 	"of concurrent callers that consume one code, one succeeds and its writes are committed": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		replaceCodes(t, store, "ada", codes("ada"), hour(24))

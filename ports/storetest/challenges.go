@@ -11,6 +11,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
+// Cases of: adapters/postgres.TestContract/Challenges, adapters/sqlite.TestContract/Challenges
 var challenges = rules{
 	"every field is stored": func(t *testing.T, store ports.Store) {
 		s, g := session("ada", "phone"), recoveryGrant("ada", "recovery")
@@ -45,6 +46,7 @@ var challenges = rules{
 		wantError(t, err, domain.ErrChallengeNotFound)
 	},
 
+	// Requirement: ASVS-6.7.2
 	"a duplicate id is rejected": func(t *testing.T, store ports.Store) {
 		first, second := challenge("ada"), challenge("ben")
 		second.ID = first.ID
@@ -149,6 +151,7 @@ var challenges = rules{
 		}
 	},
 
+	// Requirement: Durability-concurrency
 	"of concurrent callers that take one challenge, one succeeds and its writes are committed": func(t *testing.T, store ports.Store) {
 		addChallenges(t, store, challenge("ada"))
 		name := func(i int) string { return fmt.Sprint("user", i) }

@@ -12,6 +12,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
+// Cases of: adapters/postgres.TestContract/Credentials, adapters/sqlite.TestContract/Credentials
 var credentials = rules{
 	"every field is stored": func(t *testing.T, store ports.Store) {
 		key := credential("ada", "key")
@@ -59,6 +60,7 @@ var credentials = rules{
 		wantError(t, err, domain.ErrPasskeyUnknown)
 	},
 
+	// Requirement: WebAuthn-7.1-26
 	"an id belongs to one user": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"), user("ben"))
 		key := credential("ada", "key")
@@ -71,6 +73,7 @@ var credentials = rules{
 		wantSame(t, got, err, key)
 	},
 
+	// Requirement: WebAuthn-7.1-26
 	"of concurrent callers that register one id, one succeeds and the others are rolled back": func(t *testing.T, store ports.Store) {
 		name := func(i int) string { return fmt.Sprint("user", i) }
 		won := wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {

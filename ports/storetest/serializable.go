@@ -14,6 +14,8 @@ import (
 // serializable are the rules of callers that read, decide and write. Update guarantees that what fn has read does not change until its
 // commit, so the result is that of some order of the callers (SQL's SERIALIZABLE). It is not enough to lock the rows that fn writes, or
 // to give each fn a snapshot: these callers write different rows or add new ones, and each of them alone would be correct.
+// Cases of: adapters/postgres.TestContract/Serializable, adapters/sqlite.TestContract/Serializable
+// Requirement: ASVS-2.3.3
 var serializable = rules{
 	"of concurrent callers that remove one of two passkeys, one succeeds": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
@@ -93,6 +95,7 @@ var serializable = rules{
 		}
 	},
 
+	// Requirement: Durability-concurrency
 	"of concurrent callers that refresh one token, one rotates it and all get the same successor": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		keys := domain.KeyRing[domain.RefreshToken]{fixedBytes("refresh key", 32)}
@@ -182,6 +185,7 @@ var serializable = rules{
 		wantSame(t, domain.RestoreSession(s), nil, want)
 	},
 
+	// Requirement: ASVS-6.5.1, NIST-3.1.4
 	"of concurrent callers that use one TOTP code, one is accepted": func(t *testing.T, store ports.Store) {
 		want := totp("ada")
 		step := want.LastStep + 1
@@ -205,6 +209,7 @@ var serializable = rules{
 		wantSame(t, got, err, want)
 	},
 
+	// Requirement: ASVS-6.3.1
 	"concurrent wrong codes are all counted": func(t *testing.T, store ports.Store) {
 		subject := lockout("ada").Subject
 		for _, err := range concurrently(concurrentCallers, func(i int) error {

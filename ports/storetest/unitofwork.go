@@ -20,6 +20,8 @@ var (
 // overlapTimeout is how long a rule waits for operations that a store need not run at the same time.
 const overlapTimeout = time.Second
 
+// Cases of: adapters/postgres.TestContract/UnitOfWork, adapters/sqlite.TestContract/UnitOfWork
+// Requirement: ASVS-2.3.3
 var unitOfWork = rules{
 	"an error of fn is returned unchanged and rolls back": func(t *testing.T, store ports.Store) {
 		seed(t, store)

@@ -8,6 +8,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/testkit/leakcheck"
 )
 
+// Requirement: ASVS-16.2.5
 func TestSecrets_FindIn(t *testing.T) {
 	var secrets leakcheck.Secrets
 	response := &http.Response{Header: http.Header{"Set-Cookie": {"keylodge_session=c0okie-of_Ada; HttpOnly", "gone=; Max-Age=0"}}}

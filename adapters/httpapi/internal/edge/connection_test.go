@@ -26,6 +26,7 @@ func readPieces(t *testing.T, pieces ...string) (string, error) {
 }
 
 // The bytes before an error are read, in whatever pieces they arrive, and every later read returns the error.
+// Requirement: ASVS-4.2.1
 func TestConnection_ReadsUpToFirstFramingError(t *testing.T) {
 	const chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, c := range []struct {
@@ -58,6 +59,7 @@ func TestConnection_ReadsUpToFirstFramingError(t *testing.T) {
 }
 
 // The framing of chunks is limited, in whatever form.
+// Requirement: ASVS-4.2.1
 func TestScanner_LimitsChunkFraming(t *testing.T) {
 	const head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 	extension := func(size int) string { return ";" + strings.Repeat("x", size-1) }
@@ -102,6 +104,7 @@ func TestScanner_LimitsChunkFraming(t *testing.T) {
 	}
 }
 
+// Requirement: ASVS-4.2.1
 func TestScanner_ChunkLines(t *testing.T) {
 	for line, want := range map[string]int{
 		"0": 0, "00": 0, "2": 2, "a": 10, "A": 10, "ff": 255, "000000000000002": 2, "2 ": 2, "2\t": 2,

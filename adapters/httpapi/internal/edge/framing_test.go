@@ -14,6 +14,7 @@ import (
 )
 
 // net/http, which many proxies use, reads a request that checkFraming accepts in the same way.
+// Requirement: ASVS-4.2.1
 func FuzzCheckFraming_MatchesNetHTTP(f *testing.F) {
 	for _, raw := range []string{
 		"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",

@@ -100,6 +100,7 @@ func wantClosed(t *testing.T, conn net.Conn) {
 	}
 }
 
+// Requirement: ASVS-4.2.1
 func TestLimitListener_ClosesLongestIdleWhenFull(t *testing.T) {
 	listener := listen(t)
 	limited := serveLimited(t, listener, 2, 0)
