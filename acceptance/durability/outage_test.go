@@ -27,8 +27,8 @@ func TestOutage_IsReportedAndLosesNothing(t *testing.T) {
 		advice string // in the log
 	}{
 		"the disk is full":               {smallDisk, fillDisk, "free space"},
-		"every write fails":              {(*testing.T).TempDir, failWrites, "look into the system's log"},
-		"another process locks the file": {(*testing.T).TempDir, lockDatabase, "end the other process"},
+		"every write fails":              {(*testing.T).TempDir, failWrites, "read the system's log: the disk is failing"},
+		"another process locks the file": {(*testing.T).TempDir, lockDatabase, "stop the other process that has locked the database"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, c.folder(t))
