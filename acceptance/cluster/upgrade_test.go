@@ -42,12 +42,12 @@ func TestCluster_RollingUpgrade(t *testing.T) {
 		c.undrain(n)
 		l.waitForRounds(40)
 		t.Logf("%d requests failed because of the crash", l.resetConnectionErrors())
-		if log := n.log.String(); !strings.Contains(log, `"level":"WARN","msg":"a newer release`) {
+		if log := n.log.String(); !strings.Contains(log, `"level":"WARN","msg":"the database schema is newer`) {
 			t.Errorf("no warning about the newer schema: %s", log)
 		}
 		crossNodeCeremonies(t, c.nodes[0], n)
 		output, err := c.command(n, "migrate", "status")
-		if last := regexp.MustCompile(fmt.Sprintf(`(?m)^%d +newer +\(of a newer release\)$`, version)); err != nil || !last.MatchString(output) {
+		if last := regexp.MustCompile(fmt.Sprintf(`(?m)^%d +newer +\(from a newer release\)$`, version)); err != nil || !last.MatchString(output) {
 			t.Errorf("migrate status: %v, %s", err, output)
 		}
 		output, err = c.command(n, "doctor")
@@ -89,7 +89,7 @@ func TestCluster_RollingUpgrade(t *testing.T) {
 		n.log = &logRecorder{}
 		c.run(n)
 		_ = n.process.Wait()
-		if log := n.log.String(); !strings.Contains(log, "a newer release made it") {
+		if log := n.log.String(); !strings.Contains(log, "of a newer release, and this program knows up to") {
 			t.Errorf("log: %s", log)
 		}
 	})
