@@ -1,92 +1,51 @@
 package durability
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"io"
 	"net"
 	"net/http"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
-// apiClient is an HTTP client with its own connections.
+// apiClient has its own connections. Its sessions are part of each request.
 type apiClient struct {
+	*client.Client
 	server *server
-	ip     string // sent as X-Forwarded-For
-	http   *http.Client
 }
 
-func newAPIClient(s *server, from string) *apiClient {
+func newAPIClient(s *server) *apiClient {
 	var dialer net.Dialer
-	return &apiClient{s, from, &http.Client{Timeout: serverTimeout, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, s.address())
-		},
-	}}}
+	c := client.New(s.origin(), &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, s.address())
+	}})
+	c.HTTP.Timeout = serverTimeout
+	c.OnResponse = func(response *client.Response) {
+		s.answered.Add(1)
+		s.secrets.AddResponse(response.Response, response.Body)
+	}
+	return &apiClient{c, s}
 }
 
-func (c *apiClient) closeIdle() { c.http.CloseIdleConnections() }
-
-// apiResponse is a response that was read in full.
+// apiResponse is a response, with the code of its problem document.
 type apiResponse struct {
-	status int
-	code   string // of a problem
-	header http.Header
-	body   []byte
-	cookie string // of the session, name=value
+	*client.Response
+	code string
 }
 
-func (r apiResponse) ok() bool { return r.status >= 200 && r.status < 300 }
-
-func (r apiResponse) decode(result any) error { return json.Unmarshal(r.body, result) }
-
-// send makes one request, in the session if in is not nil. An error means that the response is missing or incomplete: then
-// the outcome is unknown.
-func (c *apiClient) send(method, path string, body any, in *session) (apiResponse, error) {
-	return c.sendFrom(c.ip, method, path, body, in)
-}
-
-func (c *apiClient) sendFrom(from, method, path string, body any, in *session) (apiResponse, error) {
-	var payload io.Reader
-	if body != nil {
-		encoded, err := json.Marshal(body)
-		if err != nil {
-			return apiResponse{}, err
-		}
-		payload = bytes.NewReader(encoded)
-	}
-	request, err := http.NewRequest(method, c.server.origin()+path, payload)
+// send sends the request from an IP address. An error means that the response is missing or incomplete: then the outcome is
+// unknown, and the response has no status.
+func (c *apiClient) send(from string, r request) (apiResponse, error) {
+	header := r.in.headers()
+	header.Set("X-Forwarded-For", from)
+	response, err := c.Do(r.method, r.path, r.body, header)
 	if err != nil {
-		return apiResponse{}, err
+		return apiResponse{Response: &client.Response{Response: &http.Response{}}}, err
 	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("X-Forwarded-For", from)
-	in.authorize(request)
-	response, err := c.http.Do(request)
-	if err != nil {
-		return apiResponse{}, err
+	if response.OK() {
+		return apiResponse{Response: response}, nil
 	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(response.Body)
-	if err != nil {
-		return apiResponse{}, err
-	}
-	c.server.answered.Add(1)
-	c.server.secrets.AddResponse(response, content)
-	r := apiResponse{status: response.StatusCode, header: response.Header, body: content}
-	if !r.ok() {
-		var problem struct{ Code string }
-		if err := r.decode(&problem); err != nil {
-			return apiResponse{}, err
-		}
-		r.code = problem.Code
-	}
-	for _, cookie := range response.Cookies() {
-		if cookie.Name == "keylodge_session" && cookie.Value != "" {
-			r.cookie = cookie.Name + "=" + cookie.Value
-		}
-	}
-	return r, nil
+	return apiResponse{response, response.Problem().Code}, nil
 }
 
 // session is a session of a person. If its response was lost, it has no cookie and no tokens.
@@ -102,32 +61,30 @@ type session struct {
 
 func (s *session) usable() bool { return s.cookie != "" || s.access != "" }
 
-func (s *session) authorize(request *http.Request) {
+func (s *session) headers() http.Header {
+	header := http.Header{}
 	switch {
 	case s == nil:
 	case s.access != "":
-		request.Header.Set("Authorization", "Bearer "+s.access)
+		header.Set("Authorization", "Bearer "+s.access)
 	default:
-		request.Header.Set("Cookie", s.cookie)
-		request.Header.Set("X-CSRF-Token", s.csrf)
+		header.Set("Cookie", s.cookie)
+		header.Set("X-CSRF-Token", s.csrf)
 	}
+	return header
 }
 
-// sessionResponse is the response of a call that opens or shows a session.
-type sessionResponse struct {
-	User      struct{ ID string }
-	Session   struct{ ID string }
-	Passkey   struct{ ID string }
-	CSRFToken string `json:"csrf_token"`
-	Tokens    struct {
-		Access  string `json:"access_token"`
-		Refresh string `json:"refresh_token"`
+// cookieOf returns the header of the session cookie that the response sets; "" for none.
+func cookieOf(got apiResponse) string {
+	if cookie := got.SessionCookie(); cookie != nil {
+		return cookie.Name + "=" + cookie.Value
 	}
+	return ""
 }
 
-func (b sessionResponse) newSession(cookie string) *session {
-	if b.Tokens.Access != "" {
-		cookie = ""
+func newSession(body client.SessionResponse, got apiResponse) *session {
+	return &session{
+		id: body.Session.ID, cookie: cookieOf(got), csrf: body.CSRFToken,
+		access: body.Tokens.AccessToken, refresh: body.Tokens.RefreshToken,
 	}
-	return &session{id: b.Session.ID, cookie: cookie, csrf: b.CSRFToken, access: b.Tokens.Access, refresh: b.Tokens.Refresh}
 }

@@ -16,7 +16,7 @@ func newLoad(t *testing.T, s *server) load {
 	t.Logf("-seed=%d", chosenSeed())
 	all := make(load, workerCount)
 	for i := range all {
-		all[i] = &worker{t: t, number: i, caller: newAPIClient(s, ""), random: rand.New(rand.NewPCG(chosenSeed(), uint64(i)+1)), tally: newTally()}
+		all[i] = &worker{t: t, number: i, caller: newAPIClient(s), random: rand.New(rand.NewPCG(chosenSeed(), uint64(i)+1)), tally: newTally()}
 	}
 	return all
 }

@@ -118,8 +118,8 @@ func (s load) requireReads(t *testing.T) {
 		}
 		for _, usable := range p.usableSessions() {
 			sessions++
-			if got, err := newAPIClient(s[0].caller.server, p.ip).send(http.MethodGet, "/v1/session", nil, usable); err != nil || !got.ok() {
-				t.Errorf("reading a session: got %d %s, %v", got.status, got.body, err)
+			if got, err := newAPIClient(s[0].caller.server).send(p.ip, request{method: http.MethodGet, path: "/v1/session", in: usable}); err != nil || !got.OK() {
+				t.Errorf("reading a session: got %d %s, %v", got.StatusCode, got.Body, err)
 			}
 		}
 	}

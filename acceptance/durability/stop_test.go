@@ -150,8 +150,8 @@ func TestStop_FlushesLastSeen(t *testing.T) {
 		return err
 	})
 	requested := time.Now().Truncate(time.Microsecond)
-	if got := load[0].mustSend(ada, request{method: http.MethodGet, path: "/v1/session", in: ada.usableSessions()[0]}); !got.ok() {
-		t.Fatal(got.status)
+	if got := load[0].mustSend(ada, request{method: http.MethodGet, path: "/v1/session", in: ada.usableSessions()[0]}); !got.OK() {
+		t.Fatal(got.StatusCode)
 	}
 	s.signal(syscall.SIGTERM)
 	if code := s.waitForExit(); code != 0 {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
 // verifyAll resolves the unanswered request, and compares the server with the model.
@@ -34,8 +36,8 @@ func (w *worker) verifyPerson(p *person) {
 	w.verifyAccount(p)
 	if p.grantToken != "" {
 		w.verified++
-		if got := w.mustSend(p, recoveryOptionsRequest(p.grantToken)); !got.ok() {
-			w.reportMismatch(p, "the grant is lost: %d %s", got.status, got.body)
+		if got := w.mustSend(p, recoveryOptionsRequest(p.grantToken)); !got.OK() {
+			w.reportMismatch(p, "the grant is lost: %d %s", got.StatusCode, got.Body)
 		}
 	}
 	w.reuseOldRefreshToken(p)
@@ -47,7 +49,7 @@ func (w *worker) verifyConsumed(p *person) {
 		w.probes++ // each from another address, so that the limit of wrong codes is not reached
 		got := w.mustSendFrom(fmt.Sprintf("11.%d.%d.%d", w.number, w.probes>>8&255, w.probes&255), p, used.request)
 		if !slices.Contains(used.codes, got.code) {
-			w.reportMismatch(p, "%s was consumed: got %d %s", used.what, got.status, got.body)
+			w.reportMismatch(p, "%s was consumed: got %d %s", used.what, got.StatusCode, got.Body)
 		}
 	}
 	p.consumed = nil
@@ -55,8 +57,8 @@ func (w *worker) verifyConsumed(p *person) {
 
 func (w *worker) verifySessions(p *person) {
 	for _, s := range p.usableSessions() {
-		if got := w.mustSend(p, request{method: http.MethodGet, path: "/v1/session", in: s}); !got.ok() {
-			w.reportMismatch(p, "a session is lost: %d %s", got.status, got.body)
+		if got := w.mustSend(p, request{method: http.MethodGet, path: "/v1/session", in: s}); !got.OK() {
+			w.reportMismatch(p, "a session is lost: %d %s", got.StatusCode, got.Body)
 			return
 		}
 	}
@@ -75,15 +77,15 @@ func (w *worker) verifySessions(p *person) {
 			continue
 		}
 		w.consumed++
-		if got := w.mustSend(p, request{method: http.MethodGet, path: "/v1/session", in: s}); got.status != http.StatusUnauthorized {
-			w.reportMismatch(p, "an ended session: got %d %s", got.status, got.body)
+		if got := w.mustSend(p, request{method: http.MethodGet, path: "/v1/session", in: s}); got.StatusCode != http.StatusUnauthorized {
+			w.reportMismatch(p, "an ended session: got %d %s", got.StatusCode, got.Body)
 		}
 		if s.refresh == "" {
 			continue
 		}
 		refresh := request{method: http.MethodPost, path: "/v1/session/refresh", body: map[string]string{"refresh_token": s.refresh}}
-		if got := w.mustSend(p, refresh); got.status != http.StatusUnauthorized {
-			w.reportMismatch(p, "refreshing an ended session: got %d %s", got.status, got.body)
+		if got := w.mustSend(p, refresh); got.StatusCode != http.StatusUnauthorized {
+			w.reportMismatch(p, "refreshing an ended session: got %d %s", got.StatusCode, got.Body)
 		}
 	}
 	p.ended = nil
@@ -104,10 +106,7 @@ func (w *worker) verifyAccount(p *person) {
 		want[k.id] = k.acknowledgedCount
 	}
 	var listed struct {
-		Items []struct {
-			ID        string
-			SignCount uint32 `json:"sign_count"`
-		}
+		Items []client.Passkey
 	}
 	w.get(p, "/v1/me/passkeys", &listed)
 	got := map[string]uint32{}
@@ -139,13 +138,13 @@ func (w *worker) reuseOldRefreshToken(p *person) {
 	refresh := func(token string) apiResponse {
 		return w.mustSend(p, request{method: http.MethodPost, path: "/v1/session/refresh", body: map[string]string{"refresh_token": token}})
 	}
-	if got := refresh(s.refresh); !got.ok() {
-		w.reportMismatch(p, "the latest refresh token is lost: %d %s", got.status, got.body)
+	if got := refresh(s.refresh); !got.OK() {
+		w.reportMismatch(p, "the latest refresh token is lost: %d %s", got.StatusCode, got.Body)
 		return
 	}
 	w.consumed++
 	if got := refresh(s.secondLastRefresh); got.code != "refresh_token_reused" {
-		w.reportMismatch(p, "a refresh token that is two rotations old: got %d %s", got.status, got.body)
+		w.reportMismatch(p, "a refresh token that is two rotations old: got %d %s", got.StatusCode, got.Body)
 		return
 	}
 	w.acknowledged["reuse"]++
@@ -158,16 +157,16 @@ func (w *worker) mustSend(p *person, r request) apiResponse { return w.mustSendF
 
 func (w *worker) mustSendFrom(from string, p *person, r request) apiResponse {
 	w.verified++
-	got, err := w.caller.sendFrom(from, r.method, r.path, r.body, r.in)
+	got, err := w.caller.send(from, r)
 	if err != nil {
 		w.reportMismatch(p, "%s %s got no response: %v", r.method, r.path, err)
-	} else if got.status >= http.StatusInternalServerError {
-		w.reportMismatch(p, "%s %s: %d %s", r.method, r.path, got.status, got.body)
+	} else if got.StatusCode >= http.StatusInternalServerError {
+		w.reportMismatch(p, "%s %s: %d %s", r.method, r.path, got.StatusCode, got.Body)
 	}
 	return got
 }
 
-func (w *worker) mustBegin(p *person, path string) (c ceremony) {
+func (w *worker) mustBegin(p *person, path string) (c client.Ceremony) {
 	w.read(p, w.mustSend(p, request{method: http.MethodPost, path: path}), &c)
 	return c
 }
@@ -183,8 +182,8 @@ func (w *worker) get(p *person, path string, into any) {
 
 func (w *worker) getAs(p *person, s *session, path string, into any) {
 	got := w.mustSend(p, request{method: http.MethodGet, path: path, in: s})
-	if !got.ok() {
-		w.reportMismatch(p, "%s: %d %s", path, got.status, got.body)
+	if !got.OK() {
+		w.reportMismatch(p, "%s: %d %s", path, got.StatusCode, got.Body)
 		return
 	}
 	w.read(p, got, into)
@@ -199,7 +198,7 @@ func (w *worker) sessionIDs(p *person) []string {
 }
 
 func (w *worker) sessionIDsAs(p *person, s *session) (ids []string) {
-	var listed struct{ Items []struct{ ID string } }
+	var listed struct{ Items []client.Session }
 	w.getAs(p, s, "/v1/me/sessions?limit=100", &listed)
 	for _, item := range listed.Items {
 		ids = append(ids, item.ID)
@@ -211,7 +210,7 @@ func (w *worker) countEvents(p *person) map[string]int {
 	kinds := map[string]int{}
 	for cursor := ""; ; {
 		var page struct {
-			Items      []struct{ Kind string }
+			Items      []client.Event
 			NextCursor *string `json:"next_cursor"`
 		}
 		w.get(p, "/v1/me/events?limit=100&cursor="+cursor, &page)
@@ -225,44 +224,35 @@ func (w *worker) countEvents(p *person) map[string]int {
 	}
 }
 
-type account struct {
-	User struct {
-		ID          string
-		DisplayName string `json:"display_name"`
-	}
-}
-
 func (w *worker) displayName(p *person) string {
-	var me account
+	var me struct{ User client.User }
 	w.get(p, "/v1/me", &me)
 	return me.User.DisplayName
 }
 
-type factors struct {
-	TOTP        struct{ Enrolled bool }
-	BackupCodes struct{ Remaining int } `json:"backup_codes"`
-}
-
 func (w *worker) codesLeft(p *person) int {
-	var f factors
+	var f client.Factors
 	w.get(p, "/v1/me/recovery", &f)
 	return f.BackupCodes.Remaining
 }
 
 func (w *worker) hasTOTP(p *person) bool {
-	var f factors
+	var f client.Factors
 	w.get(p, "/v1/me/recovery", &f)
 	return f.TOTP.Enrolled
 }
 
 // userID returns the account's id, which a recovery by app needs; "" if there is no response.
 func (w *worker) userID(p *person) string {
-	got, err := w.caller.sendFrom(p.ip, http.MethodGet, "/v1/me", nil, p.usableSessions()[0])
+	got, err := w.caller.send(p.ip, request{method: http.MethodGet, path: "/v1/me", in: p.usableSessions()[0]})
 	if err != nil {
 		w.disconnected = true
 		return ""
 	}
-	var me account
+	if w.isOutage(p, got) {
+		return ""
+	}
+	var me struct{ User client.User }
 	w.read(p, got, &me)
 	return me.User.ID
 }

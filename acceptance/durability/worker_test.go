@@ -1,7 +1,6 @@
 package durability
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
 // peoplePerWorker is the number of accounts that a worker uses at a time. Replaced accounts are verified at the end.
@@ -37,7 +37,7 @@ func (w *worker) run() {
 	for w.disconnected = false; !w.disconnected; {
 		w.randomAction()
 	}
-	w.caller.closeIdle()
+	w.caller.HTTP.CloseIdleConnections()
 }
 
 func (w *worker) randomAction() {
@@ -84,7 +84,7 @@ func (w *worker) chance(percent int) bool { return w.random.IntN(100) < percent 
 // try sends a request that changes something. onAck records an acknowledged change in the model. If the response is lost, onLost
 // runs after the restart with the request, records the outcome, and reports whether the change was committed.
 func (w *worker) try(p *person, kind string, r request, onAck func(apiResponse), onLost func(request) bool) bool {
-	got, err := w.caller.sendFrom(p.ip, r.method, r.path, r.body, r.in)
+	got, err := w.caller.send(p.ip, r)
 	switch {
 	case err != nil:
 		w.disconnected = true
@@ -97,8 +97,8 @@ func (w *worker) try(p *person, kind string, r request, onAck func(apiResponse),
 		return false
 	case w.isOutage(p, got):
 		return false
-	case !got.ok():
-		w.reportMismatch(p, "%s was rejected: %d %s", kind, got.status, got.body)
+	case !got.OK():
+		w.reportMismatch(p, "%s was rejected: %d %s", kind, got.StatusCode, got.Body)
 		return false
 	}
 	w.acknowledged[kind]++
@@ -108,32 +108,27 @@ func (w *worker) try(p *person, kind string, r request, onAck func(apiResponse),
 
 // isOutage reports whether the response is 503 while the test prevents writes. Then the request must not have changed anything.
 func (w *worker) isOutage(p *person, got apiResponse) bool {
-	if got.status != http.StatusServiceUnavailable || !w.caller.server.outage.Load() {
+	if got.StatusCode != http.StatusServiceUnavailable || !w.caller.server.outage.Load() {
 		return false
 	}
 	w.refused++
-	if got.code != "unavailable" || got.header.Get("Retry-After") == "" {
-		w.reportMismatch(p, "the response to an outage has %v %s", got.header, got.body)
+	if got.code != "unavailable" || got.Header.Get("Retry-After") == "" {
+		w.reportMismatch(p, "the response to an outage has %v %s", got.Header, got.Body)
 	}
 	return true
 }
 
-type ceremony struct {
-	ID      string `json:"challenge_id"`
-	Options json.RawMessage
-}
-
 // begin starts a ceremony. If the response is lost, the challenge is not used.
-func (w *worker) begin(p *person, path string, body any, in *session) (c ceremony, ok bool) {
-	got, err := w.caller.sendFrom(p.ip, http.MethodPost, path, body, in)
+func (w *worker) begin(p *person, path string, body any, in *session) (c client.Ceremony, ok bool) {
+	got, err := w.caller.send(p.ip, request{http.MethodPost, path, body, in})
 	switch {
 	case err != nil:
 		w.disconnected = true
 		return c, false
 	case w.isOutage(p, got):
 		return c, false
-	case !got.ok():
-		w.reportMismatch(p, "%s was rejected: %d %s", path, got.status, got.body)
+	case !got.OK():
+		w.reportMismatch(p, "%s was rejected: %d %s", path, got.StatusCode, got.Body)
 		return c, false
 	}
 	w.acknowledged["challenge"]++
@@ -142,8 +137,8 @@ func (w *worker) begin(p *person, path string, body any, in *session) (c ceremon
 }
 
 func (w *worker) read(p *person, r apiResponse, into any) {
-	if err := r.decode(into); err != nil {
-		w.reportMismatch(p, "%v in %s", err, r.body)
+	if err := r.Decode(into); err != nil {
+		w.reportMismatch(p, "reading a response: %v", err)
 	}
 }
 
@@ -168,7 +163,7 @@ func (w *worker) newKey() *key {
 }
 
 // createCredential creates the key's passkey.
-func (w *worker) createCredential(p *person, k *key, c ceremony) authenticator.RegistrationResponse {
+func (w *worker) createCredential(p *person, k *key, c client.Ceremony) authenticator.RegistrationResponse {
 	made, err := k.device.Create(c.Options)
 	if err != nil {
 		w.reportMismatch(p, "creating a passkey: %v", err)
@@ -178,7 +173,7 @@ func (w *worker) createCredential(p *person, k *key, c ceremony) authenticator.R
 }
 
 // getAssertion signs with the key.
-func (w *worker) getAssertion(p *person, k *key, c ceremony) authenticator.AuthenticationResponse {
+func (w *worker) getAssertion(p *person, k *key, c client.Ceremony) authenticator.AuthenticationResponse {
 	signed, err := k.device.Get(c.Options)
 	if err != nil {
 		w.reportMismatch(p, "signing an assertion: %v", err)
@@ -214,10 +209,10 @@ func (w *worker) signUp() {
 		p.keys = []*key{k}
 		if !w.signInAgain(p, k) {
 			p.keys = nil
-			if got := w.mustSend(p, r); got.ok() {
+			if got := w.mustSend(p, r); got.OK() {
 				onAck(got)
 			} else {
-				w.reportMismatch(p, "an uncommitted sign-up was rejected: %d %s", got.status, got.body)
+				w.reportMismatch(p, "an uncommitted sign-up was rejected: %d %s", got.StatusCode, got.Body)
 			}
 			return false
 		}
@@ -230,8 +225,8 @@ func (w *worker) signUp() {
 	})
 }
 
-func verifyRequest(path string, c ceremony, credential any, transport string, in *session) request {
-	body := map[string]any{"challenge_id": c.ID, "credential": credential}
+func verifyRequest(path string, c client.Ceremony, credential any, transport string, in *session) request {
+	body := map[string]any{"challenge_id": c.ChallengeID, "credential": credential}
 	if transport != "" {
 		body["transport"] = transport
 	}
@@ -248,9 +243,9 @@ func (w *worker) addPerson(p *person) {
 
 // openSession records a ceremony that opened a session.
 func (w *worker) openSession(p *person, k *key, count uint32, r request, got apiResponse, byPasskey bool) {
-	var body sessionResponse
+	var body client.SessionResponse
 	w.read(p, got, &body)
-	s := body.newSession(got.cookie)
+	s := newSession(body, got)
 	s.byPasskey = byPasskey
 	p.addSession(s)
 	k.acknowledgedCount = count
@@ -287,11 +282,11 @@ func (w *worker) signIn(p *person) {
 	w.try(p, "sign-in", r, onAck, func(r request) bool {
 		got := w.mustSend(p, r)
 		switch {
-		case got.ok():
+		case got.OK():
 			onAck(got)
 			return false
 		case got.code != challengeNotFound:
-			w.reportMismatch(p, "the outcome of a sign-in is unclear: %d %s", got.status, got.body)
+			w.reportMismatch(p, "the outcome of a sign-in is unclear: %d %s", got.StatusCode, got.Body)
 			return false
 		}
 		k.acknowledgedCount = k.signCount
@@ -309,8 +304,8 @@ func (w *worker) signInAgain(p *person, k *key) bool {
 	if got.code == "passkey_unknown" {
 		return false
 	}
-	if !got.ok() {
-		w.reportMismatch(p, "a sign-in was rejected: %d %s", got.status, got.body)
+	if !got.OK() {
+		w.reportMismatch(p, "a sign-in was rejected: %d %s", got.StatusCode, got.Body)
 		return false
 	}
 	w.openSession(p, k, k.signCount, r, got, true)
@@ -369,17 +364,17 @@ func (w *worker) endSession(p *person) {
 func (w *worker) refresh(p *person, s *session) {
 	r := request{method: http.MethodPost, path: "/v1/session/refresh", body: map[string]string{"refresh_token": s.refresh}}
 	onAck := func(got apiResponse) {
-		var pair sessionResponse
+		var pair client.SessionResponse
 		w.read(p, got, &pair)
 		s.secondLastRefresh, s.lastRefresh = s.lastRefresh, s.refresh
-		s.access, s.refresh = pair.Tokens.Access, pair.Tokens.Refresh
+		s.access, s.refresh = pair.Tokens.AccessToken, pair.Tokens.RefreshToken
 	}
 	w.try(p, "refresh", r, onAck, func(r request) bool {
 		got := w.mustSend(p, r)
-		if got.ok() {
+		if got.OK() {
 			onAck(got)
 		} else {
-			w.reportMismatch(p, "repeating an unanswered refresh was rejected: %d %s", got.status, got.body)
+			w.reportMismatch(p, "repeating an unanswered refresh was rejected: %d %s", got.StatusCode, got.Body)
 		}
 		return false // the repetition hides whether it was committed
 	})
@@ -410,15 +405,15 @@ func (w *worker) stepUp(p *person, s *session) {
 		p.events["stepped_up"]++
 		p.recordConsumed("a step-up's challenge", r, challengeNotFound, "session_revoked")
 		before := *s
-		if got.cookie != "" {
+		if cookie := cookieOf(got); cookie != "" {
 			p.recordConsumed("a cookie from before a step-up", request{method: http.MethodGet, path: "/v1/session", in: &before}, "unauthenticated")
-			s.cookie = got.cookie
+			s.cookie = cookie
 		}
 		if s.access != "" {
-			var pair sessionResponse
+			var pair client.SessionResponse
 			w.read(p, got, &pair)
 			s.secondLastRefresh, s.lastRefresh = before.refresh, before.refresh // its use revokes the session
-			s.access, s.refresh = pair.Tokens.Access, pair.Tokens.Refresh
+			s.access, s.refresh = pair.Tokens.AccessToken, pair.Tokens.RefreshToken
 		}
 	}
 	w.try(p, "step-up", r, onAck, func(r request) bool {
@@ -432,11 +427,11 @@ func (w *worker) stepUp(p *person, s *session) {
 			}
 			return true
 		}
-		if !got.ok() && got.code != challengeNotFound {
-			w.reportMismatch(p, "the outcome of a step-up is unclear: %d %s", got.status, got.body)
+		if !got.OK() && got.code != challengeNotFound {
+			w.reportMismatch(p, "the outcome of a step-up is unclear: %d %s", got.StatusCode, got.Body)
 		}
 		onAck(got)
-		return !got.ok()
+		return !got.OK()
 	})
 }
 
@@ -473,14 +468,12 @@ func (w *worker) makeBackupCodes(p *person, s *session) {
 
 // recordGrant records a recovery grant, and the backup code that its use consumes; "" for none.
 func (w *worker) recordGrant(p *person, code string, got apiResponse) {
-	var body struct {
-		Token string `json:"grant_token"`
-	}
+	var body client.GrantRequest
 	w.read(p, got, &body)
-	if body.Token != p.grantToken {
+	if body.GrantToken != p.grantToken {
 		p.dropGrant()
 	}
-	p.grantToken, p.grantBackupCode = body.Token, code
+	p.grantToken, p.grantBackupCode = body.GrantToken, code
 }
 
 func (w *worker) redeemBackupCode(p *person) {
@@ -488,10 +481,10 @@ func (w *worker) redeemBackupCode(p *person) {
 	onAck := func(got apiResponse) { w.recordGrant(p, code, got) }
 	w.try(p, "redeemed code", redeemRequest(code), onAck, func(r request) bool {
 		got := w.mustSend(p, r)
-		if got.ok() {
+		if got.OK() {
 			onAck(got)
 		} else {
-			w.reportMismatch(p, "a code was consumed without a grant: %d %s", got.status, got.body)
+			w.reportMismatch(p, "a code was consumed without a grant: %d %s", got.StatusCode, got.Body)
 		}
 		return false // the repetition hides whether it was committed
 	})
@@ -526,11 +519,11 @@ func (w *worker) finishRecovery(p *person) {
 	w.try(p, "enrolment", r, onAck, func(r request) bool {
 		got := w.mustSend(p, r)
 		switch {
-		case got.ok():
+		case got.OK():
 			onAck(got)
 			return false
 		case got.code != challengeNotFound:
-			w.reportMismatch(p, "the outcome of an enrolment is unclear: %d %s", got.status, got.body)
+			w.reportMismatch(p, "the outcome of an enrolment is unclear: %d %s", got.StatusCode, got.Body)
 			return false
 		}
 		apply()
@@ -574,8 +567,8 @@ func (w *worker) confirmTOTP(p *person, s *session) {
 	}
 	w.try(p, "app confirmed", r, onAck, func(r request) bool {
 		committed := w.hasTOTP(p)
-		if got := w.mustSend(p, r); got.ok() == committed {
-			w.reportMismatch(p, "the outcome of an app's confirmation is unclear: %d %s", got.status, got.body)
+		if got := w.mustSend(p, r); got.OK() == committed {
+			w.reportMismatch(p, "the outcome of an app's confirmation is unclear: %d %s", got.StatusCode, got.Body)
 		}
 		onAck(apiResponse{})
 		return committed
@@ -603,11 +596,11 @@ func (w *worker) redeemTOTP(p *person) {
 	w.try(p, "redeemed app code", r, onAck, func(r request) bool {
 		got := w.mustSend(p, r)
 		switch {
-		case got.ok():
+		case got.OK():
 			onAck(got)
 			return false
 		case got.code != "invalid_code":
-			w.reportMismatch(p, "the outcome of a redeemed app code is unclear: %d %s", got.status, got.body)
+			w.reportMismatch(p, "the outcome of a redeemed app code is unclear: %d %s", got.StatusCode, got.Body)
 		}
 		apply()
 		return true
