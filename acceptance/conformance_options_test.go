@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
 // The options of both ceremonies (Req-1 of the FIDO server conformance tests). Every test checks their members and types against
@@ -42,7 +43,7 @@ func TestOptions_ListExistingPasskeys(t *testing.T) {
 	challenges := map[string]bool{}
 	ask := func(path string, body any) ceremonyOptions {
 		t.Helper()
-		var begun ceremonyResponse
+		var begun client.Ceremony
 		if rejected := api.call(http.MethodPost, path, body, &begun); rejected != (rejection{}) {
 			t.Fatalf("%s: %+v", path, rejected)
 		}

@@ -124,7 +124,7 @@ func TestPolicy_AttestationRequired(t *testing.T) {
 			body := encode(t, map[string]any{"challenge_id": begun.challengeID, "credential": start.response(begun, forge...)})
 			// This request does not use the cookie jar of the api, so it needs the binding cookie.
 			var cookies []string
-			for _, cookie := range start.api.http.Jar.Cookies(start.api.cookieURL()) {
+			for _, cookie := range start.api.Cookies() {
 				cookies = append(cookies, cookie.String())
 			}
 			p := s.send(t, http.MethodPost, "/v1/signup/verify", string(body), "Cookie", strings.Join(cookies, "; ")).problem(t)

@@ -1,23 +1,10 @@
 package acceptance
 
-import "net/http"
-
 func (c *httpAPI) emailStatus() (shownEmail, rejection) {
-	var body struct {
-		User struct {
-			Email    string
-			Verified bool   `json:"email_verified"`
-			Pending  string `json:"pending_email"`
-		}
-	}
-	rejected := c.call(http.MethodGet, "/v1/me", nil, &body)
-	return shownEmail{current: body.User.Email, pending: body.User.Pending, verified: body.User.Verified}, rejected
+	user, err := c.Account()
+	return shownEmail{current: user.Email, pending: user.PendingEmail, verified: user.EmailVerified}, c.rejection(err)
 }
 
-func (c *httpAPI) sendEmailCode() rejection {
-	return c.call(http.MethodPost, "/v1/me/email/code", nil, nil)
-}
+func (c *httpAPI) sendEmailCode() rejection { return c.rejection(c.SendEmailCode()) }
 
-func (c *httpAPI) confirmEmail(code string) rejection {
-	return c.call(http.MethodPost, "/v1/me/email/confirm", map[string]string{"code": code}, nil)
-}
+func (c *httpAPI) confirmEmail(code string) rejection { return c.rejection(c.ConfirmEmail(code)) }

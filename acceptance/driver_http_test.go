@@ -4,18 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
-	"net/url"
 	"slices"
 	"strconv"
 	"sync"
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/bootstrap/config"
@@ -80,11 +79,7 @@ func (d httpDriver) newDevice(t testing.TB, kind deviceKind) device {
 
 func (s *server) newAPI(t testing.TB) *httpAPI {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &httpAPI{t: t, server: s, http: &http.Client{Jar: jar, Transport: s.transport}}
+	return &httpAPI{Client: client.NewBrowser(s.origin, s.transport), t: t, server: s}
 }
 
 func (c *httpAPI) reconnect() api { return c.server.newAPI(c.t) }
@@ -97,161 +92,86 @@ func (d httpDriver) runJobs(t testing.TB) { useCaseDriver{d.server.app.UseCases(
 
 func (d httpDriver) operator() application.UseCases { return d.server.app.UseCases() }
 
+const sessionCookie = client.SessionCookie
+
+// httpAPI is a browser or an app. It finds the reasons of rejections in the server's log.
 type httpAPI struct {
-	t      testing.TB
-	server *server
-	http   *http.Client
-
-	mu        sync.Mutex // a story may make concurrent calls
-	transport string
-	csrf      string
-	tokens    tokenPair
-}
-
-type ceremonyResponse struct {
-	ChallengeID string          `json:"challenge_id"`
-	Options     json.RawMessage `json:"options"`
-}
-
-type sessionResponse struct {
-	User struct {
-		Email       string `json:"email"`
-		DisplayName string `json:"display_name"`
-	} `json:"user"`
-	CSRFToken string        `json:"csrf_token"`
-	Tokens    tokenResponse `json:"tokens"`
-}
-
-func (s sessionResponse) identity() shownUser {
-	return shownUser{name: s.User.DisplayName, email: s.User.Email}
+	*client.Client
+	t         testing.TB
+	server    *server
+	transport string // of new sessions; "" leaves it to the server
 }
 
 func (c *httpAPI) beginSignUp(user profile) (pendingCeremony, rejection) {
-	var begun ceremonyResponse
-	rejected := c.call(http.MethodPost, "/v1/signup/options", map[string]string{"email": user.email, "display_name": user.name}, &begun)
-	return pendingCeremony{begun.ChallengeID, begun.Options}, rejected
+	return c.begun(c.BeginSignUp(client.SignUpOptionsRequest{Email: &user.email, DisplayName: &user.name}))
 }
 
 func (c *httpAPI) finishSignUp(challengeID string, response authenticator.RegistrationResponse) (shownUser, rejection) {
-	return c.finish("/v1/signup/verify", challengeID, response)
+	return c.signedIn(c.FinishSignUp(client.SignUpVerifyRequest{ChallengeID: challengeID, Credential: response, Transport: c.transport}))
 }
 
 func (c *httpAPI) beginSignIn(email string) (pendingCeremony, rejection) {
-	var begun ceremonyResponse
-	rejected := c.call(http.MethodPost, "/v1/login/options", map[string]string{"email": email}, &begun)
-	return pendingCeremony{begun.ChallengeID, begun.Options}, rejected
+	return c.begun(c.BeginSignIn(client.SignInOptionsRequest{Email: &email}))
 }
 
 func (c *httpAPI) finishSignIn(challengeID string, response authenticator.AuthenticationResponse) (shownUser, rejection) {
-	return c.finish("/v1/login/verify", challengeID, response)
-}
-
-func (c *httpAPI) finish(path, challengeID string, credential any) (shownUser, rejection) {
-	return c.openSession(path, map[string]any{"challenge_id": challengeID, "credential": credential})
-}
-
-// openSession sends a verify request and stores the tokens of the session that it opens.
-func (c *httpAPI) openSession(path string, body map[string]any) (shownUser, rejection) {
-	if c.transport != "" {
-		body["transport"] = c.transport
-	}
-	var session sessionResponse
-	rejected := c.call(http.MethodPost, path, body, &session)
-	if rejected == (rejection{}) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.csrf, c.tokens = session.CSRFToken, session.Tokens.pair()
-	}
-	return session.identity(), rejected
+	return c.signedIn(c.FinishSignIn(client.SignInVerifyRequest{ChallengeID: challengeID, Credential: response, Transport: c.transport}))
 }
 
 func (c *httpAPI) whoAmI() (shownUser, rejection) {
-	var session sessionResponse
-	rejected := c.call(http.MethodGet, "/v1/session", nil, &session)
-	return session.identity(), rejected
+	user, _, err := c.Session()
+	return shown(user), c.rejection(err)
 }
 
-func (c *httpAPI) signOut() rejection { return c.call(http.MethodDelete, "/v1/session", nil, nil) }
-
-const sessionCookie = "keylodge_session"
+func (c *httpAPI) signOut() rejection { return c.rejection(c.SignOut()) }
 
 func (c *httpAPI) sessionToken() string {
-	for _, cookie := range c.http.Jar.Cookies(c.cookieURL()) {
-		if cookie.Name == sessionCookie {
-			return cookie.Value
-		}
+	token := c.SessionToken()
+	if token == "" {
+		c.t.Fatal("no session cookie is set")
 	}
-	c.t.Fatal("no session cookie is set")
-	return ""
+	return token
 }
 
-func (c *httpAPI) setSessionToken(token string) {
-	c.mu.Lock()
-	c.csrf = ""
-	c.mu.Unlock()
-	c.http.Jar.SetCookies(c.cookieURL(), []*http.Cookie{{Name: sessionCookie, Value: token, Path: "/"}})
-}
+func (c *httpAPI) setSessionToken(token string) { c.SetSessionToken(token) }
 
-func (c *httpAPI) cookieURL() *url.URL {
-	address, err := url.Parse(c.server.origin)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return address
-}
-
-// call sends body, if any, and decodes a successful response into result. An error must be a problem document; its reason, which
-// is only in the log, is found there by request id.
+// call is Client.Call for requests that have no method, or other members than a client would send.
 func (c *httpAPI) call(method, path string, body, result any) rejection {
 	c.t.Helper()
-	var payload io.Reader
-	if body != nil {
-		payload = bytes.NewReader(encode(c.t, body))
-	}
-	request, err := http.NewRequestWithContext(c.t.Context(), method, c.server.origin+path, payload)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Origin", c.server.origin)
-	request.Header.Set("Sec-Fetch-Site", "same-origin")
-	c.authorize(request)
-	response, err := c.http.Do(request)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	if response.StatusCode < 300 {
-		if result != nil {
-			c.decode(text, result)
-		}
-		return rejection{}
-	}
-	var problem struct {
-		Code      string `json:"code"`
-		Status    int    `json:"status"`
-		RequestID string `json:"request_id"`
-	}
-	c.decode(text, &problem)
-	if problem.Status != response.StatusCode || problem.RequestID != response.Header.Get("X-Request-Id") || response.StatusCode >= 500 {
-		c.t.Fatalf("%s %s: status %d, X-Request-Id %q, and %s", method, path, response.StatusCode, response.Header.Get("X-Request-Id"), text)
-	}
-	reason := c.server.log.reasonOf(problem.RequestID)
-	if reason != "" && bytes.Contains(text, []byte(reason)) {
-		c.t.Fatalf("the response reveals the reason in the log: %s", text)
-	}
-	return rejection{problem.Code, reason}
+	return c.rejection(c.Call(method, path, body, result))
 }
 
-func (c *httpAPI) decode(body []byte, into any) {
+func (c *httpAPI) begun(ceremony client.Ceremony, err error) (pendingCeremony, rejection) {
 	c.t.Helper()
-	if err := json.Unmarshal(body, into); err != nil {
-		c.t.Fatalf("%v in %s", err, body)
+	return pendingCeremony{ceremony.ChallengeID, ceremony.Options}, c.rejection(err)
+}
+
+func (c *httpAPI) signedIn(session client.SessionResponse, err error) (shownUser, rejection) {
+	c.t.Helper()
+	return shown(session.User), c.rejection(err)
+}
+
+func shown(user client.User) shownUser { return shownUser{name: user.DisplayName, email: user.Email} }
+
+// rejection returns the code of a problem, and its reason, which only the log has. It fails the test for another error.
+func (c *httpAPI) rejection(err error) rejection {
+	c.t.Helper()
+	if err == nil {
+		return rejection{}
 	}
+	var problem *client.Problem
+	if !errors.As(err, &problem) {
+		c.t.Fatal(err)
+	}
+	got := problem.Response
+	if id := got.Header.Get("X-Request-Id"); problem.Status != got.StatusCode || problem.RequestID != id || got.StatusCode >= 500 {
+		c.t.Fatalf("%s %s: status %d, X-Request-Id %q, and %s", got.Request.Method, got.Request.URL.Path, got.StatusCode, id, got.Body)
+	}
+	reason := c.server.log.reasonOf(problem.RequestID)
+	if reason != "" && bytes.Contains(got.Body, []byte(reason)) {
+		c.t.Fatalf("the response reveals the reason in the log: %s", got.Body)
+	}
+	return rejection{problem.Code, reason}
 }
 
 // logRecorder stores a server's log lines.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/acceptance/testkit/mailserver"
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/adapters/sqlite"
@@ -95,7 +96,7 @@ func (c *anonymousClient) begin(path string, body map[string]any) pendingCeremon
 
 func (c *anonymousClient) parseCeremony(got apiResponse) pendingCeremony {
 	c.t.Helper()
-	var begun ceremonyResponse
+	var begun client.Ceremony
 	if err := json.Unmarshal(got.body, &begun); err != nil || got.StatusCode != 200 {
 		c.t.Fatalf("status %d, body %s", got.StatusCode, got.body)
 	}
@@ -158,7 +159,7 @@ func (c *anonymousClient) newCredential(begun pendingCeremony, id authenticator.
 func (c *anonymousClient) signUp() {
 	c.t.Helper()
 	begun := c.begin("/v1/signup/options", nil)
-	var session sessionResponse
+	var session client.SessionResponse
 	got := c.post("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": c.newCredential(begun, nil), "transport": "bearer"})
 	if err := json.Unmarshal(got.body, &session); err != nil || got.StatusCode != 201 {
 		c.t.Fatalf("status %d, body %s", got.StatusCode, got.body)

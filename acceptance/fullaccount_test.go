@@ -14,6 +14,7 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
@@ -118,7 +119,7 @@ func (s *serverWithDB) newFullAccount(name string) *fullAccount {
 	s.t.Helper()
 	a := &fullAccount{serverWithDB: s, device: authenticator.New(s.origin), email: strings.ToLower(name) + "@example.org"}
 	a.anonymousHeaders = []string{"Origin", s.origin, "Sec-Fetch-Site", "same-origin"}
-	var begun ceremonyResponse
+	var begun client.Ceremony
 	options := a.mustSend(http.MethodPost, "/v1/signup/options", a.encode(map[string]any{"email": a.email, "display_name": name}), &begun, a.anonymousHeaders)
 	a.browserCookie = options.Cookies()[0].Name + "=" + options.Cookies()[0].Value
 	a.anonymousHeaders = append(a.anonymousHeaders, "Cookie", a.browserCookie)
@@ -176,7 +177,7 @@ func (s *serverWithDB) mustSend(method, path, body string, into any, headers []s
 	return got
 }
 
-func (s *serverWithDB) createCredential(device *authenticator.Authenticator, begun ceremonyResponse) authenticator.RegistrationResponse {
+func (s *serverWithDB) createCredential(device *authenticator.Authenticator, begun client.Ceremony) authenticator.RegistrationResponse {
 	s.t.Helper()
 	credential, err := device.Create(begun.Options)
 	if err != nil {
@@ -185,7 +186,7 @@ func (s *serverWithDB) createCredential(device *authenticator.Authenticator, beg
 	return credential
 }
 
-func (a *fullAccount) getAssertion(begun ceremonyResponse) authenticator.AuthenticationResponse {
+func (a *fullAccount) getAssertion(begun client.Ceremony) authenticator.AuthenticationResponse {
 	a.t.Helper()
 	proved, err := a.device.Get(begun.Options)
 	if err != nil {
@@ -198,12 +199,12 @@ func (a *fullAccount) getAssertion(begun ceremonyResponse) authenticator.Authent
 // none. It fails the test for an unknown operation with parameters.
 func (a *fullAccount) validRequest(o operation) (path string, body map[string]any) {
 	a.t.Helper()
-	begin := func(path, body string, headers []string) (begun ceremonyResponse) {
+	begin := func(path, body string, headers []string) (begun client.Ceremony) {
 		a.t.Helper()
 		a.mustSend(http.MethodPost, path, body, &begun, headers)
 		return begun
 	}
-	finishBody := func(begun ceremonyResponse, credential any, more map[string]any) map[string]any {
+	finishBody := func(begun client.Ceremony, credential any, more map[string]any) map[string]any {
 		body := map[string]any{"challenge_id": begun.ChallengeID, "credential": credential}
 		maps.Copy(body, more)
 		return body

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -110,7 +111,7 @@ func TestSignals_ListRemainingPasskeys(t *testing.T) {
 func (p signedInPage) addPasskey(device *authenticator.Authenticator, name string) apiResponse {
 	p.t.Helper()
 	options := p.send(http.MethodPost, "/v1/me/passkeys/options", "")
-	var begun ceremonyResponse
+	var begun client.Ceremony
 	if err := json.Unmarshal(options.body, &begun); err != nil {
 		p.t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
@@ -22,7 +23,7 @@ func signUpWithHeaders(t *testing.T, s *server, origin string, headers ...string
 		headers = slices.Delete(slices.Clone(headers), at, at+2)
 	}
 	options = s.send(t, http.MethodPost, "/v1/signup/options", "", headers...)
-	var begun ceremonyResponse
+	var begun client.Ceremony
 	if err := json.Unmarshal(options.body, &begun); err != nil {
 		t.Fatal(err)
 	}

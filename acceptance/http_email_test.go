@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/acceptance/testkit/mailserver"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
@@ -53,7 +54,7 @@ func (u *registeringUser) send(method, path string, body any) apiResponse {
 
 func (u *registeringUser) runSignUpFlow() {
 	u.t.Helper()
-	var begun ceremonyResponse
+	var begun client.Ceremony
 	if err := json.Unmarshal(u.send(http.MethodPost, "/v1/signup/options", map[string]string{"email": u.address, "display_name": "Mallory"}).body, &begun); err != nil {
 		u.t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
@@ -45,7 +46,7 @@ func (s *server) listEvents(t *testing.T, token, query string) (page eventPage) 
 func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 	t.Helper()
 	device := authenticator.New(s.origin)
-	var begun ceremonyResponse
+	var begun client.Ceremony
 	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/signup/options", "").body, &begun); err != nil {
 		t.Fatal(err)
 	}

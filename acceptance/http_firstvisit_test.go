@@ -79,8 +79,8 @@ func TestFirstVisit_anotherBrowserAnswersNoneOfThem(t *testing.T) {
 	}
 	renamed := s.newAPI(t) // with the cookie of another ceremony, renamed for the one that is answered
 	renamed.beginConcurrently(1)
-	for _, cookie := range renamed.http.Jar.Cookies(renamed.cookieURL()) {
-		renamed.http.Jar.SetCookies(renamed.cookieURL(), []*http.Cookie{{Name: ceremonyCookie + begun[2].challengeID, Value: cookie.Value, Path: "/"}})
+	for _, cookie := range renamed.Cookies() {
+		renamed.SetCookie(&http.Cookie{Name: ceremonyCookie + begun[2].challengeID, Value: cookie.Value, Path: "/"})
 	}
 	for i, victim := range []*httpAPI{first, settled, renamed, s.newAPI(t)} {
 		_, rejected := victim.finishSignIn(begun[i].challengeID, ada.getAssertion(begun[i]))
@@ -110,7 +110,7 @@ func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
 
 	visit := s.newAPI(t)
 	visit.beginConcurrently(16)
-	cookies := visit.http.Jar.Cookies(visit.cookieURL())
+	cookies := visit.Cookies()
 	size := 0
 	for _, cookie := range cookies {
 		size += len(cookie.Name + "=" + cookie.Value + "; ")
@@ -123,7 +123,7 @@ func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
 			t.Fatalf("rejected: %+v", rejected)
 		}
 	}
-	if now := visit.http.Jar.Cookies(visit.cookieURL()); len(now) != len(cookies) {
+	if now := visit.Cookies(); len(now) != len(cookies) {
 		t.Errorf("later requests set further cookies: %d, then %d", len(cookies), len(now))
 	}
 }
@@ -131,9 +131,9 @@ func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
 // beginConcurrently begins n ceremonies, half of them sign-ups, before any response arrives.
 func (c *httpAPI) beginConcurrently(n int) (signIns, signUps []pendingCeremony) {
 	c.t.Helper()
-	before := c.http.Transport
-	c.http.Transport = newBarrierTransport(n, before)
-	defer func() { c.http.Transport = before }()
+	before := c.HTTP.Transport
+	c.HTTP.Transport = newBarrierTransport(n, before)
+	defer func() { c.HTTP.Transport = before }()
 	begun := make([]pendingCeremony, n)
 	outcomes := concurrently(n, func(i int) (rejected rejection) {
 		if i%2 == 0 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
 // Requirement: ASVS-15.3.3
@@ -273,7 +274,7 @@ func TestInput_MalformedResponseConsumesChallenge(t *testing.T) {
 				body["grant_token"], options = grant, map[string]any{"grant_token": grant}
 			}
 			begin := func() pendingCeremony {
-				var begun ceremonyResponse
+				var begun client.Ceremony
 				ada.requireOK(api.call(http.MethodPost, path+"/options", options, &begun))
 				return pendingCeremony{begun.ChallengeID, begun.Options}
 			}

@@ -1,8 +1,9 @@
 package acceptance
 
 import (
-	"net/http"
 	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
 // Every operation with a name stores it in Unicode Normalization Form C.
@@ -15,13 +16,11 @@ func TestNames_AreStoredComposed(t *testing.T) {
 	if rejected != (rejection{}) {
 		t.Fatalf("rejected: %+v", rejected)
 	}
-	var session sessionResponse
-	if rejected := c.call(http.MethodPost, "/v1/signup/verify", map[string]any{
-		"challenge_id": begun.challengeID, "credential": device.makeCredential(begun), "passkey_name": sent,
-	}, &session); rejected != (rejection{}) || session.User.DisplayName != stored {
-		t.Fatalf("sign-up: %+v, display name %q", rejected, session.User.DisplayName)
+	name := sent
+	request := client.SignUpVerifyRequest{ChallengeID: begun.challengeID, Credential: device.makeCredential(begun), PasskeyName: &name}
+	if session, err := c.FinishSignUp(request); err != nil || session.User.DisplayName != stored {
+		t.Fatalf("sign-up: %v, display name %q", err, session.User.DisplayName)
 	}
-	c.csrf = session.CSRFToken
 	named := func(after string) string {
 		t.Helper()
 		keys, rejected := c.passkeys()

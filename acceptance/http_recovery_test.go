@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -99,7 +100,7 @@ func TestRecovery_LogsNoSecrets(t *testing.T) {
 	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/redeem", claim).body, &redeemed); err != nil {
 		t.Fatal(err)
 	}
-	var begun ceremonyResponse
+	var begun client.Ceremony
 	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/options", string(encode(t, redeemed))).body, &begun); err != nil {
 		t.Fatal(err)
 	}

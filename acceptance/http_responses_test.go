@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/acceptance/testkit/mailserver"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/bootstrap/config"
@@ -154,7 +155,7 @@ func TestSessionResponse_Content(t *testing.T) {
 			clock := newClock()
 			s := startServer(t, clock, nil)
 			device := authenticator.New(s.origin, append(c.device, authenticator.WithAAGUID([16]byte{0xea, 0x9b, 0x8d, 0x66}))...)
-			begin := func(path, body string) (begun ceremonyResponse) {
+			begin := func(path, body string) (begun client.Ceremony) {
 				t.Helper()
 				if err := json.Unmarshal(s.send(t, http.MethodPost, path, body).body, &begun); err != nil {
 					t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
 // A request cannot set members that the server decides (OWASP ASVS 5.0, 15.3.3).
@@ -18,7 +19,7 @@ func TestMassAssignment_ServerOwnedMembersIgnored(t *testing.T) {
 		`"created_at":"2001-01-01T00:00:00Z","auth_time":"2099-01-01T00:00:00Z","expires_at":"2099-01-01T00:00:00Z","amr":["hwk"],"assurance":"recovery",` +
 		`"status":"active","sign_count":7,"backup_eligible":false,"role":"admin","is_admin":true,"disabled":false,"handle":"AAAA","passkeys":[],"session":{"id":"x"},` +
 		`"user":{"id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","email_verified":true},"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}}`
-	var begun ceremonyResponse
+	var begun client.Ceremony
 	options := s.send(t, http.MethodPost, "/v1/signup/options", `{"email":"ada@example.org","display_name":"Ada",`+more+`}`)
 	if err := json.Unmarshal(options.body, &begun); err != nil {
 		t.Fatal(err)

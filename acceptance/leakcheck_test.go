@@ -99,7 +99,7 @@ func TestLeakCheck_FindsEverySecret(t *testing.T) {
 	ada.signsUp()
 	device := ada.apiDevice()
 	api := device.api.(*httpAPI)
-	issued := map[string]string{"cookie": api.sessionToken(), "CSRF token": api.csrf, "name": ada.name, "address": ada.email}
+	issued := map[string]string{"cookie": api.sessionToken(), "CSRF token": api.CSRFToken(), "name": ada.name, "address": ada.email}
 	codes, rejected := ada.device.makeBackupCodes()
 	ada.requireOK(rejected)
 	app, rejected := ada.device.setUpTOTP()

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
@@ -86,7 +87,7 @@ func (s *server) signUpOverRawConn(t testing.TB, origin, headers string) apiResp
 	t.Helper()
 	headers += "Origin: " + origin + "\r\nSec-Fetch-Site: same-origin\r\n"
 	options := s.sendLines(t, "POST /v1/signup/options", headers, "{}")
-	var begun ceremonyResponse
+	var begun client.Ceremony
 	if err := json.Unmarshal(options.body, &begun); err != nil || len(options.Cookies()) == 0 {
 		t.Fatalf("status %d, body %s: %v", options.StatusCode, options.body, err)
 	}

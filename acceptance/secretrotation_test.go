@@ -61,7 +61,8 @@ func (r *restartableServer) start(secret masterkey.Key, previous ...masterkey.Ke
 func reconnectTo(at *server, people ...*person) {
 	for _, p := range people {
 		api := p.apiDevice().api.(*httpAPI)
-		api.server, api.http.Transport = at, at.transport
+		api.server, api.URL, api.HTTP.Transport = at, at.origin, at.transport
+		api.Header.Set("Origin", at.origin)
 	}
 }
 

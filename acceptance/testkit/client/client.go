@@ -133,14 +133,11 @@ func (c *Client) Do(method, path string, body any, header http.Header) (*Respons
 // Call sends a request in the client's session, if it has one, and decodes the response into result, unless it is nil.
 func (c *Client) Call(method, path string, body, result any) error {
 	header := http.Header{}
-	c.mu.Lock()
-	access, csrf := c.tokens.AccessToken, c.csrf
-	c.mu.Unlock()
-	if access != "" {
+	if access, csrf := c.Tokens().AccessToken, c.CSRFToken(); access != "" {
 		header.Set("Authorization", "Bearer "+access)
 	} else if method != http.MethodGet {
 		if csrf == "" && c.SessionToken() != "" && !opensSession(path) {
-			csrf, _ = c.CSRFToken() // without a valid session, the request itself is rejected
+			csrf, _ = c.FetchCSRFToken() // without a valid session, the request itself is rejected
 		}
 		if csrf != "" {
 			header.Set("X-CSRF-Token", csrf)
@@ -197,6 +194,13 @@ func (c *Client) address() *url.URL {
 		panic(err) // the test states the URL
 	}
 	return address
+}
+
+// CSRFToken returns the CSRF token of the following requests, or "".
+func (c *Client) CSRFToken() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.csrf
 }
 
 // SetCSRFToken sets the CSRF token of the following requests.

@@ -61,8 +61,8 @@ func (c *Client) Session() (user User, session Session, err error) {
 // SignOut ends the session.
 func (c *Client) SignOut() error { return c.Call(http.MethodDelete, "/v1/session", nil, nil) }
 
-// CSRFToken requests a CSRF token, as a reloaded page does, and keeps it.
-func (c *Client) CSRFToken() (string, error) {
+// FetchCSRFToken requests a CSRF token, as a reloaded page does, and keeps it.
+func (c *Client) FetchCSRFToken() (string, error) {
 	var result struct {
 		CSRFToken string `json:"csrf_token"`
 	}
