@@ -1,10 +1,12 @@
-// Command markdown checks the Markdown files of the project. It prints each error with its place, and exits with 1 if there is one:
+// Command markdown checks the Markdown files of the project, and what refers to them. It prints each error with its place, and exits with 1 if there is one:
 //
 //   - a file begins with its only heading of level 1, and no level is skipped
 //   - a line of prose has at most 100 characters
 //   - a code block has a fence with a language
 //   - a relative link leads to an existing file, and its fragment to a heading of that file
 //   - a path in a code span, such as `domain/event.go`, exists
+//
+// In all other files, a path of a page, such as docs/stories.md, must exist.
 //
 // Usage: markdown FOLDER
 package main
@@ -43,6 +45,8 @@ var (
 	anchor = regexp.MustCompile(`<a (?:id|name)="([^"]+)"`)
 	// projectPath is a path below a folder of the project. One with a placeholder, such as NAME, * or …, does not match.
 	projectPath = regexp.MustCompile(`^(acceptance|adapters|application|bootstrap|db|docs|domain|migrations|ports|tools|\.ci|\.githooks|\.github)/[a-z0-9_./-]*$`)
+	// pagePath is the path of a page in any text.
+	pagePath = regexp.MustCompile(`\bdocs/[a-z0-9_/-]+\.md\b`)
 )
 
 // document is a Markdown file, without its code blocks.
@@ -87,7 +91,7 @@ func (c *checker) report(d *document, number int, format string, arguments ...an
 	fmt.Printf("%s:%d: %s\n", d.name, number, fmt.Sprintf(format, arguments...))
 }
 
-// read parses a Markdown file and checks its form.
+// read checks the paths of pages in a file; it parses a Markdown file and checks its form.
 func (c *checker) read(file string, entry fs.DirEntry, err error) error {
 	if err != nil {
 		return err
@@ -98,7 +102,7 @@ func (c *checker) read(file string, entry fs.DirEntry, err error) error {
 		}
 		return nil
 	}
-	if filepath.Ext(file) != ".md" {
+	if !entry.Type().IsRegular() {
 		return nil
 	}
 	text, err := os.ReadFile(file)
@@ -110,8 +114,18 @@ func (c *checker) read(file string, entry fs.DirEntry, err error) error {
 		return err
 	}
 	d := &document{name: filepath.ToSlash(name), anchors: map[string]bool{}}
-	c.documents[d.name] = d
-	c.checkForm(d, strings.Split(string(text), "\n"))
+	lines := strings.Split(string(text), "\n")
+	for i, text := range lines {
+		for _, page := range pagePath.FindAllString(text, -1) {
+			if !c.exists(page) {
+				c.report(d, i+1, "%s does not exist", page)
+			}
+		}
+	}
+	if filepath.Ext(file) == ".md" {
+		c.documents[d.name] = d
+		c.checkForm(d, lines)
+	}
 	return nil
 }
 
