@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	mathrand "math/rand/v2"
@@ -31,74 +32,82 @@ import (
 // without the values that are random.
 type anonymousClient struct {
 	t         testing.TB
-	server    *server
-	network   int // its own, so that rate limits of other clients do not apply
-	token     string
-	codes     []string // backup codes of its own account
+	network   int            // its own, so that rate limits of other clients do not apply
+	api       *client.Client // without a session
+	own       *client.Client // in a session of its own account
+	codes     []string       // backup codes of its own account
 	device    *authenticator.Authenticator
 	responses []string
 }
 
-func (c *anonymousClient) post(path string, body map[string]any) apiResponse {
+func newAnonymousClient(t testing.TB, s *server, network int) *anonymousClient {
+	c := &anonymousClient{t: t, api: client.New(s.origin, s.transport), own: client.New(s.origin, s.transport)}
+	c.api.OnResponse, c.own.OnResponse = c.record, c.record
+	c.moveTo(network)
+	return c
+}
+
+// moveTo sends the following requests from another network.
+func (c *anonymousClient) moveTo(network int) {
+	c.network = network
+	for _, api := range []*client.Client{c.api, c.own} {
+		api.Header.Set("X-Forwarded-For", c.ip())
+	}
+}
+
+func (c *anonymousClient) ip() string { return fmt.Sprintf("198.51.%d.7", c.network) }
+
+func (c *anonymousClient) post(path string, body any) *client.Response {
 	c.t.Helper()
-	return c.send(http.MethodPost, path, body, "")
+	return c.send(c.api, http.MethodPost, path, body)
 }
 
 // sendSignedIn sends a request in the client's own session.
-func (c *anonymousClient) sendSignedIn(method, path string, body map[string]any) apiResponse {
+func (c *anonymousClient) sendSignedIn(method, path string, body any) *client.Response {
 	c.t.Helper()
-	return c.send(method, path, body, c.token)
+	return c.send(c.own, method, path, body)
 }
 
-func (c *anonymousClient) send(method, path string, body map[string]any, token string) apiResponse {
+func (c *anonymousClient) send(api *client.Client, method, path string, body any) *client.Response {
 	c.t.Helper()
-	var text []byte
-	if body != nil {
-		text = encode(c.t, body)
-	}
-	request, err := http.NewRequestWithContext(c.t.Context(), method, c.server.origin+path, bytes.NewReader(text))
+	got, err := api.Do(method, path, body, nil)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
-	}
-	network := fmt.Sprintf("198.51.%d.7", c.network)
-	request.Header.Set("X-Forwarded-For", network)
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	got := c.server.roundTrip(c.t, request)
+	return got
+}
+
+func (c *anonymousClient) record(got *client.Response) {
 	headers := maps.Clone(got.Header)
 	for _, header := range []string{"Date", "X-Request-Id", "Content-Length"} {
 		headers.Del(header)
 	}
-	stable := allowCredentialsMember.ReplaceAllString(string(got.body), allowCredentialsMember.String())
+	stable := allowCredentialsMember.ReplaceAllString(string(got.Body), allowCredentialsMember.String())
 	for _, pattern := range []*regexp.Regexp{uuidPattern, randomPattern, requestIDPattern, accountTagPattern} {
 		stable = pattern.ReplaceAllString(stable, pattern.String())
 	}
-	stable = strings.ReplaceAll(stable, network, "the client's network")
-	if address, found := body["email"].(string); found {
-		stable = strings.ReplaceAll(stable, address, "the address")
+	stable = strings.ReplaceAll(stable, c.ip(), "the client's network")
+	var sent struct{ Email string }
+	if json.Unmarshal(got.Sent, &sent) == nil && sent.Email != "" {
+		stable = strings.ReplaceAll(stable, sent.Email, "the address")
 	}
-	shown, _, _ := strings.Cut(path, "/me/passkeys/")
-	c.responses = append(c.responses, fmt.Sprintf("%s %s %d %s %v", method, shown, got.StatusCode, stable, headers))
-	return got
+	shown, _, _ := strings.Cut(got.Request.URL.Path, "/me/passkeys/")
+	c.responses = append(c.responses, fmt.Sprintf("%s %s %d %s %v", got.Request.Method, shown, got.StatusCode, stable, headers))
 }
 
 // allowCredentialsMember may differ between accounts. beginSignIn checks its content.
 var allowCredentialsMember = regexp.MustCompile(`"allowCredentials":\[.*?\}\]`)
 
-func (c *anonymousClient) begin(path string, body map[string]any) pendingCeremony {
+func (c *anonymousClient) begin(path string, body any) pendingCeremony {
 	c.t.Helper()
 	return c.parseCeremony(c.post(path, body))
 }
 
-func (c *anonymousClient) parseCeremony(got apiResponse) pendingCeremony {
+func (c *anonymousClient) parseCeremony(got *client.Response) pendingCeremony {
 	c.t.Helper()
 	var begun client.Ceremony
-	if err := json.Unmarshal(got.body, &begun); err != nil || got.StatusCode != 200 {
-		c.t.Fatalf("status %d, body %s", got.StatusCode, got.body)
+	if err := got.Decode(&begun); err != nil {
+		c.t.Fatal(err)
 	}
 	return pendingCeremony{begun.ChallengeID, begun.Options}
 }
@@ -131,20 +140,24 @@ func (c *anonymousClient) beginSignIn(address string) (pendingCeremony, []creden
 }
 
 // sendAssertion responds with a listed id and a signature by another key.
-func (c *anonymousClient) sendAssertion(begun pendingCeremony, path string, id authenticator.Base64URL, how ...authenticator.Variation) apiResponse {
+func (c *anonymousClient) sendAssertion(begun pendingCeremony, path string, id authenticator.Base64URL, how ...authenticator.Variation) *client.Response {
 	c.t.Helper()
 	assertion, err := c.device.Get(withoutAllowCredentials(c.t, begun.options), how...)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	assertion.ID, assertion.RawID = id, id
-	return c.send(http.MethodPost, path, map[string]any{"challenge_id": begun.challengeID, "credential": assertion}, map[bool]string{true: c.token}[strings.Contains(path, "step-up")])
+	body := client.SignInVerifyRequest{ChallengeID: begun.challengeID, Credential: assertion}
+	if strings.Contains(path, "step-up") {
+		return c.sendSignedIn(http.MethodPost, path, body)
+	}
+	return c.post(path, body)
 }
 
 // newCredential returns a new passkey with the given id. If id is nil, the id is random, and the client keeps the passkey.
 func (c *anonymousClient) newCredential(begun pendingCeremony, id authenticator.Base64URL) any {
 	c.t.Helper()
-	device := authenticator.New(c.server.origin)
+	device := authenticator.New(c.api.URL)
 	credential, err := device.Create(begun.options, authenticator.ForgeCredentialID(id))
 	if err != nil {
 		c.t.Fatal(err)
@@ -159,19 +172,17 @@ func (c *anonymousClient) newCredential(begun pendingCeremony, id authenticator.
 func (c *anonymousClient) signUp() {
 	c.t.Helper()
 	begun := c.begin("/v1/signup/options", nil)
-	var session client.SessionResponse
-	got := c.post("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": c.newCredential(begun, nil), "transport": "bearer"})
-	if err := json.Unmarshal(got.body, &session); err != nil || got.StatusCode != 201 {
-		c.t.Fatalf("status %d, body %s", got.StatusCode, got.body)
+	request := client.SignUpVerifyRequest{ChallengeID: begun.challengeID, Credential: c.newCredential(begun, nil), Transport: "bearer"}
+	session, err := c.own.FinishSignUp(request)
+	if err != nil {
+		c.t.Fatal(err)
 	}
-	c.token = session.Tokens.AccessToken
-	var generated struct{ Codes []string }
-	if got := c.sendSignedIn(http.MethodPost, "/v1/me/recovery/backup-codes", nil); got.StatusCode < 300 {
-		if err := json.Unmarshal(got.body, &generated); err != nil {
-			c.t.Fatal(err)
-		}
+	c.own.Header.Set("Authorization", "Bearer "+session.Tokens.AccessToken)
+	c.codes, err = c.own.MakeBackupCodes()
+	if problem := (*client.Problem)(nil); err != nil && !errors.As(err, &problem) { // a problem: recovery is off
+		c.t.Fatal(err)
 	}
-	c.codes, c.responses = generated.Codes, nil
+	c.responses = nil
 }
 
 // deletePasskeys deletes all passkeys of an account, which no use case does.
@@ -283,14 +294,12 @@ var probes = []struct {
 		c.sendSignedIn(http.MethodPost, "/v1/me/passkeys/verify", map[string]any{"challenge_id": begun.challengeID, "credential": c.newCredential(begun, target.ids[0])})
 	}},
 	{"recovery of the client's own account under a listed id", func(target probeTarget) bool { return target.recovery == domain.RecoveryAny }, func(c *anonymousClient, target probeTarget) {
-		var redeemed struct {
-			GrantToken string `json:"grant_token"`
+		grant, err := c.api.Redeem(client.RedeemRequest{BackupCode: c.codes[0]})
+		if err != nil {
+			c.t.Fatalf("redeeming a backup code: %v", err)
 		}
-		if got := c.post("/v1/recovery/redeem", map[string]any{"backup_code": c.codes[0]}); json.Unmarshal(got.body, &redeemed) != nil || redeemed.GrantToken == "" {
-			c.t.Fatalf("redeeming a backup code: %s", got.body)
-		}
-		begun := c.begin("/v1/recovery/options", map[string]any{"grant_token": redeemed.GrantToken})
-		c.post("/v1/recovery/verify", map[string]any{"grant_token": redeemed.GrantToken, "challenge_id": begun.challengeID, "credential": c.newCredential(begun, target.ids[0])})
+		begun := c.begin("/v1/recovery/options", client.GrantRequest{GrantToken: grant})
+		c.post("/v1/recovery/verify", map[string]any{"grant_token": grant, "challenge_id": begun.challengeID, "credential": c.newCredential(begun, target.ids[0])})
 	}},
 	{"step-up with a listed id", nil, func(c *anonymousClient, target probeTarget) {
 		c.sendAssertion(c.parseCeremony(c.sendSignedIn(http.MethodPost, "/v1/session/step-up/options", nil)), "/v1/session/step-up/verify", target.ids[0])
@@ -403,17 +412,17 @@ func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 			seen := map[string][]string{}
 			clients, targets := map[string]*anonymousClient{}, map[string]probeTarget{}
 			for i, state := range subjects {
-				client := &anonymousClient{t: t, server: s, network: i}
-				client.signUp()
+				probing := newAnonymousClient(t, s, i)
+				probing.signUp()
 				target := probeTarget{address: state + "@example.org", id: fmt.Sprintf("01a206fa-f19b-71aa-8eee-8e90a9bc70%02x", i), mail: c.mail, recovery: c.recovery}
 				if account, err := s.app.UseCases().Admin.ShowUser(t.Context(), domain.UserRef{Email: domain.Email(target.address)}); err == nil {
 					target.id = account.User.ID().String()
 				}
-				_, list := client.beginSignIn(target.address)
+				_, list := probing.beginSignIn(target.address)
 				for _, one := range list {
 					target.ids = append(target.ids, one.ID)
 				}
-				clients[state], targets[state] = client, target
+				clients[state], targets[state] = probing, target
 			}
 			for _, phase := range []string{"before", "after a sign-in by the owner"} {
 				for _, probe := range probes {
@@ -526,32 +535,32 @@ func BenchmarkEnumeration(b *testing.B) {
 	}
 	defer store.Close()
 	deletePasskeys(b, store, "keyless@example.org")
-	client := &anonymousClient{t: b, server: s}
-	client.signUp()
+	probing := newAnonymousClient(b, s, 0)
+	probing.signUp()
 	for name, ask := range map[string]func(address string) time.Duration{
 		"options": func(address string) time.Duration {
 			begun := time.Now()
-			client.post("/v1/login/options", map[string]any{"email": address})
+			probing.post("/v1/login/options", map[string]any{"email": address})
 			return time.Since(begun)
 		},
 		"forged response": func(address string) time.Duration {
-			begun, list := client.beginSignIn(address)
+			begun, list := probing.beginSignIn(address)
 			sent := time.Now()
-			client.sendAssertion(begun, "/v1/login/verify", list[0].ID, authenticator.ForgeUserHandle(nil))
+			probing.sendAssertion(begun, "/v1/login/verify", list[0].ID, authenticator.ForgeUserHandle(nil))
 			return time.Since(sent)
 		},
 		"recovery": func(address string) time.Duration {
 			begun := time.Now()
-			client.post("/v1/recovery/redeem", map[string]any{"email": address, "totp_code": "abcdef"})
+			probing.post("/v1/recovery/redeem", map[string]any{"email": address, "totp_code": "abcdef"})
 			return time.Since(begun)
 		},
 	} {
 		b.Run(name, func(b *testing.B) {
 			times := map[string][]time.Duration{}
 			for b.Loop() {
-				client.responses = nil
-				client.network = mathrand.IntN(100) // so that no network is rate-limited
-				resetLockouts(b, store)             // so that no account is locked
+				probing.responses = nil
+				probing.moveTo(mathrand.IntN(100)) // so that no network is rate-limited
+				resetLockouts(b, store)            // so that no account is locked
 				for _, i := range mathrand.Perm(len(classes)) {
 					times[classes[i]] = append(times[classes[i]], ask(classes[i]+"@example.org"))
 				}
@@ -579,11 +588,11 @@ func TestEnumeration_LockoutIsNotRevealed(t *testing.T) {
 	ada.signsUp()
 	phoneApp := e.enrolTOTP(ada)
 	clock.advance(time.Minute)
-	attacker, other := &anonymousClient{t: t, server: s, network: 1}, &anonymousClient{t: t, server: s, network: 2}
-	requireStatus := func(client *anonymousClient, code string, status int) {
+	attacker, other := newAnonymousClient(t, s, 1), newAnonymousClient(t, s, 2)
+	requireStatus := func(guesser *anonymousClient, code string, status int) {
 		t.Helper()
-		if got := client.post("/v1/recovery/redeem", map[string]any{"email": ada.email, "totp_code": code}); got.StatusCode != status {
-			t.Errorf("network %d: %d %s, want %d", client.network, got.StatusCode, got.body, status)
+		if got := guesser.post("/v1/recovery/redeem", map[string]any{"email": ada.email, "totp_code": code}); got.StatusCode != status {
+			t.Errorf("network %d: %d %s, want %d", guesser.network, got.StatusCode, got.Body, status)
 		}
 	}
 	for range 5 {

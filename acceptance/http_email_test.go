@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -24,7 +25,6 @@ type registeringUser struct {
 	t         *testing.T
 	server    *server
 	address   string
-	headers   []string
 	responses []string
 }
 
@@ -36,50 +36,59 @@ var (
 	timePattern       = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
 )
 
-func (u *registeringUser) send(method, path string, body any) apiResponse {
-	u.t.Helper()
-	text := ""
-	if body != nil {
-		text = string(encode(u.t, body))
+// browser returns a new browser of the user.
+func (u *registeringUser) browser() *client.Client {
+	c := client.NewBrowser(u.server.origin, u.server.transport)
+	c.OnResponse = func(got *client.Response) {
+		stable := string(got.Body)
+		for _, pattern := range []*regexp.Regexp{uuidPattern, timePattern, accountTagPattern, randomPattern, requestIDPattern} {
+			stable = pattern.ReplaceAllString(stable, pattern.String())
+		}
+		stable = strings.ReplaceAll(stable, u.address, "the address")
+		u.responses = append(u.responses, fmt.Sprintf("%s %s: %d %v %s",
+			got.Request.Method, got.Request.URL.Path, got.StatusCode, slices.Sorted(maps.Keys(got.Header)), stable))
 	}
-	got := u.server.send(u.t, method, path, text, u.headers...)
-	stable := string(got.body)
-	for _, pattern := range []*regexp.Regexp{uuidPattern, timePattern, accountTagPattern, randomPattern, requestIDPattern} {
-		stable = pattern.ReplaceAllString(stable, pattern.String())
-	}
-	stable = strings.ReplaceAll(stable, u.address, "the address")
-	u.responses = append(u.responses, fmt.Sprintf("%s %s: %d %v %s", method, path, got.StatusCode, slices.Sorted(maps.Keys(got.Header)), stable))
-	return got
+	return c
 }
 
 func (u *registeringUser) runSignUpFlow() {
 	u.t.Helper()
-	var begun client.Ceremony
-	if err := json.Unmarshal(u.send(http.MethodPost, "/v1/signup/options", map[string]string{"email": u.address, "display_name": "Mallory"}).body, &begun); err != nil {
+	c := u.browser()
+	begun, err := c.BeginSignUp(client.SignUpOptionsRequest{Email: &u.address, DisplayName: new("Mallory")})
+	if err != nil {
 		u.t.Fatal(err)
 	}
 	credential, err := authenticator.New(u.server.origin).Create(begun.Options)
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	signedUp := u.send(http.MethodPost, "/v1/signup/verify", map[string]any{"challenge_id": begun.ChallengeID, "credential": credential})
-	if signedUp.StatusCode != 201 {
-		u.t.Fatalf("status %d, body %s", signedUp.StatusCode, signedUp.body)
+	if _, err := c.FinishSignUp(client.SignUpVerifyRequest{ChallengeID: begun.ChallengeID, Credential: credential}); err != nil {
+		u.t.Fatal(err)
 	}
-	u.headers = []string{"Cookie", sessionCookieOf(u.t, signedUp), "X-CSRF-Token", signedUp.csrfToken(u.t)}
-	u.send(http.MethodGet, "/v1/me", nil)
-	u.send(http.MethodGet, "/v1/session", nil)
-	u.send(http.MethodGet, "/v1/me/events", nil)
-	u.send(http.MethodPost, "/v1/me/email/code", nil)
-	u.send(http.MethodPost, "/v1/me/email/confirm", map[string]string{"code": "1234 5678"})
-	u.send(http.MethodPatch, "/v1/me", map[string]string{"email": u.address})
-	u.send(http.MethodPatch, "/v1/me", map[string]any{"email": nil})
-	u.send(http.MethodPatch, "/v1/me", map[string]string{"email": u.address})
-	for range 3 {
-		u.send(http.MethodPost, "/v1/me/email/code", nil) // until the limit of the mailbox
+	for _, request := range []struct {
+		method, path string
+		body         any
+	}{
+		{http.MethodGet, "/v1/me", nil},
+		{http.MethodGet, "/v1/session", nil},
+		{http.MethodGet, "/v1/me/events", nil},
+		{http.MethodPost, "/v1/me/email/code", nil},
+		{http.MethodPost, "/v1/me/email/confirm", client.CodeRequest{Code: "1234 5678"}},
+		{http.MethodPatch, "/v1/me", client.AccountRequest{Email: &u.address}},
+		{http.MethodPatch, "/v1/me", map[string]any{"email": nil}},
+		{http.MethodPatch, "/v1/me", client.AccountRequest{Email: &u.address}},
+		{http.MethodPost, "/v1/me/email/code", nil},
+		{http.MethodPost, "/v1/me/email/code", nil},
+		{http.MethodPost, "/v1/me/email/code", nil}, // the limit of the mailbox
+	} {
+		var problem *client.Problem // which is recorded
+		if err := c.Call(request.method, request.path, request.body, nil); err != nil && !errors.As(err, &problem) {
+			u.t.Fatal(err)
+		}
 	}
-	u.headers = nil
-	u.send(http.MethodPost, "/v1/signup/options", map[string]string{"email": u.address})
+	if _, err := u.browser().BeginSignUp(client.SignUpOptionsRequest{Email: &u.address}); err != nil {
+		u.t.Fatal(err)
+	}
 }
 
 func startServerWithMail(t *testing.T, clock *clock) (*server, *mailserver.Server) {
@@ -114,8 +123,7 @@ func TestSignUp_TakenEmailIsNotRevealedWithMail(t *testing.T) {
 func TestConfig_ReportsMail(t *testing.T) {
 	with, _ := startServerWithMail(t, newClock())
 	for want, s := range map[string]*server{"on": with, "off": startServer(t, newClock(), nil)} {
-		var config struct{ Mail string }
-		if err := json.Unmarshal(s.send(t, http.MethodGet, "/v1/config", "").body, &config); err != nil || config.Mail != want {
+		if config, err := client.New(s.origin, s.transport).Config(); err != nil || config.Mail != want {
 			t.Errorf("mail %q (%v), want %q", config.Mail, err, want)
 		}
 	}

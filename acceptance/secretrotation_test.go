@@ -130,11 +130,11 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 	if got := listDecoys(t, after); !bytes.Equal(got, decoys) {
 		t.Errorf("the decoys were %s and are %s", decoys, got)
 	}
-	client := &anonymousClient{t: t, server: after}
-	client.signUp()
-	_, listed := client.beginSignIn("unknown@example.org")
-	if got := client.sendAssertion(client.begin("/v1/login/options", nil), "/v1/login/verify", listed[0].ID); got.StatusCode != 422 {
-		t.Errorf("a response with an earlier decoy gets %d %s", got.StatusCode, got.body)
+	attacker := newAnonymousClient(t, after, 0)
+	attacker.signUp()
+	_, listed := attacker.beginSignIn("unknown@example.org")
+	if got := attacker.sendAssertion(attacker.begin("/v1/login/options", nil), "/v1/login/verify", listed[0].ID); got.StatusCode != 422 {
+		t.Errorf("a response with an earlier decoy gets %d %s", got.StatusCode, got.Body)
 	}
 	ada.requireSignedIn()
 	ada.requireOK(ada.device.renamePasskey(ada.listPasskeys()[0].id, "Renamed")) // with the earlier CSRF token
