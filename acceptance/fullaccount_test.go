@@ -118,40 +118,37 @@ type fullAccount struct {
 func (s *serverWithDB) newFullAccount(name string) *fullAccount {
 	s.t.Helper()
 	a := &fullAccount{serverWithDB: s, device: authenticator.New(s.origin), email: strings.ToLower(name) + "@example.org"}
-	a.anonymousHeaders = []string{"Origin", s.origin, "Sec-Fetch-Site", "same-origin"}
-	var begun client.Ceremony
-	options := a.mustSend(http.MethodPost, "/v1/signup/options", a.encode(map[string]any{"email": a.email, "display_name": name}), &begun, a.anonymousHeaders)
-	a.browserCookie = options.Cookies()[0].Name + "=" + options.Cookies()[0].Value
-	a.anonymousHeaders = append(a.anonymousHeaders, "Cookie", a.browserCookie)
-	signedUp := a.mustSend(http.MethodPost, "/v1/signup/verify", a.encode(map[string]any{"challenge_id": begun.ChallengeID, "credential": a.createCredential(a.device, begun)}), nil, a.anonymousHeaders)
-	content := signedUp.sessionContent(s.t, 201)
-	a.userID, a.passkeyID = content.User.ID, content.Passkey.ID
-	a.sessionCookie, a.csrf = sessionCookieOf(s.t, signedUp), signedUp.csrfToken(s.t)
+	browser, app := client.NewBrowser(s.origin, s.transport), client.New(s.origin, s.transport)
+	must := func(err error) {
+		s.t.Helper()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	begun, err := browser.BeginSignUp(client.SignUpOptionsRequest{Email: &a.email, DisplayName: &name})
+	must(err)
+	signedUp, err := browser.FinishSignUp(client.SignUpVerifyRequest{ChallengeID: begun.ChallengeID, Credential: a.createCredential(a.device, begun)})
+	must(err)
+	a.userID, a.passkeyID, a.sessionID = signedUp.User.ID, signedUp.Passkey.ID, signedUp.Session.ID
+	a.sessionCookie, a.csrf = sessionCookie+"="+browser.SessionToken(), signedUp.CSRFToken
+	for _, cookie := range browser.Cookies() {
+		if cookie.Name == "keylodge_browser" {
+			a.browserCookie = cookie.Name + "=" + cookie.Value
+		}
+	}
+	a.anonymousHeaders = []string{"Origin", s.origin, "Sec-Fetch-Site", "same-origin", "Cookie", a.browserCookie}
 	a.headers = a.headersInBrowserOf(a)
 
-	a.mustSend(http.MethodPost, "/v1/login/options", "", &begun, nil)
-	appClient := a.mustSend(http.MethodPost, "/v1/login/verify", a.encode(map[string]any{"challenge_id": begun.ChallengeID, "credential": a.getAssertion(begun), "transport": "bearer"}), nil, nil)
-	a.refreshToken = appClient.tokens(s.t).RefreshToken
-	var listed struct {
-		Items []struct {
-			ID      string
-			Current bool
-		}
-	}
-	a.mustSend(http.MethodGet, "/v1/me/sessions", "", &listed, a.headers)
-	for _, item := range listed.Items {
-		if item.Current {
-			a.sessionID = item.ID
-		} else {
-			a.appSessionID = item.ID
-		}
-	}
-	var generated struct{ Codes []string }
-	a.mustSend(http.MethodPost, "/v1/me/recovery/backup-codes", "", &generated, a.headers)
-	a.codes = generated.Codes
-	var shown struct{ Secret string }
-	a.mustSend(http.MethodPost, "/v1/me/recovery/totp", "", &shown, a.headers)
-	a.app = totpApp{&env{t: s.t, clock: s.clock}, shown.Secret}
+	begun, err = app.BeginSignIn(client.SignInOptionsRequest{})
+	must(err)
+	signedIn, err := app.FinishSignIn(client.SignInVerifyRequest{ChallengeID: begun.ChallengeID, Credential: a.getAssertion(begun), Transport: "bearer"})
+	must(err)
+	a.appSessionID, a.refreshToken = signedIn.Session.ID, signedIn.Tokens.RefreshToken
+	a.codes, err = browser.MakeBackupCodes()
+	must(err)
+	secret, err := browser.SetUpTOTP()
+	must(err)
+	a.app = totpApp{&env{t: s.t, clock: s.clock}, secret}
 	return a
 }
 
@@ -258,11 +255,9 @@ func (a *fullAccount) validRequest(o operation) (path string, body map[string]an
 
 func (a *fullAccount) redeemBackupCode() {
 	a.t.Helper()
-	var redeemed struct {
-		Token string `json:"grant_token"`
-	}
+	var redeemed client.GrantRequest
 	a.mustSend(http.MethodPost, "/v1/recovery/redeem", a.encode(map[string]string{"backup_code": a.codes[0]}), &redeemed, a.anonymousHeaders)
-	a.grantToken = redeemed.Token
+	a.grantToken = redeemed.GrantToken
 }
 
 // sendOperation sends the request that validRequest has prepared.

@@ -9,22 +9,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-func (a apiResponse) tokens(t *testing.T) (pair struct {
-	AccessToken      string `json:"access_token"`
-	TokenType        string `json:"token_type"`
-	ExpiresIn        int    `json:"expires_in"`
-	RefreshToken     string `json:"refresh_token"`
-	RefreshExpiresIn int    `json:"refresh_expires_in"`
-}) {
+func (a apiResponse) tokens(t *testing.T) client.Tokens {
 	t.Helper()
-	body := struct{ Tokens any }{&pair}
-	if err := json.Unmarshal(a.body, &body); err != nil || pair.AccessToken == "" || pair.RefreshToken == "" {
+	var body struct{ Tokens client.Tokens }
+	if err := json.Unmarshal(a.body, &body); err != nil || body.Tokens.AccessToken == "" || body.Tokens.RefreshToken == "" {
 		t.Fatalf("no tokens in %d %s", a.StatusCode, a.body)
 	}
-	return pair
+	return body.Tokens
 }
 
 // jwtPart decodes a part of a JWT: 0 for the header, 1 for the claims.
