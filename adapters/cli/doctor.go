@@ -13,12 +13,13 @@ func (p *Program) doctor() *cobra.Command {
 	var full bool
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Check the deployment, and advise what to do", Args: noArguments,
-		Long: `Check the deployment, and advise what to do: settings, RP id and origins, addresses, proxies,
-secrets, the database and its disk, clocks. It changes nothing, and connects only to the database,
-the mail server and the Redis of the settings. An error means that something does not work, and
-gives exit code 5; a warning needs attention. It can run beside the server, and should run as the
-user of the server. The pages of the database are checked for ten seconds, or all of them with
---full, which takes minutes on a large database.`,
+		Long: `Check the deployment, and advise what to do: settings, RP ID and origins, authenticators, apps,
+addresses, proxies, secrets, e-mail, rate limits, the database and its disk, clocks. It changes no
+data, and connects only to the server's own addresses, the database, and the mail server and the
+Redis of the settings. An error means that something does not work, and gives exit code 5; a warning
+needs attention. It can run beside the server, and should run as the user of the server. The pages
+of the database are checked for ten seconds, or all of them with --full, which takes minutes on a
+large database.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			checks := p.RunChecks(cmd.Context(), p.checkWithProgress(cmd, full))
 			if err := cmd.Context().Err(); err != nil {

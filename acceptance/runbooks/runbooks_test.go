@@ -1,0 +1,105 @@
+package runbooks
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var (
+	textBlock    = regexp.MustCompile("(?s)```text\n(.*?)```")
+	headingQuote = regexp.MustCompile("(?m)^#+ .*?`([^`]+)`")
+	indexRow     = regexp.MustCompile("(?m)^\\| `([^`]+)`[^|]*\\|.*\\]\\(([a-z0-9-]+)\\.md[)#]")
+)
+
+// A page quotes messages in its headings, in code spans, and in blocks of the language text; … stands for what differs. The test
+// produces the symptom, and fails if the program does not print a quoted message.
+func TestRunbooks_QuoteWhatTheProgramPrints(t *testing.T) {
+	folder, err := filepath.Abs("../../docs/runbooks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := read(t, filepath.Join(folder, "README.md"))
+	files, err := filepath.Glob(filepath.Join(folder, "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pages []string
+	for _, file := range files {
+		if page := strings.TrimSuffix(filepath.Base(file), ".md"); page != "README" {
+			pages = append(pages, page)
+		}
+	}
+	for page := range symptoms {
+		if !slices.Contains(pages, page) {
+			t.Errorf("there is no page docs/runbooks/%s.md", page)
+		}
+	}
+	for _, page := range pages {
+		t.Run(page, func(t *testing.T) {
+			produce := symptoms[page]
+			if produce == nil {
+				t.Fatal("nothing produces the symptom of this page: add it to symptoms")
+			}
+			quotes := quotesOf(read(t, filepath.Join(folder, page+".md")))
+			if !strings.Contains(index, "("+page+".md") {
+				t.Error("the index docs/runbooks/README.md does not list this page")
+			}
+			for _, row := range indexRow.FindAllStringSubmatch(index, -1) {
+				if row[2] == page {
+					quotes = append(quotes, row[1])
+				}
+			}
+			s := &situation{t: t}
+			produce(s)
+			for _, quote := range quotes {
+				if !contains(s.output(), quote) {
+					t.Errorf("the program does not print %q", quote)
+				}
+			}
+			if t.Failed() {
+				t.Logf("it prints:\n%s", s.output())
+			}
+		})
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// quotesOf returns the messages that a page quotes.
+func quotesOf(page string) (quotes []string) {
+	for _, heading := range headingQuote.FindAllStringSubmatch(page, -1) {
+		quotes = append(quotes, heading[1])
+	}
+	for _, block := range textBlock.FindAllStringSubmatch(page, -1) {
+		for line := range strings.Lines(block[1]) {
+			if line = strings.TrimSpace(line); line != "" {
+				quotes = append(quotes, line)
+			}
+		}
+	}
+	return quotes
+}
+
+// contains reports whether a line of the output has the quote, in which … stands for any text, and a space for one or more.
+func contains(output, quote string) bool {
+	var parts []string
+	for part := range strings.SplitSeq(quote, "…") {
+		words := strings.Fields(part)
+		for i, word := range words {
+			words[i] = regexp.QuoteMeta(word)
+		}
+		parts = append(parts, strings.Join(words, " +"))
+	}
+	return regexp.MustCompile(strings.Join(parts, ".*")).MatchString(output)
+}

@@ -1,0 +1,170 @@
+package runbooks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
+	"github.com/keylodge/keylodge/acceptance/testkit/settings"
+	"github.com/keylodge/keylodge/adapters/system"
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
+)
+
+// situation is a deployment with a problem. It records what the operator and the users see: the log, the output of commands, and
+// responses.
+type situation struct {
+	t        *testing.T
+	api      *client.Client // of the server that was started last
+	stop     func()
+	passkeys *authenticator.Authenticator
+
+	mu   sync.Mutex
+	seen bytes.Buffer
+}
+
+func (s *situation) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen.Write(p)
+}
+
+func (s *situation) output() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen.String()
+}
+
+// set makes an empty directory the working directory, and sets the settings: NAME=value without the prefix.
+func (s *situation) set(lines ...string) {
+	s.t.Helper()
+	settings.Set(s.t, lines...)
+}
+
+// failsToStart runs the server with the settings until it ends by itself.
+func (s *situation) failsToStart(lines ...string) {
+	s.t.Helper()
+	settings.Add(s.t, lines...)
+	exited := make(chan int, 1)
+	go func() { exited <- bootstrap.Main(nil, strings.NewReader(""), io.Discard, s) }()
+	select {
+	case code := <-exited:
+		if code == 0 {
+			s.t.Errorf("with %q the server starts and stops", lines)
+		}
+	case <-time.After(time.Minute):
+		s.t.Fatalf("with %q the server starts:\n%s", lines, s.output())
+	}
+}
+
+// command runs a command of the operator with the settings.
+func (s *situation) command(arguments ...string) string {
+	s.t.Helper()
+	var stdout bytes.Buffer
+	bootstrap.Main(arguments, strings.NewReader(""), io.MultiWriter(&stdout, s), s)
+	return stdout.String()
+}
+
+// start runs a server with further settings until the end of the test, or until stop is called.
+func (s *situation) start(lines ...string) {
+	s.t.Helper()
+	listener, err := new(net.ListenConfig).Listen(s.t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	settings.Add(s.t, append([]string{"LISTEN=" + address, "OPS_LISTEN="}, lines...)...)
+	cfg, err := config.Load()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	app, err := bootstrap.Open(cfg, system.Clock{}, slog.New(slog.NewJSONHandler(s, nil)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- app.Serve(ctx, listener) }()
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-served; err != nil {
+			s.t.Error(err)
+		}
+		app.Close()
+	})
+	s.t.Cleanup(s.stop)
+	s.api = client.New(cfg.PublicURL, nil)
+	s.api.OnResponse = s.record
+	if s.passkeys == nil {
+		s.passkeys = authenticator.New(cfg.PublicURL, authenticator.DeviceBound())
+	}
+}
+
+// ask sends a request, in Ada's session if there is one, and records the response if it is an error.
+func (s *situation) ask(method, path string, body any, header ...string) *client.Response {
+	s.t.Helper()
+	fields := http.Header{}
+	for i := 0; i < len(header); i += 2 {
+		fields.Set(header[i], header[i+1])
+	}
+	response, err := s.api.Do(method, path, body, fields)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return response
+}
+
+func (s *situation) record(response *client.Response) {
+	if response.StatusCode >= http.StatusBadRequest {
+		_, _ = fmt.Fprintf(s, "%d\n%s\n", response.StatusCode, response.Body)
+	}
+}
+
+// signUp creates the account of Ada. The server may reject the response.
+func (s *situation) signUp(variations ...authenticator.Variation) {
+	s.t.Helper()
+	begun, err := s.api.BeginSignUp(client.SignUpOptionsRequest{DisplayName: new("Ada"), Email: new("ada@example.org")})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	credential, err := s.passkeys.Create(begun.Options, variations...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, err = s.api.FinishSignUp(client.SignUpVerifyRequest{ChallengeID: begun.ChallengeID, Credential: credential, Transport: "bearer"})
+	s.requireProblem(err)
+}
+
+// signIn signs Ada in. The server may reject the response.
+func (s *situation) signIn(variations ...authenticator.Variation) {
+	s.t.Helper()
+	begun, err := s.api.BeginSignIn(client.SignInOptionsRequest{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	credential, err := s.passkeys.Get(begun.Options, variations...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, err = s.api.FinishSignIn(client.SignInVerifyRequest{ChallengeID: begun.ChallengeID, Credential: credential, Transport: "bearer"})
+	s.requireProblem(err)
+}
+
+// requireProblem fails the test if an error is no response of the server.
+func (s *situation) requireProblem(err error) {
+	s.t.Helper()
+	if problem := (*client.Problem)(nil); err != nil && !errors.As(err, &problem) {
+		s.t.Fatal(err)
+	}
+}
