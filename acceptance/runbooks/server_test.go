@@ -104,7 +104,7 @@ func (s *situation) start(lines ...string) {
 		app.Close()
 	})
 	s.t.Cleanup(s.stop)
-	s.api = client.New(cfg.PublicURL, nil)
+	s.api = client.New("http://"+address, nil)
 	s.api.OnResponse = s.record
 	if s.passkeys == nil {
 		s.passkeys = authenticator.New(cfg.PublicURL, authenticator.DeviceBound())

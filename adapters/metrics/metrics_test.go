@@ -3,8 +3,12 @@ package metrics
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keylodge/keylodge/domain"
 )
@@ -36,5 +40,43 @@ func TestMetrics_Exposition(t *testing.T) {
 		if !strings.Contains(response.Body.String(), line) {
 			t.Errorf("no %q in\n%s", line, response.Body)
 		}
+	}
+}
+
+// The alerts of docs/operations/monitoring.md and the runbooks use metrics and label values that are exported from the start, so that
+// they see the first increase.
+func TestMetrics_DocumentedAlertsSelectExportedSeries(t *testing.T) {
+	m := New()
+	m.ObserveRequest(http.MethodGet, "/readyz", http.StatusOK, time.Second)
+	response := httptest.NewRecorder()
+	m.Handler().ServeHTTP(response, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	exported := response.Body.String()
+
+	pages, err := filepath.Glob("../../docs/runbooks/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	selector := regexp.MustCompile(`(keylodge_[a-z_]+)(?:\{([a-z]+)(?:=|!=|=~)"([a-z_|]+)"\})?`)
+	found := 0
+	for _, page := range append(pages, "../../docs/operations/monitoring.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, selected := range selector.FindAllStringSubmatch(string(text), -1) {
+			name, label, values := selected[1], selected[2], selected[3]
+			if !strings.Contains(exported, "\n"+name) {
+				t.Errorf("%s: there is no metric %s", page, name)
+			}
+			for value := range strings.SplitSeq(values, "|") {
+				if series := name + "{" + label + `="` + value + `"}`; label != "" && !strings.Contains(exported, "\n"+series) {
+					t.Errorf("%s: %s is not exported from the start", page, series)
+				}
+			}
+			found++
+		}
+	}
+	if found < 10 {
+		t.Errorf("the pages name %d metrics", found)
 	}
 }
