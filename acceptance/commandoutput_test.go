@@ -2,7 +2,6 @@ package acceptance
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/base64"
 	"fmt"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
@@ -22,14 +20,7 @@ import (
 // Requirement: ASVS-16.2.5
 func TestCommands_PrintNoSecrets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
-	raw := make([]byte, masterkey.Size)
-	if _, err := rand.Read(raw); err != nil {
-		t.Fatal(err)
-	}
-	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
+	secret := newSecret(t)
 	clock := newClock()
 	s := startServer(t, clock, func(c *config.Config) { c.Database, c.Secret = config.SQLite(path), &secret })
 	e := &env{t: t, clock: clock, driver: httpDriver{s}}
@@ -44,10 +35,10 @@ func TestCommands_PrintNoSecrets(t *testing.T) {
 	}
 	e.onNewDevice(ada).recovers(recoveryProof{backupCode: codes[2]})
 
-	keys := encodedSecrets(t, *s.config) // before t.Chdir, because it reads source files
+	keys := encodedSecrets(t, *s.config)
 	t.Chdir(filepath.Dir(path))
 	t.Setenv("KEYLODGE_DATABASE_URL", "sqlite:"+path)
-	t.Setenv("KEYLODGE_SECRET", base64.StdEncoding.EncodeToString(raw))
+	t.Setenv("KEYLODGE_SECRET", base64.StdEncoding.EncodeToString(rawSecret(t, secret)))
 	t.Setenv("KEYLODGE_OPS_LISTEN", "")
 	var printed bytes.Buffer
 	for _, line := range []string{"users list", "users show ada@example.org", "keys list", "keys rotate", "migrate status", "doctor", "backup saved.db", "export users.jsonl", "sessions revoke unknown", "nonsense"} {

@@ -2,8 +2,6 @@ package acceptance
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -12,7 +10,6 @@ import (
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/acceptance/testkit/mailserver"
 	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
-	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/application"
@@ -167,12 +164,7 @@ func (c *clock) advance(d time.Duration) {
 // settings returns the default settings, with a random secret and a new database.
 func settings(t testing.TB, publicURL string, configure func(*config.Config)) config.Config {
 	t.Helper()
-	raw := make([]byte, masterkey.Size)
-	rand.Read(raw)
-	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
+	secret := newSecret(t)
 	cfg := config.Config{
 		PublicURL: publicURL, RPID: "localhost", RPName: "Keylodge", Origins: []string{publicURL},
 		Database: config.SQLite(filepath.Join(t.TempDir(), "keylodge.db")), Secret: &secret,

@@ -77,11 +77,6 @@ func (r *restartableServer) useCases(secret masterkey.Key) application.UseCases 
 	return newUseCaseDriver(r.t, settings(r.t, r.origin, r.settings(secret)), store, r.clock).operator()
 }
 
-func newSecret(t testing.TB) masterkey.Key {
-	t.Helper()
-	return *settings(t, useCaseOrigin, nil).Secret
-}
-
 // A new secret, with the previous one configured, signs out no user. Pending ceremonies succeed, and earlier cookies, tokens,
 // codes and exports stay valid.
 // Requirement: ASVS-13.3.1

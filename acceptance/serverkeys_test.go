@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"os"
-	"path/filepath"
-	"reflect"
-	"regexp"
 	"slices"
 	"sync"
 	"testing"
@@ -23,43 +21,54 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// keyPurposes returns the purposes of all derived keys, from the source files, so that new ones are included.
-var keyPurposes = sync.OnceValues(func() (found []string, err error) {
-	for _, pattern := range []string{"../bootstrap/*.go", "../adapters/masterkey/*.go"} {
-		files, err := filepath.Glob(pattern)
-		if err != nil {
-			return nil, err
-		}
-		for _, file := range files {
-			source, err := os.ReadFile(file)
-			if err != nil {
-				return nil, err
-			}
-			for _, match := range derivePattern.FindAllSubmatch(source, -1) {
-				found = append(found, string(match[1]))
-			}
-		}
-	}
-	if len(found) < 11 {
-		return nil, fmt.Errorf("found only the purposes %q: add the directories that derive the other keys", found)
-	}
-	return found, nil
-})
+// generatedSecrets has the bytes of all secrets of newSecret. A masterkey.Key does not reveal its bytes.
+var generatedSecrets struct {
+	sync.Mutex
+	all []generatedSecret
+}
 
-var derivePattern = regexp.MustCompile(`(?:\.Derive|\ball|\bone)\("([^"]+)"`)
+type generatedSecret struct {
+	key masterkey.Key
+	raw []byte
+}
+
+// newSecret returns a random secret.
+func newSecret(t testing.TB) masterkey.Key {
+	t.Helper()
+	raw := make([]byte, masterkey.Size)
+	rand.Read(raw)
+	key, err := masterkey.Parse(base64.StdEncoding.EncodeToString(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	generatedSecrets.Lock()
+	defer generatedSecrets.Unlock()
+	generatedSecrets.all = append(generatedSecrets.all, generatedSecret{key, raw})
+	return key
+}
+
+// rawSecret returns the bytes of a secret of newSecret.
+func rawSecret(t testing.TB, key masterkey.Key) []byte {
+	t.Helper()
+	generatedSecrets.Lock()
+	defer generatedSecrets.Unlock()
+	for _, generated := range generatedSecrets.all {
+		if generated.key.Equal(key) {
+			return generated.raw
+		}
+	}
+	t.Fatal("the secret is not one of newSecret")
+	return nil
+}
 
 // encodedSecrets returns the master secrets, the derived keys and the signing keys in every usual encoding, and the SMTP
 // password.
 func encodedSecrets(t testing.TB, cfg config.Config) (secrets []string) {
 	t.Helper()
-	derived, err := keyPurposes()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var keys [][]byte
 	for _, secret := range append(slices.Clone(cfg.PreviousSecrets), *cfg.Secret) {
-		keys = append(keys, reflect.ValueOf(secret).FieldByName("secret").Bytes()) // no method returns the bytes
-		for _, purpose := range derived {
+		keys = append(keys, rawSecret(t, secret))
+		for _, purpose := range masterkey.Purposes() {
 			key, err := secret.Derive(purpose)
 			if err != nil {
 				t.Fatal(err)

@@ -51,8 +51,8 @@ func Parse(encoded string) (Key, error) {
 
 // Derive returns the 32-byte key for one purpose (HKDF-SHA-256, RFC 5869). A key reveals nothing about the keys
 // for other purposes.
-func (k Key) Derive(purpose string) ([]byte, error) {
-	return hkdf.Key(sha256.New, k.secret, nil, "keylodge "+purpose, 32)
+func (k Key) Derive(purpose Purpose) ([]byte, error) {
+	return hkdf.Key(sha256.New, k.secret, nil, "keylodge "+purpose.String(), 32)
 }
 
 // LoadOrCreate reads the key file, or creates it with a new key, readable by its owner only. It returns an error for a file that

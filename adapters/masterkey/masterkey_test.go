@@ -23,7 +23,7 @@ func TestLoadOrCreate_CreatesOncePrivately(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			derived[i] = derive(t, key, "test")
+			derived[i] = derive(t, key, Sealing)
 		})
 	}
 	starters.Wait()
@@ -130,7 +130,7 @@ func TestLoadOrCreate_KeysDiffer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		derived[i] = derive(t, key, "test")
+		derived[i] = derive(t, key, Sealing)
 	}
 	if bytes.Equal(derived[0], derived[1]) {
 		t.Error("two new keys are the same")
@@ -139,13 +139,13 @@ func TestLoadOrCreate_KeysDiffer(t *testing.T) {
 
 func TestParse_EveryBase64Variant(t *testing.T) {
 	secret := bytes.Repeat([]byte{0xfb, 0xff}, Size/2)
-	want := derive(t, Key{secret: secret}, "test")
+	want := derive(t, Key{secret: secret}, Sealing)
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
 		key, err := Parse(encoding.EncodeToString(secret) + "\n")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(derive(t, key, "test"), want) {
+		if !bytes.Equal(derive(t, key, Sealing), want) {
 			t.Error("the same key in another base64 alphabet differs")
 		}
 	}
@@ -157,9 +157,13 @@ func TestParse_EveryBase64Variant(t *testing.T) {
 }
 
 func TestDerive_PurposesDiffer(t *testing.T) {
-	key := Key{secret: make([]byte, Size)}
-	if bytes.Equal(derive(t, key, "one"), derive(t, key, "two")) {
-		t.Error("two purposes share a key")
+	key, derived := Key{secret: make([]byte, Size)}, map[string]Purpose{}
+	for _, purpose := range Purposes() {
+		bytes := string(derive(t, key, purpose))
+		if other, found := derived[bytes]; found {
+			t.Errorf("%s and %s share a key", purpose, other)
+		}
+		derived[bytes] = purpose
 	}
 }
 
@@ -172,7 +176,7 @@ func TestKey_IsRedacted(t *testing.T) {
 	}
 }
 
-func derive(t *testing.T, key Key, purpose string) []byte {
+func derive(t *testing.T, key Key, purpose Purpose) []byte {
 	t.Helper()
 	derived, err := key.Derive(purpose)
 	if err != nil || len(derived) != 32 {

@@ -34,7 +34,7 @@ func NewSealer(current Key, previous []Key) (*Sealer, error) {
 }
 
 func (k Key) aead() (cipher.AEAD, error) {
-	derived, err := k.Derive("sealing")
+	derived, err := k.Derive(Sealing)
 	if err != nil {
 		return nil, fmt.Errorf("deriving the encryption key: %w", err)
 	}
