@@ -22,10 +22,11 @@ import (
 
 // App is a server with an open database. Serve starts it.
 type App struct {
+	Jobs []jobs.Job // that Serve runs
+
 	usecases   application.UseCases
 	server     publicServer
 	operations operations
-	jobs       *jobs.Jobs
 	log        *slog.Logger
 	cleanup    func()
 }
@@ -85,7 +86,7 @@ const shutdownTimeout = 15 * time.Second
 func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	background, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	running.Go(func() { a.jobs.Run(background) })
+	running.Go(func() { jobs.Run(background, a.Jobs, a.log) })
 	defer func() {
 		stopJobs()
 		running.Wait()

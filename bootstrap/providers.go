@@ -95,7 +95,7 @@ var appSet = wire.NewSet(
 	metrics.New, wire.Bind(new(httpapi.Meter), new(*metrics.Metrics)),
 	rateLimits,
 	httpConfig, httpServer, operationsServer, jobs.New,
-	wire.Struct(new(App), "usecases", "server", "operations", "jobs", "log"),
+	wire.Struct(new(App), "Jobs", "usecases", "server", "operations", "log"),
 )
 
 func externalKeys(cfg config.Config) signingkeys.ExternalKeys { return cfg.ExternalKeys }

@@ -279,15 +279,15 @@ func assembleApp(cfg config.Config, clock ports.Clock, log *slog.Logger) (*App, 
 		cleanup()
 		return nil, nil, err
 	}
+	v := jobs.New(useCases, log)
 	httpapiConfig := httpConfig(cfg, keys)
 	bootstrapPublicServer := httpServer(httpapiConfig, useCases, metricsMetrics, log)
 	bootstrapOperations := operationsServer(useCases, metricsMetrics, log)
-	jobsJobs := jobs.New(useCases, log)
 	app := &App{
+		Jobs:       v,
 		usecases:   useCases,
 		server:     bootstrapPublicServer,
 		operations: bootstrapOperations,
-		jobs:       jobsJobs,
 		log:        log,
 	}
 	return app, func() {

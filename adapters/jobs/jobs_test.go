@@ -65,17 +65,18 @@ func startJobs(t *testing.T, store ports.Store) runningJobs {
 func startJobsWith(t *testing.T, store ports.Store, emails *outbox.Service) runningJobs {
 	t.Helper()
 	log, service := &bytes.Buffer{}, &sessions.Service{Store: store, Clock: clock{}, Lifetime: sessionLifetime}
-	background := jobs.New(application.UseCases{
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	all := jobs.New(application.UseCases{
 		Maintenance: &maintenance.Service{Store: store, Clock: clock{}},
 		SigningKeys: newSigningKeys(t, store),
 		Outbox:      emails,
 		Sessions:    service,
 		RateLimit:   &ratelimit.Service{},
-	}, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	}, logger)
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
 	go func() {
-		background.Run(ctx)
+		jobs.Run(ctx, all, logger)
 		close(stopped)
 	}()
 	synctest.Wait()
