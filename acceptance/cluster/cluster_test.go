@@ -53,7 +53,7 @@ const clusterSize = 3
 // start starts a cluster. All servers start at the same time on an empty database.
 func start(t *testing.T) *cluster {
 	t.Helper()
-	return startWith(t, thisRelease(t))
+	return startWith(t, built(t, buildThisRelease))
 }
 
 // startWith is start with another program and more settings, which may differ for each node.

@@ -17,7 +17,7 @@ func TestCluster_KeyRotationUnderTraffic(t *testing.T) {
 	const step, duration = 40 * time.Minute, 56 * time.Hour
 	clock := newClock(t)
 	skew := []string{"0s", "3s", "-4s"}
-	c := startWith(t, testClockRelease(t), func(i int) string { return "TEST_SKEW=" + skew[i] },
+	c := startWith(t, built(t, buildTestClock), func(i int) string { return "TEST_SKEW=" + skew[i] },
 		func(int) string { return "TEST_CLOCK=" + clock.file },
 		func(int) string { return "KEYLODGE_JWT_ROTATION_INTERVAL=24h" },
 		func(int) string { return "KEYLODGE_ACCESS_TOKEN_TTL=1h" },

@@ -17,7 +17,7 @@ func TestCluster_BehindPgBouncer(t *testing.T) {
 	} {
 		t.Run(mode, func(t *testing.T) {
 			database := postgresserver.EmptyDatabase(t)
-			c := startOn(t, database, postgresserver.StartPooler(t, database, mode, settings...).URL(database), thisRelease(t))
+			c := startOn(t, database, postgresserver.StartPooler(t, database, mode, settings...).URL(database), built(t, buildThisRelease))
 			for _, count := range []int{24, 64} {
 				persons := make([]*person, count)
 				each := func(what string, do func(*person) error) {

@@ -88,7 +88,7 @@ func TestStore_NewerCompatibleSchema(t *testing.T) {
 // The rule of migrations.go: a migration that removes something raises the floor, and never excludes the previous release.
 func TestMigrations_RaiseSchemaFloor(t *testing.T) {
 	db := newDatabase(t)
-	if violations := floorViolations(t, db, schemaFiles); len(violations) > 0 {
+	if violations := floorViolations(t, db, SchemaFiles); len(violations) > 0 {
 		t.Error(violations)
 	}
 	known := []string{"CREATE TABLE a (n bigint, m bigint)", "CREATE TABLE schema_floor (version bigint); INSERT INTO schema_floor VALUES (2)", "CREATE TABLE b (n bigint)"}

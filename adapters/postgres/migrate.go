@@ -26,8 +26,8 @@ const (
 	upgradeTimeout        = 10 * time.Minute
 )
 
-// schemaFiles are the migrations of this program. Tests replace them.
-var schemaFiles = migrations.Postgres()
+// SchemaFiles are the migrations of this program. Tests replace them.
+var SchemaFiles = migrations.Postgres()
 
 // upgrade applies the given migrations that are missing. A current schema is not changed, which needs no privilege to do so. If a
 // newer release has upgraded the schema and this program can run on it, upgrade returns its version, else 0.

@@ -259,15 +259,15 @@ func useTestMigrations(t *testing.T) {
 			all[file] = &fstest.MapFile{Data: text}
 		}
 	}
-	released := schemaFiles
-	schemaFiles = all
-	t.Cleanup(func() { schemaFiles = released })
+	released := SchemaFiles
+	SchemaFiles = all
+	t.Cleanup(func() { SchemaFiles = released })
 }
 
 // migrator steps through the migrations one by one.
 func migrator(t *testing.T, db *pgx.Conn) *migrate.Migrate {
 	t.Helper()
-	files, err := iofs.New(schemaFiles, ".")
+	files, err := iofs.New(SchemaFiles, ".")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func (d *Database) Up(ctx context.Context) ([]dbadmin.Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := upgrade(ctx, config.ConnConfig, schemaFiles); err != nil {
+	if _, err := upgrade(ctx, config.ConnConfig, SchemaFiles); err != nil {
 		return nil, wrapOpen(config.ConnConfig, err)
 	}
 	return slices.DeleteFunc(before, func(m dbadmin.Migration) bool { return m.Applied }), nil
@@ -113,7 +113,7 @@ func (d *Database) down(ctx context.Context, result error) (loss dbadmin.DataLos
 		}
 		return result
 	}
-	if err := withMigrations(driver, schemaFiles, func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
+	if err := withMigrations(driver, SchemaFiles, func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
 		return loss, wrap(fmt.Sprintf("reverting migration %d; nothing was changed", newest.Version), err)
 	}
 	return loss, nil
@@ -177,7 +177,7 @@ func (d *migrationDriver) requireNoOtherConnections(timeout time.Duration) error
 
 // allMigrations returns the migrations of this program, oldest first.
 func allMigrations() ([]dbadmin.Migration, error) {
-	files, err := fs.Glob(schemaFiles, "*.up.sql")
+	files, err := fs.Glob(SchemaFiles, "*.up.sql")
 	if err != nil {
 		return nil, err
 	}

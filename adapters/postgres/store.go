@@ -55,7 +55,7 @@ func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
 	if err != nil {
 		return nil, wrapOpen(config.ConnConfig, err)
 	}
-	newer, err := upgrade(ctx, config.ConnConfig, schemaFiles)
+	newer, err := upgrade(ctx, config.ConnConfig, SchemaFiles)
 	if err != nil {
 		return nil, wrapOpen(config.ConnConfig, err)
 	}
