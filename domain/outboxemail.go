@@ -54,6 +54,14 @@ const (
 	EmailKindRefreshTokenReused   EmailKind = EmailKind(EventRefreshTokenReused)
 )
 
+// EmailKinds are all kinds of e-mails.
+var EmailKinds = []EmailKind{
+	EmailKindVerificationCode, EmailKindAddressTaken, EmailKindAddressChanged, EmailKindAddressRemoved, EmailKindAccountDeleted,
+	EmailKindPasskeyAdded, EmailKindPasskeyRemoved, EmailKindPasskeyFlagged, EmailKindPasskeySuspended,
+	EmailKindRecoveryGranted, EmailKindRecovered, EmailKindRecoveryLocked,
+	EmailKindTOTPAdded, EmailKindTOTPRemoved, EmailKindBackupCodesGenerated, EmailKindRefreshTokenReused,
+}
+
 // NotificationKind returns the kind of the e-mail that notifies an account's owner of an event. It returns false unless the event
 // changes who can sign in, or indicates an attack.
 func NotificationKind(kind EventKind) (EmailKind, bool) {
