@@ -1,4 +1,5 @@
-// Package acceptance tests Keylodge by stories. Each story runs through three drivers: the use cases directly, HTTP on a
-// real listener, and a real browser with Keylodge's own page. stories_test.go has the table of stories and drivers;
-// docs/stories.md shows it. The other tests check the HTTP API, the page, and the conformance to WebAuthn.
+// Package acceptance tests the whole server. A story runs through three drivers: use cases, HTTP, and a browser with the page.
+// stories_test.go has their table. The other files test the HTTP API, the page, and the conformance to WebAuthn. cluster and
+// durability start the program as processes; testkit has what the tests share. README.md says how to write a test, which level
+// owns which rule, and how long each suite takes.
 package acceptance
