@@ -47,6 +47,8 @@ func build(t *testing.T, folder string, underGit bool) []byte {
 			return fs.SkipDir
 		case entry.IsDir():
 			return os.MkdirAll(filepath.Join(folder, path), 0o755)
+		case path == ".git": // the file of a linked worktree: git would commit to the branch of the developer
+			return nil
 		case !entry.Type().IsRegular() || strings.HasPrefix(entry.Name(), "keylodge."): // data of a local server
 			return nil
 		}
