@@ -6,14 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 func (a apiResponse) csrfToken(t *testing.T) string {
 	t.Helper()
-	var body struct {
-		CSRFToken string `json:"csrf_token"`
-	}
+	var body client.SessionResponse
 	if err := json.Unmarshal(a.body, &body); err != nil || body.CSRFToken == "" {
 		t.Fatalf("no CSRF token in %d %s", a.StatusCode, a.body)
 	}

@@ -93,9 +93,7 @@ func TestRecovery_LogsNoSecrets(t *testing.T) {
 	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/me/recovery/totp", "", headers...).body, &app); err != nil || app.Secret == "" {
 		t.Fatal(err)
 	}
-	var redeemed struct {
-		GrantToken string `json:"grant_token"`
-	}
+	var redeemed client.GrantRequest
 	claim := string(encode(t, map[string]string{"backup_code": generated.Codes[0]}))
 	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/redeem", claim).body, &redeemed); err != nil {
 		t.Fatal(err)

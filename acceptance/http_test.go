@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
 // The http_*_test.go files test the contract of the HTTP API beyond the ceremonies, on a real listener.
@@ -14,20 +16,6 @@ import (
 type apiResponse struct {
 	*http.Response
 	body []byte
-}
-
-type problem struct {
-	Type      string `json:"type"`
-	Title     string `json:"title"`
-	Detail    string `json:"detail"`
-	Status    int    `json:"status"`
-	Code      string `json:"code"`
-	RequestID string `json:"request_id"`
-	Errors    []struct {
-		Field  string `json:"field"`
-		Code   string `json:"code"`
-		Detail string `json:"detail"`
-	} `json:"errors"`
 }
 
 // send sends a request without cookies. Headers are pairs of name and value. The content type of a body is JSON by default.
@@ -61,9 +49,9 @@ func (s *server) roundTrip(t testing.TB, request *http.Request) apiResponse {
 }
 
 // problem returns the problem document of the response. It fails the test if the response is not one.
-func (a apiResponse) problem(t *testing.T) problem {
+func (a apiResponse) problem(t *testing.T) client.Problem {
 	t.Helper()
-	var p problem
+	var p client.Problem
 	if err := json.Unmarshal(a.body, &p); err != nil {
 		t.Fatalf("status %d with %q: %v", a.StatusCode, a.body, err)
 	}

@@ -109,11 +109,7 @@ func TestBearer_OtherAudienceRejected(t *testing.T) {
 	mint := func(headers ...string) string {
 		t.Helper()
 		got := s.send(t, http.MethodPost, "/v1/session/token", "", headers...)
-		var minted struct {
-			AccessToken string `json:"access_token"`
-			TokenType   string `json:"token_type"`
-			ExpiresIn   int    `json:"expires_in"`
-		}
+		var minted client.AccessToken
 		if err := json.Unmarshal(got.body, &minted); err != nil || got.StatusCode != 200 || minted.TokenType != "Bearer" || minted.ExpiresIn < 299 {
 			t.Fatalf("status %d, body %s", got.StatusCode, got.body)
 		}

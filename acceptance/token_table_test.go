@@ -13,6 +13,7 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/lestrrat-go/jwx/v3/jwt"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -121,9 +122,7 @@ func newTokenHolder(t *testing.T, s *server, clock *clock, kind domain.TokenKind
 
 func (h *tokenHolder) serviceToken(headers ...string) string {
 	h.t.Helper()
-	var issued struct {
-		AccessToken string `json:"access_token"`
-	}
+	var issued client.AccessToken
 	response := h.server.send(h.t, http.MethodPost, "/v1/session/token", "", append(headers, "X-CSRF-Token", h.csrfToken(headers...))...)
 	if err := json.Unmarshal(response.body, &issued); err != nil || response.StatusCode != http.StatusOK {
 		h.t.Fatalf("status %d, body %s", response.StatusCode, response.body)
@@ -132,9 +131,7 @@ func (h *tokenHolder) serviceToken(headers ...string) string {
 }
 
 func (h *tokenHolder) csrfToken(headers ...string) string {
-	var body struct {
-		CSRFToken string `json:"csrf_token"`
-	}
+	var body client.SessionResponse
 	_ = json.Unmarshal(h.server.send(h.t, http.MethodGet, "/v1/csrf", "", headers...).body, &body) // "" if the token is not a cookie
 	return body.CSRFToken
 }
