@@ -55,6 +55,7 @@ verify: ## Fail if generated code, formatting or go.mod is out of date
 	@echo 'gofmt -l .'; found=$$(gofmt -l .) && echo "$$found" && test -z "$$found" $(call or_run,fmt)
 	@echo 'sqlc diff'; $(SQLC) diff $(call or_run,generate)
 	@echo 'wire diff ./bootstrap'; $(WIRE) diff ./bootstrap $(call or_run,generate)
+	@echo 'go run -C tools ./reference -check ..'; go run -C tools ./reference -check .. $(call or_run,generate)
 	@echo 'go mod tidy -diff'; go mod tidy -diff $(call or_run,tidy)
 	go mod verify
 	@echo '.ci/decisions'; .ci/decisions | diff docs/decisions/README.md - $(call or_run,generate)
@@ -86,6 +87,7 @@ generate: ## Generate SQL access, wiring, and the documents that are made from c
 	$(WIRE) gen ./bootstrap
 	.ci/decisions > docs/decisions/README.md
 	go test ./adapters/httpapi -run '^TestOpenAPI$$' -update
+	go run -C tools ./reference ..
 	go test ./acceptance -run '^(TestStories_document|TestConformance_document|TestTokenTable_document)$$' -update
 	go test ./acceptance/requirements -run '^TestRequirements_document$$' -update
 

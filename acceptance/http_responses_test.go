@@ -88,7 +88,7 @@ func TestResponses_HaveDocumentedMembers(t *testing.T) {
 	}
 }
 
-// sessionContent is a session response as docs/api.md describes it.
+// sessionContent is a session response as docs/reference/api.md describes it.
 type sessionContent struct {
 	User struct {
 		ID            string    `json:"id"`

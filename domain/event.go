@@ -63,31 +63,32 @@ const (
 type EventKind string
 
 const (
-	EventSignedUp             EventKind = "signed_up"
-	EventSignedIn             EventKind = "signed_in"
-	EventSignInRefused        EventKind = "sign_in_refused"
-	EventSignedOut            EventKind = "signed_out"
-	EventSteppedUp            EventKind = "stepped_up"
-	EventStepUpRefused        EventKind = "step_up_refused"
-	EventSessionRevoked       EventKind = "session_revoked"
-	EventRefreshTokenReused   EventKind = "refresh_token_reused"
-	EventPasskeyAdded         EventKind = "passkey_added"
-	EventPasskeyAddRefused    EventKind = "passkey_add_refused" //nolint:gosec // the name of an event
-	EventPasskeyRenamed       EventKind = "passkey_renamed"
-	EventPasskeyRemoved       EventKind = "passkey_removed"
-	EventPasskeyFlagged       EventKind = "passkey_flagged"   // an anomaly
-	EventPasskeySuspended     EventKind = "passkey_suspended" // because of an anomaly
-	EventAccountChanged       EventKind = "account_changed"
-	EventTOTPAdded            EventKind = "totp_added"
-	EventTOTPRemoved          EventKind = "totp_removed"
-	EventBackupCodesGenerated EventKind = "backup_codes_generated"
-	EventRecoveryGranted      EventKind = "recovery_granted" // Changed lists the factors
-	EventRecoveryRefused      EventKind = "recovery_refused"
-	EventRecoveryLocked       EventKind = "recovery_locked" // too many wrong codes; a sign-in with a passkey unlocks it
-	EventRecovered            EventKind = "recovered"
-	EventAccountDisabled      EventKind = "account_disabled"
-	EventAccountEnabled       EventKind = "account_enabled"
-	EventAccountDeleted       EventKind = "account_deleted"
+	EventSignedUp           EventKind = "signed_up"            // an account was created with its first passkey
+	EventSignedIn           EventKind = "signed_in"            // a session was opened with a passkey
+	EventSignInRefused      EventKind = "sign_in_refused"      // a sign-in with a passkey of the account was rejected
+	EventSignedOut          EventKind = "signed_out"           // the session was ended by a sign-out
+	EventSteppedUp          EventKind = "stepped_up"           // the user confirmed the session with a passkey
+	EventStepUpRefused      EventKind = "step_up_refused"      // a step-up was rejected
+	EventSessionRevoked     EventKind = "session_revoked"      // a session was revoked; the reason has the cause if the user did not revoke it
+	EventRefreshTokenReused EventKind = "refresh_token_reused" // a refresh token was used twice, so its session was revoked
+	EventPasskeyAdded       EventKind = "passkey_added"        // a passkey was added
+	// the registration of a further passkey was rejected
+	EventPasskeyAddRefused    EventKind = "passkey_add_refused"    //nolint:gosec // the name of an event
+	EventPasskeyRenamed       EventKind = "passkey_renamed"        // a passkey was renamed
+	EventPasskeyRemoved       EventKind = "passkey_removed"        // a passkey was removed
+	EventPasskeyFlagged       EventKind = "passkey_flagged"        // an anomaly in the use of a passkey
+	EventPasskeySuspended     EventKind = "passkey_suspended"      // a passkey was suspended because of an anomaly
+	EventAccountChanged       EventKind = "account_changed"        // members of the account were changed, which changed lists
+	EventTOTPAdded            EventKind = "totp_added"             // an authenticator app was confirmed
+	EventTOTPRemoved          EventKind = "totp_removed"           // the authenticator app was removed
+	EventBackupCodesGenerated EventKind = "backup_codes_generated" // backup codes were generated, and earlier ones revoked
+	EventRecoveryGranted      EventKind = "recovery_granted"       // recovery codes were redeemed, or an operator made a recovery link; changed lists the factors
+	EventRecoveryRefused      EventKind = "recovery_refused"       // recovery codes were rejected
+	EventRecoveryLocked       EventKind = "recovery_locked"        // recovery was locked after too many wrong codes; a sign-in with a passkey unlocks it
+	EventRecovered            EventKind = "recovered"              // a passkey was registered with a recovery grant, and earlier sessions were revoked
+	EventAccountDisabled      EventKind = "account_disabled"       // the operator disabled the account
+	EventAccountEnabled       EventKind = "account_enabled"        // the operator enabled the account
+	EventAccountDeleted       EventKind = "account_deleted"        // the account was deleted; the event has no user
 )
 
 // EventKinds lists all kinds.

@@ -7,21 +7,21 @@ import "errors"
 type Reason string
 
 const (
-	ReasonChallengeMismatch        Reason = "challenge_mismatch"
-	ReasonOriginNotAllowed         Reason = "origin_not_allowed"
-	ReasonCrossOrigin              Reason = "cross_origin"
-	ReasonRPIDMismatch             Reason = "rp_id_mismatch"
-	ReasonTypeMismatch             Reason = "type_mismatch"
-	ReasonUserPresenceMissing      Reason = "user_presence_missing"
-	ReasonUserVerificationMissing  Reason = "user_verification_missing"
-	ReasonBackupStateInvalid       Reason = "backup_state_invalid"
-	ReasonBackupEligibilityChanged Reason = "backup_eligibility_changed"
-	ReasonAlgorithmNotAllowed      Reason = "algorithm_not_allowed"
-	ReasonAttestationRejected      Reason = "attestation_rejected"
-	ReasonSignatureInvalid         Reason = "signature_invalid"
-	ReasonCounterRegressed         Reason = "counter_regressed"
-	ReasonUserHandleMismatch       Reason = "user_handle_mismatch"
-	ReasonMalformed                Reason = "malformed"
+	ReasonChallengeMismatch        Reason = "challenge_mismatch"         // the client data contains another challenge
+	ReasonOriginNotAllowed         Reason = "origin_not_allowed"         // the origin in the client data is not allowed
+	ReasonCrossOrigin              Reason = "cross_origin"               // the page was in a frame of another origin
+	ReasonRPIDMismatch             Reason = "rp_id_mismatch"             // the authenticator signed for another RP ID
+	ReasonTypeMismatch             Reason = "type_mismatch"              // the type in the client data is that of another ceremony
+	ReasonUserPresenceMissing      Reason = "user_presence_missing"      // the UP flag is not set
+	ReasonUserVerificationMissing  Reason = "user_verification_missing"  // the UV flag is not set
+	ReasonBackupStateInvalid       Reason = "backup_state_invalid"       // the BS flag is set without the BE flag
+	ReasonBackupEligibilityChanged Reason = "backup_eligibility_changed" // the BE flag differs from that of the registration
+	ReasonAlgorithmNotAllowed      Reason = "algorithm_not_allowed"      // the algorithm or the public key is not accepted
+	ReasonAttestationRejected      Reason = "attestation_rejected"       // the attestation is invalid, or the policy rejects the authenticator
+	ReasonSignatureInvalid         Reason = "signature_invalid"          // the signature of the assertion is invalid
+	ReasonCounterRegressed         Reason = "counter_regressed"          // the signature counter did not increase
+	ReasonUserHandleMismatch       Reason = "user_handle_mismatch"       // the passkey was not requested, or the user handle is missing or that of another account
+	ReasonMalformed                Reason = "malformed"                  // a member of the response is missing, of the wrong type or not decodable
 )
 
 // Reasons lists all reasons.

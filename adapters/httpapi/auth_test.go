@@ -314,7 +314,7 @@ func TestSessionCookie_ChangesRequireCSRFToken(t *testing.T) {
 }
 
 // A browser adds cookies to requests that pages of other sites make. Even an allowed page there must use tokens. The table is that of
-// docs/api.md: the statuses of GET and PATCH of /v1/me with the cookie and its CSRF token, and of PATCH with an access token, for each
+// docs/reference/api-conventions.md: the statuses of GET and PATCH of /v1/me with the cookie and its CSRF token, and of PATCH with an access token, for each
 // Origin and each Sec-Fetch-Site.
 // Requirement: ASVS-3.5.1, OWASP-CSRF-origin
 func TestOriginAndFetchMetadata(t *testing.T) {

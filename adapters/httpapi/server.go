@@ -1,5 +1,5 @@
 // Package httpapi is the HTTP API: each handler parses the request, executes a use case, and renders the response. Its contract is
-// docs/api.md. Only problem.go maps errors to statuses.
+// docs/reference/api-conventions.md. Only problem.go maps errors to statuses.
 package httpapi
 
 import (

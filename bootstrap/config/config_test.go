@@ -312,9 +312,9 @@ func TestLoad_RejectsMalformedDotenv(t *testing.T) {
 	}
 }
 
-// The README and .env.example describe every setting.
+// The reference and .env.example describe every setting.
 func TestSettingsAreDocumented(t *testing.T) {
-	for file, mark := range map[string]string{"README.md": "| `KEYLODGE_%` |", ".env.example": "# KEYLODGE_%="} {
+	for file, mark := range map[string]string{"docs/reference/settings.md": "| `KEYLODGE_%` |", ".env.example": "# KEYLODGE_%="} {
 		text, err := os.ReadFile(filepath.Join("..", "..", file))
 		if err != nil {
 			t.Fatal(err)

@@ -54,7 +54,7 @@ type checks struct {
 func settingsResults(err error) (results dbadmin.CheckResults) {
 	var errs config.SettingErrors
 	if !errors.As(err, &errs) {
-		results.AddError("settings", err.Error(), "correct the settings; README.md lists them")
+		results.AddError("settings", err.Error(), "correct the settings; docs/reference/settings.md lists them")
 		return results
 	}
 	for _, err := range errs {
