@@ -87,6 +87,7 @@ generate: ## Generate SQL access, wiring, and the documents that are made from c
 	$(WIRE) gen ./bootstrap
 	.ci/decisions > docs/decisions/README.md
 	go test ./adapters/httpapi -run '^TestOpenAPI$$' -update
+	go test ./adapters/cli ./adapters/metrics -run '^TestReference_' -update
 	go run -C tools ./reference ..
 	go test ./acceptance -run '^(TestStories_document|TestConformance_document|TestTokenTable_document)$$' -update
 	go test ./acceptance/requirements -run '^TestRequirements_document$$' -update

@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -164,18 +165,79 @@ func TestOpenAPI_ListsEveryRoute(t *testing.T) {
 	}
 }
 
-func TestOpenAPI_EventKinds(t *testing.T) {
-	described := []string{}
-	for _, kind := range openAPI(t).Components.Schemas["EventKind"].Value.Enum {
-		described = append(described, kind.(string))
+// The values that the responses declare are those of the domain: a client must not prepare for a value that the server cannot
+// return.
+func TestOpenAPI_ResponsesDeclareOnlyValuesOfTheServer(t *testing.T) {
+	reasons := append(valuesOf(domain.Reasons...), "passkey_suspended", "user_disabled", "invalid_code", // codes of errors
+		"passkey_removed", "account_disabled", "signed_in", "signed_up", "recovered", domain.ReasonSessionLimit) // causes of a revocation
+	known := map[string][]string{ // by the name of the member
+		"registration": valuesOf(domain.RegistrationOpen, domain.RegistrationClosed),
+		"policy":       valuesOf(domain.RecoveryAny, domain.RecoveryBoth, domain.RecoveryOff),
+		"mail":         {"on", "off"},
+		"kind":         valuesOf(domain.EventKinds...),
+		"actor":        valuesOf(domain.ActorUser, domain.ActorOperator),
+		"reason":       append(reasons, "<nil>"),
+		"changed": append(valuesOf(domain.FactorTOTP, domain.FactorBackupCode, domain.FactorOperator),
+			"display_name", "email", "pending_email"),
+		"amr":         {"hwk", "swk", "user", "mfa", "otp"},
+		"assurance":   valuesOf(domain.AssurancePasskey, domain.AssuranceRecovery),
+		"transport":   valuesOf(domain.TransportCookie, domain.TransportBearer),
+		"status":      valuesOf(domain.CredentialActive, domain.CredentialSuspended),
+		"alg":         {"-7", "-8", "-257"},
+		"attestation": {"none", "direct"},
 	}
-	known := []string{}
-	for _, kind := range domain.EventKinds {
-		known = append(known, string(kind))
+	seen := map[string]bool{}
+	for path, item := range openAPI(t).Paths.Map() {
+		for method, operation := range item.Operations() {
+			for status, response := range operation.Responses.Map() {
+				for mediaType, content := range response.Value.Content {
+					if mediaType == "application/problem+json" {
+						continue
+					}
+					err := content.Schema.WalkSubtree(func(at string, schema *openapi3.SchemaRef) error {
+						if len(schema.Value.Enum) == 0 {
+							return nil
+						}
+						member := memberOf(at)
+						seen[member] = true
+						declared := []string{}
+						for _, value := range schema.Value.Enum {
+							declared = append(declared, fmt.Sprint(value))
+						}
+						slices.Sort(declared)
+						if want := slices.Sorted(slices.Values(known[member])); !slices.Equal(declared, want) {
+							t.Errorf("%s %s, %s %s: the values are %v, want %v", method, path, status, at, declared, want)
+						}
+						return nil
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}
 	}
-	slices.Sort(described)
-	slices.Sort(known)
-	if !slices.Equal(described, known) {
-		t.Errorf("openapi.yaml has %v, domain has %v", described, known)
+	for member := range known {
+		if !seen[member] {
+			t.Errorf("no response declares the values of %s", member)
+		}
 	}
+}
+
+func valuesOf[T ~string](all ...T) (values []string) {
+	for _, value := range all {
+		values = append(values, string(value))
+	}
+	return values
+}
+
+// memberOf returns the name of the last member in the place of a schema.
+func memberOf(at string) string {
+	parts := strings.Split(at, "/")
+	for i := len(parts) - 1; i > 0; i-- {
+		if parts[i-1] == "properties" {
+			return parts[i]
+		}
+	}
+	return ""
 }

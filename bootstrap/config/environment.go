@@ -159,7 +159,7 @@ type environment struct {
 	// # Rate limits
 
 	// Rate limits: `on`, `off`, or a list that overrides single defaults, as `NAME=REQUESTS/TIME` or `NAME=off`:
-	// `login=600/1m,recovery=10/10m`. docs/rate-limits.md lists them.
+	// `login=600/1m,recovery=10/10m`. docs/operations/rate-limits.md lists them.
 	RateLimits string `envconfig:"KEYLODGE_RATE_LIMITS" type:"on, off or list" default:"on"`
 	// Redis or Valkey that stores the rate-limit buckets of all nodes: `redis://:password@host:6379/0`, or `rediss://…` with
 	// TLS. Unset: buckets in PostgreSQL or, with SQLite, in memory.

@@ -111,7 +111,7 @@ func wrapLine(text, indentation string, width int) string {
 	return strings.Join(append(lines, line), "\n")
 }
 
-// sentence returns a text with a capital letter and a full stop.
+// sentence returns a text that begins in upper case and ends with a full stop.
 func sentence(text string) string {
 	if text = strings.TrimSpace(text); text == "" {
 		return ""

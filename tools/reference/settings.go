@@ -55,8 +55,11 @@ func (p *project) settings() (all []setting, err error) {
 
 var whenUnset = regexp.MustCompile(` Unset: ([^.]*(?:\.[^ ][^.]*)*)\.(?: |$)`)
 
-// row returns the cells of a setting: its name, form, default and description. In a description, "Unset: …." is the default.
-func (s setting) row() []string {
+var pagePath = regexp.MustCompile(`docs/([a-z/-]+\.md)`)
+
+// row returns the cells of a setting: its name, form, default and description. In a description, "Unset: …." is the default. docs
+// is the path of the documents from the page.
+func (s setting) row(docs string) []string {
 	form := s.form
 	if strings.Contains(form, "|") {
 		form = quotedList(strings.Split(form, "|"))
@@ -72,7 +75,7 @@ func (s setting) row() []string {
 			value, text = found[1], strings.TrimSpace(strings.Replace(text, found[0], " ", 1))
 		}
 	}
-	return []string{quoted(s.name), form, value, text}
+	return []string{quoted(s.name), form, value, pagePath.ReplaceAllString(text, "[$0]("+docs+"$1)")}
 }
 
 var settingHeader = []string{"Name", "Type", "Default", "Description"}
@@ -100,7 +103,7 @@ listed, each with its fix.
 		var rows [][]string
 		for _, other := range all {
 			if other.group == s.group {
-				rows = append(rows, other.row())
+				rows = append(rows, other.row("../"))
 			}
 		}
 		d.heading(2, s.group)
@@ -165,7 +168,7 @@ func readmeTable(p *project) (string, error) {
 		for _, s := range all {
 			if strings.HasPrefix(line, "| "+quoted(s.name)+" |") {
 				d := &document{}
-				d.table(settingHeader, [][]string{s.row()})
+				d.table(settingHeader, [][]string{s.row("docs/")})
 				written := strings.Split(strings.TrimSpace(d.String()), "\n")
 				lines[i], found = written[len(written)-1], true
 			}
