@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	dto "github.com/prometheus/client_model/go"
 )
 
 var update = flag.Bool("update", false, "write docs/reference/metrics.md")
@@ -39,9 +37,9 @@ func describe(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString(`# Metrics
 
-` + "`KEYLODGE_OPS_LISTEN`" + ` serves these metrics for Prometheus at ` + "`/metrics`" + `, with those of Go's runtime (` + "`go_…`" + `)
-and of the process (` + "`process_…`" + `). No metric has an address, a name or an id. Every value of a label is
-exported from the start, at zero, except those of requests.
+` + "`KEYLODGE_OPS_LISTEN`" + ` serves these metrics for Prometheus at ` + "`/metrics`" + `, with those of Go's
+runtime (` + "`go_…`" + `) and of the process (` + "`process_…`" + `). No metric has an address, a name or an id. Every
+value of a label is exported from the start, at zero, except those of requests.
 
 ` + "`make generate`" + ` writes this page from the registry.
 
@@ -68,7 +66,7 @@ exported from the start, at zero, except those of requests.
 		if len(labels) > 0 {
 			cell = strings.Join(labels, ", ") + " "
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s| %s |\n", family.GetName(), strings.ToLower(dto.MetricType_name[int32(family.GetType())]), cell, family.GetHelp())
+		fmt.Fprintf(&b, "| `%s` | %s | %s| %s |\n", family.GetName(), strings.ToLower(family.GetType().String()), cell, family.GetHelp())
 	}
 	b.WriteString("\n## Values of labels\n\n| Metric | Label | Values |\n| --- | --- | --- |\n")
 	for _, key := range slices.Sorted(maps.Keys(values)) {
