@@ -268,7 +268,7 @@ func TestCommand_InvalidSettingsAreUsageErrors(t *testing.T) {
 	}
 }
 
-// docs/operations/configuration.md validates a new metadata file with a command before it replaces the old one.
+// An operator validates a new metadata file with a command before it replaces the old one.
 func TestCommand_ValidatesMetadataFile(t *testing.T) {
 	blobFile, rootFile := settings.MetadataFiles(t, time.Now().AddDate(0, 1, 0))
 	invalid := filepath.Join(t.TempDir(), "metadata.new")
