@@ -60,6 +60,7 @@ verify: ## Fail if generated code, formatting or go.mod is out of date
 	go mod verify
 	@echo '.ci/decisions'; .ci/decisions | diff docs/decisions/README.md - $(call or_run,generate)
 	$(MAKE) words
+	$(MAKE) markdown
 
 .PHONY: words
 words: ## Fail if a text uses a denied word (docs/reference/glossary.md)
