@@ -72,7 +72,7 @@ const (
 	EventSessionRevoked     EventKind = "session_revoked"      // a session was revoked; the reason has the cause if the user did not revoke it
 	EventRefreshTokenReused EventKind = "refresh_token_reused" // a refresh token was used twice, so its session was revoked
 	EventPasskeyAdded       EventKind = "passkey_added"        // a passkey was added
-	// the registration of a further passkey was rejected
+	// EventPasskeyAddRefused is a rejected registration of a further passkey.
 	EventPasskeyAddRefused    EventKind = "passkey_add_refused"    //nolint:gosec // the name of an event
 	EventPasskeyRenamed       EventKind = "passkey_renamed"        // a passkey was renamed
 	EventPasskeyRemoved       EventKind = "passkey_removed"        // a passkey was removed

@@ -448,7 +448,11 @@ func (a *api) writeSuccess(d *document, status string, response *yaml.Node) {
 	} else {
 		d.table(memberHeader, a.memberRows(schema, true))
 	}
-	if example := a.example(schema, 0); example != nil {
+	example := get(content, "example")
+	if example == nil {
+		example = a.example(schema, 0)
+	}
+	if example != nil {
 		d.code("json", jsonText(example))
 	}
 }

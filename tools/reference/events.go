@@ -20,7 +20,7 @@ func (s *sourcePackage) constantsOf(typeName string) (all []constant) {
 		text, _ := literal(spec.Values[0])
 		comment := description("", spec.Comment)
 		if comment == "" {
-			comment = description("", spec.Doc)
+			comment = description(spec.Names[0].Name+" is", spec.Doc)
 		}
 		all = append(all, constant{spec.Names[0].Name, text, comment})
 	}
