@@ -19,8 +19,13 @@ RELEASE := $(if $(VERSION),-X github.com/keylodge/keylodge/bootstrap.release=$(V
 # Tests must not see the developer's own settings; those are for `make run`.
 WITHOUT_SETTINGS := env $(patsubst %,-u %,$(filter KEYLODGE_%,$(.VARIABLES)))
 
-# With these variables a test fails instead of being skipped if its browser or server is missing.
-WITH_ALL := $(WITHOUT_SETTINGS) REQUIRE_BROWSER=1 REQUIRE_MAILSERVER=1 REQUIRE_POSTGRES=1 REQUIRE_PGBOUNCER=1 REQUIRE_HAPROXY=1 REQUIRE_REDIS=1
+# A test fails instead of being skipped if it lacks one of these; "all" means also disk: the right to mount a small one.
+REQUIRE ?= browser,mailserver,postgres,pgbouncer,haproxy,redis
+GO_TEST = $(WITHOUT_SETTINGS) go test -timeout $(TEST_TIMEOUT)
+GO_TEST_ALL = $(WITHOUT_SETTINGS) REQUIRE=$(REQUIRE) go test -timeout $(TEST_TIMEOUT)
+
+# The names of the tests with a browser, which acceptance/driver_browser_test.go enforces.
+BROWSER_TESTS := '^Test(Page|OtherBrowsers)_|^TestStories$$/./^browser_'
 
 # $(call or_run,target) follows a check; if the check fails, it prints the target that fixes the problem.
 or_run = || { echo "FAILED. Fix it with: make $(1)" >&2; exit 1; }
@@ -34,17 +39,40 @@ RACE := -race '-gcflags=github.com/ncruces/go-sqlite3-wasm/...=-race=false'
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install the programs that tests and checks need and that are missing
+	@.ci/setup
 
 .PHONY: test
-test: ## Run every test with the race detector, a browser, databases and a mail server; installs missing packages
-	@.ci/setup
-	$(WITH_ALL) CGO_ENABLED=1 go test $(RACE) -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v '/acceptance/\(durability\|cluster\)$$')
-	$(WITH_ALL) go test -timeout $(TEST_TIMEOUT) -p 1 ./acceptance/durability ./acceptance/cluster # they start the server as a process, where -race has no effect
-	$(WITH_ALL) go test -timeout $(TEST_TIMEOUT) ./acceptance -run '^TestTransfer_BetweenStores$$' # full size, without the race detector
+test: setup ## Run every test with the race detector, a browser, databases and a mail server; installs missing programs
+	CGO_ENABLED=1 $(GO_TEST_ALL) $(RACE) $$(go list ./... | grep -v '/acceptance/\(durability\|cluster\)$$')
+	$(GO_TEST_ALL) -p 1 ./acceptance/durability ./acceptance/cluster # they start the server as a process, where -race has no effect
+	$(GO_TEST_ALL) ./acceptance -run '^TestTransfer_BetweenStores$$' # full size, without the race detector
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no server, browser or mail server; installs nothing
+	$(GO_TEST) -short $$(go list ./... | grep -v /acceptance) ./acceptance/testkit/... ./acceptance/requirements
+
+.PHONY: test-acceptance
+test-acceptance: ## Run the stories and the tests of the HTTP API; skips those that need a missing program
+	$(GO_TEST) ./acceptance -skip $(BROWSER_TESTS)
+
+.PHONY: test-browser
+test-browser: ## Run the stories and the tests of the page in Chromium
+	$(GO_TEST) ./acceptance -run $(BROWSER_TESTS)
+
+.PHONY: test-cluster
+test-cluster: ## Run the tests of several nodes
+	$(GO_TEST) ./acceptance/cluster
+
+.PHONY: test-durability
+test-durability: ## Run the tests of crashes, outages and a full disk
+	$(GO_TEST) ./acceptance/durability
 
 .PHONY: check
-check: vet verify lint ## Run all static checks: vet, verify and lint
+check: vet verify lint shell ## Run all static checks: vet, verify, lint and shell
 
 .PHONY: vet
 vet: ## Run go vet
@@ -73,6 +101,10 @@ markdown: ## Check the form and the links of all Markdown files
 .PHONY: lint
 lint: ## Run golangci-lint, which also checks the dependencies between layers
 	$(LINT) run
+
+.PHONY: shell
+shell: ## Run shellcheck on the shell scripts
+	shellcheck $(wildcard .ci/* .githooks/*)
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -3,7 +3,7 @@ package acceptance
 import (
 	"context"
 	"os"
-	"os/exec"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/require"
 	"github.com/keylodge/keylodge/application"
 )
 
@@ -55,12 +56,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// chromium returns the running browser. If no Chromium is installed, it skips the test, or fails it if REQUIRE_BROWSER is set.
+// chromium returns the running browser. If no Chromium is installed, the test ends as package require says.
 func chromium(t testing.TB) context.Context {
 	t.Helper()
-	requireChromium(t)
+	path := requireChromium(t)
 	startChromium.Do(func() {
-		path, _ := chromiumPath()
 		options := append(chromedp.DefaultExecAllocatorOptions[:],
 			chromedp.ExecPath(path),
 			chromedp.NoSandbox, // root has no user namespace for the sandbox, and the browser loads only our own page
@@ -87,27 +87,13 @@ func chromium(t testing.TB) context.Context {
 	return chromiumContext
 }
 
-func requireChromium(t testing.TB) {
-	t.Helper()
-	if _, found := chromiumPath(); found {
-		return
-	}
-	if os.Getenv("REQUIRE_BROWSER") != "" {
-		t.Fatal("no Chromium found, and REQUIRE_BROWSER is set; `make test` installs it")
-	}
-	t.Skip("no Chromium found: browser stories are skipped; `make test` installs it")
-}
+// browserTest is what the names of tests with a browser match, so that `make test-browser` runs them.
+var browserTest = regexp.MustCompile(`^Test(Page|OtherBrowsers)_|^TestStories/.*/browser_`)
 
-func chromiumPath() (string, bool) {
-	// The same names as in .ci/setup.
-	for _, name := range []string{
-		"chromium", "chromium-browser", "headless_shell", "headless-shell", "google-chrome", "google-chrome-stable",
-		"google-chrome-beta", "google-chrome-unstable", "/usr/local/bin/chrome", "/snap/bin/chromium", "chrome",
-		"/Applications/Chromium.app/Contents/MacOS/Chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-	} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, true
-		}
+func requireChromium(t testing.TB) string {
+	t.Helper()
+	if !browserTest.MatchString(t.Name()) {
+		t.Fatalf("`make test-browser` does not run %s: its name must match %s", t.Name(), browserTest)
 	}
-	return "", false
+	return require.Program(t, require.Browser)
 }

@@ -14,7 +14,7 @@ import (
 // The browser stores the cookies of concurrent responses. The HTTP tests of a first visit use Go's cookie jar.
 
 // Requirement: WebAuthn-7.1-8
-func TestFirstVisit_browserAnswersParallelCeremonies(t *testing.T) {
+func TestPage_AnswersParallelCeremonies(t *testing.T) {
 	t.Parallel()
 	requireChromium(t)
 	s := startServer(t, newClock(), nil)
@@ -40,7 +40,7 @@ func TestFirstVisit_browserAnswersParallelCeremonies(t *testing.T) {
 
 // Two tabs are restored: each begins a sign-in for the suggestions before the first response arrives.
 // Requirement: WebAuthn-7.1-8
-func TestFirstVisit_bothRestoredTabsSignIn(t *testing.T) {
+func TestPage_RestoredTabsSignIn(t *testing.T) {
 	t.Parallel()
 	requireChromium(t)
 	s := startServer(t, newClock(), nil)

@@ -138,7 +138,7 @@ func TestPage_PagesThroughSecurityLog(t *testing.T) {
 	}
 }
 
-func TestSecurityLog_CountsAndFilters(t *testing.T) {
+func TestPage_SecurityLogCountsAndFilters(t *testing.T) {
 	ada, b, _ := openPage(t)
 	ada.signsOut()
 	for range 3 {

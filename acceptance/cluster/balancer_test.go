@@ -11,23 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"testing"
 )
-
-// requireBalancer returns the path of HAProxy. If it is not installed, it skips the test, or fails it if REQUIRE_HAPROXY is set.
-func requireBalancer(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"haproxy", "/usr/sbin/haproxy"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("REQUIRE_HAPROXY") != "" {
-		t.Fatal("no HAProxy found, and REQUIRE_HAPROXY is set; `make test` installs it")
-	}
-	t.Skip("no HAProxy found; `make test` installs it")
-	return ""
-}
 
 // balance starts HAProxy. It sends each request to the next node, on a new connection, and names the node in the header X-Node.
 func (c *cluster) balance(haproxy string) {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/testkit/leakcheck"
 	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/require"
 )
 
 // cluster is three servers, each a separate process, behind a load balancer.
@@ -66,7 +67,7 @@ func startWith(t *testing.T, binary string, settings ...func(i int) string) *clu
 // startOn is startWith on an empty database. The nodes connect to it by url.
 func startOn(t *testing.T, database, url, binary string, settings ...func(i int) string) *cluster {
 	t.Helper()
-	balancer := requireBalancer(t)
+	balancer := require.Program(t, require.HAProxy)
 	secret := make([]byte, 32)
 	rand.Read(secret)
 	c := &cluster{t: t, database: database, origin: "http://localhost:" + freePort(t)}

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"text/template"
 	"time"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/require"
 )
 
 // TLS says how a server encrypts.
@@ -51,11 +53,10 @@ type Server struct {
 	replies     map[string]string
 }
 
-// Start returns a server that stops with the test. If Exim is not installed, it skips the test, or fails it if
-// REQUIRE_MAILSERVER is set.
+// Start returns a server that stops with the test. If Exim is not installed, the test ends as package require says.
 func Start(t testing.TB, options Options) *Server {
 	t.Helper()
-	s := &Server{t: t, options: options, exim: requireExim(t), replies: map[string]string{}}
+	s := &Server{t: t, options: options, exim: require.Program(t, require.MailServer), replies: map[string]string{}}
 	s.makeFolder()
 	s.configure()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -93,21 +94,6 @@ func (s *Server) SetReply(command, address, reply string) {
 		}
 	}
 	s.write("answers", lines.Bytes())
-}
-
-func requireExim(t testing.TB) string {
-	t.Helper()
-	// The same names as in .ci/setup. /usr/sbin is rarely on the PATH of users other than root.
-	for _, name := range []string{"exim4", "exim", "/usr/sbin/exim4", "/usr/sbin/exim"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("REQUIRE_MAILSERVER") != "" {
-		t.Fatal("no Exim found, and REQUIRE_MAILSERVER is set; `make test` installs it")
-	}
-	t.Skip("no Exim found: tests of e-mail are skipped; `make test` installs it")
-	return ""
 }
 
 // unprivilegedUID is the user that Exim runs as if root runs the test: Exim does not deliver as root.

@@ -3,10 +3,11 @@ package postgresserver
 import (
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/require"
 )
 
 // shared is the server of this test process. The first test that needs it starts it.
@@ -83,8 +84,9 @@ END $$`
 // StartForTest starts a server that only this test uses and may stop, restart and damage.
 func StartForTest(t testing.TB, settings ...string) *Server {
 	t.Helper()
+	require.NotShort(t, require.Postgres)
 	server, err := Start(settings...)
-	skipUnlessInstalled(t, err)
+	requireStarted(t, err)
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {
 			t.Errorf("stopping the test's PostgreSQL: %v", err)
@@ -95,20 +97,18 @@ func StartForTest(t testing.TB, settings ...string) *Server {
 
 func sharedServer(t testing.TB) *Server {
 	t.Helper()
+	require.NotShort(t, require.Postgres)
 	server, err := shared()
-	skipUnlessInstalled(t, err)
+	requireStarted(t, err)
 	return server
 }
 
-// skipUnlessInstalled skips the test if PostgreSQL is not installed, or fails it if REQUIRE_POSTGRES is set.
-func skipUnlessInstalled(t testing.TB, err error) {
+func requireStarted(t testing.TB, err error) {
 	t.Helper()
-	switch {
-	case errors.Is(err, ErrNotInstalled) && os.Getenv("REQUIRE_POSTGRES") != "":
-		t.Fatal("no PostgreSQL found, and REQUIRE_POSTGRES is set; `make test` installs it")
-	case errors.Is(err, ErrNotInstalled):
-		t.Skip("no PostgreSQL found: tests that need it are skipped; `make test` installs it")
-	case err != nil:
+	if errors.Is(err, ErrNotInstalled) {
+		require.Missing(t, require.Postgres)
+	}
+	if err != nil {
 		t.Fatalf("starting PostgreSQL: %v", err)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/require"
 )
 
 // poolerPort is the number in the name of PgBouncer's Unix socket. No TCP port is opened.
@@ -28,15 +30,14 @@ type Pooler struct {
 }
 
 // StartPooler starts a PgBouncer in front of the server of databaseURL, with the pool_mode and further settings
-// ("name = value"). It ends with the test. If PgBouncer is not installed, it skips the test, or fails it if REQUIRE_PGBOUNCER
-// is set.
+// ("name = value"). It ends with the test. If PgBouncer is not installed, the test ends as package require says.
 func StartPooler(t testing.TB, databaseURL, mode string, settings ...string) *Pooler {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := startPooler(requirePooler(t), u.Query().Get("host"), mode, settings)
+	p, err := startPooler(require.Program(t, require.PgBouncer), u.Query().Get("host"), mode, settings)
 	if err != nil {
 		t.Fatalf("starting PgBouncer: %v", err)
 	}
@@ -62,20 +63,6 @@ func (p *Pooler) URL(databaseURL string) string {
 	query.Set("port", poolerPort)
 	u.RawQuery = query.Encode()
 	return u.String()
-}
-
-func requirePooler(t testing.TB) string {
-	t.Helper()
-	for _, name := range []string{"pgbouncer", "/usr/sbin/pgbouncer"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("REQUIRE_PGBOUNCER") != "" {
-		t.Fatal("no PgBouncer found, and REQUIRE_PGBOUNCER is set; `make test` installs it")
-	}
-	t.Skip("no PgBouncer found: tests that need it are skipped; `make test` installs it")
-	return ""
 }
 
 // poolerSupervisorScript runs PgBouncer until its standard input ends, as supervisorScript runs the server.

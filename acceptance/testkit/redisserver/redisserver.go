@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/require"
 )
 
 // Server is a running server.
@@ -29,10 +31,10 @@ type Server struct {
 	supervisor io.Closer
 }
 
-// Start starts a server that ends with the test. If none is installed, it skips the test, or fails it if REQUIRE_REDIS is set.
+// Start starts a server that ends with the test. If none is installed, the test ends as package require says.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	binary := requireBinary(t)
+	binary := require.Program(t, require.Redis)
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -46,20 +48,6 @@ func Start(t testing.TB) *Server {
 	}
 	t.Cleanup(s.Stop)
 	return s
-}
-
-func requireBinary(t testing.TB) string {
-	t.Helper()
-	for _, name := range []string{"valkey-server", "redis-server"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("REQUIRE_REDIS") != "" {
-		t.Fatal("neither Redis nor Valkey found, and REQUIRE_REDIS is set; `make test` installs one")
-	}
-	t.Skip("neither Redis nor Valkey found; `make test` installs one")
-	return ""
 }
 
 // supervisorScript runs the server until its standard input ends: the kernel closes the pipe when the process at its other end
