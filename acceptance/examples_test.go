@@ -1,0 +1,405 @@
+package acceptance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
+)
+
+// TestExamples runs the code blocks of README.md, docs/quickstart.md and docs/guides. The blocks of a page run in order, in one
+// folder, against one server, in one shell and one browser tab. A comment before a block says more about it:
+//
+//	<!-- test: server -->          the commands start the server, which runs until the end of the page or the next such block
+//	<!-- test: file NAME -->       the block is the content of a file
+//	<!-- test: output -->          the block is the output of the last command; … stands for any text
+//	<!-- test: requires COMMAND --> the block is skipped if the shell command fails, for example for a missing library
+//	<!-- test: skip: REASON -->    the block is not run
+//
+// These comments are steps of their own:
+//
+//	<!-- test: include PAGE -->    runs the steps of another page
+//	<!-- test: authenticator -->   replaces the browser's authenticator by one without passkeys
+//	<!-- test: open URL -->        opens the URL in the tab. http://localhost:5173 serves the folder app
+//	<!-- test: js CODE -->         runs the code in the tab, for example as the user, or to check what the page shows
+//	<!-- test: sh COMMANDS -->     runs the commands
+//
+// Every block in an executable language is run or has a reason. JavaScript can set variables of the shell as members of shell.
+func TestExamples(t *testing.T) {
+	pages, err := fs.Glob(os.DirFS(".."), "docs/guides/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-o", filepath.Join(bin, "keylodge"), "github.com/keylodge/keylodge")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	for _, name := range append([]string{"README.md", "docs/quickstart.md"}, pages...) {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".md"), func(t *testing.T) {
+			t.Parallel()
+			newExamples(t, bin).runPage(name)
+		})
+	}
+}
+
+func TestExampleSteps_requiresReason(t *testing.T) {
+	for text, want := range map[string]string{
+		"```sh\nls\n```\n":         "",
+		"```json\n{}\n```\n":       "",
+		"```swift\nprint()\n```\n": "1: a swift block is not run; say why: <!-- test: skip: REASON -->",
+		"<!-- test: skip: needs a phone -->\n```swift\nprint()\n```\n": "",
+		"<!-- test: file x.go -->\n\nText.\n\n```sh\nls\n```\n":        "1: the comment is not directly before a block",
+		"```sh\nls\n": "1: the block has no end",
+	} {
+		_, err := exampleSteps(text)
+		if got := fmt.Sprint(err); got != want && (err != nil || want != "") {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// exampleStep is a code block or a comment of a page.
+type exampleStep struct {
+	line     int
+	language string
+	code     string
+	kind     string // of the comment: "" for a block without one
+	argument string
+}
+
+var (
+	exampleComment = regexp.MustCompile(`(?s)^<!-- test: (\w+):? ?(.*?) ?-->\n`)
+	exampleFence   = regexp.MustCompile("^( *)```([a-z]*)\n")
+)
+
+// displayedLanguages are not executable.
+var displayedLanguages = []string{"", "json", "text"}
+
+func exampleSteps(markdown string) ([]exampleStep, error) {
+	var steps []exampleStep
+	var comment *exampleStep // belongs to the next block
+	for line, rest := 1, markdown; rest != ""; {
+		var read string
+		if m := exampleComment.FindStringSubmatch(rest); m != nil {
+			step := exampleStep{line: line, kind: m[1], argument: m[2]}
+			read = m[0]
+			if slices.Contains([]string{"include", "authenticator", "open", "js", "sh"}, step.kind) {
+				steps = append(steps, step)
+			} else {
+				comment = &step
+			}
+		} else if m := exampleFence.FindStringSubmatch(rest); m != nil {
+			step := exampleStep{line: line}
+			if comment != nil {
+				step, comment = *comment, nil
+			}
+			code, _, ended := strings.Cut(rest[len(m[0]):], "\n"+m[1]+"```\n")
+			if !ended {
+				return nil, fmt.Errorf("%d: the block has no end", line)
+			}
+			read = m[0] + code + "\n" + m[1] + "```\n"
+			step.language, step.code = m[2], strings.ReplaceAll("\n"+code, "\n"+m[1], "\n")[1:]+"\n"
+			runs := slices.Contains([]string{"sh", "js"}, step.language) || step.kind != "" || slices.Contains(displayedLanguages, step.language)
+			if !runs || step.kind == "skip" && step.argument == "" {
+				return nil, fmt.Errorf("%d: a %s block is not run; say why: <!-- test: skip: REASON -->", line, step.language)
+			}
+			steps = append(steps, step)
+		} else {
+			read, _, _ = strings.Cut(rest, "\n")
+			if comment != nil {
+				return nil, fmt.Errorf("%d: the comment is not directly before a block", comment.line)
+			}
+			read = rest[:min(len(rest), len(read)+1)]
+		}
+		line += strings.Count(read, "\n")
+		rest = rest[len(read):]
+	}
+	return steps, nil
+}
+
+// examples runs the steps of one page.
+type examples struct {
+	t          *testing.T
+	at         string // file and line of the current step
+	bin        string
+	folder     string
+	port       int              // of the server, instead of 8080
+	static     *httptest.Server // serves the folder app, instead of http://localhost:5173
+	replace    *strings.Replacer
+	restore    *strings.Replacer
+	server     *exec.Cmd
+	log        logRecorder
+	browser    *browserPage
+	lastOutput string
+}
+
+func newExamples(t *testing.T, bin string) *examples {
+	x := &examples{t: t, bin: bin, folder: t.TempDir()}
+	x.static = httptest.NewServer(http.FileServer(http.Dir(filepath.Join(x.folder, "app"))))
+	t.Cleanup(x.static.Close)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.port = free.Addr().(*net.TCPAddr).Port
+	_ = free.Close()
+	server, static := fmt.Sprintf("localhost:%d", x.port), fmt.Sprintf("localhost:%d", x.static.Listener.Addr().(*net.TCPAddr).Port)
+	x.replace = strings.NewReplacer("localhost:8080", server, "localhost:5173", static, "go run .", "keylodge")
+	x.restore = strings.NewReplacer(server, "localhost:8080", static, "localhost:5173")
+	t.Cleanup(x.stopServer)
+	return x
+}
+
+func (x *examples) runPage(name string) {
+	x.t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", name))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	steps, err := exampleSteps(string(text))
+	if err != nil {
+		x.t.Fatalf("%s:%v", name, err)
+	}
+	for _, step := range steps {
+		x.at = fmt.Sprintf("%s:%d", name, step.line)
+		x.run(step)
+	}
+}
+
+func (x *examples) run(step exampleStep) {
+	x.t.Helper()
+	code := x.replace.Replace(step.code)
+	switch step.kind {
+	case "skip":
+	case "server":
+		x.startServer(code)
+	case "file":
+		x.write(step.argument, code)
+	case "output":
+		x.requireOutput(step.code)
+	case "include":
+		x.runPage(step.argument)
+	case "authenticator":
+		call(x.tab(), webauthn.RemoveVirtualAuthenticator, webauthn.RemoveVirtualAuthenticatorParams{AuthenticatorID: x.browser.authenticatorID})
+		x.browser.attachAuthenticator()
+		x.browser.setAutomaticPresence(true)
+	case "open":
+		x.open(x.replace.Replace(step.argument))
+	case "js":
+		x.javascript(x.replace.Replace(step.argument))
+	case "sh":
+		x.shell(x.replace.Replace(step.argument))
+	case "requires":
+		if output, err := x.command(step.argument).CombinedOutput(); err != nil {
+			x.t.Logf("%s is not run: %s: %v\n%s", x.at, step.argument, err, output)
+			return
+		}
+		step.kind = ""
+		x.run(step)
+	case "":
+		switch step.language {
+		case "sh":
+			x.shell(code)
+		case "js":
+			x.javascript(code)
+		}
+	default:
+		x.t.Fatalf("%s: unknown kind of comment %q", x.at, step.kind)
+	}
+}
+
+func (x *examples) write(name, content string) {
+	x.t.Helper()
+	if err := os.WriteFile(filepath.Join(x.folder, name), []byte(content), 0o600); err != nil {
+		x.t.Fatal(err)
+	}
+	if filepath.Ext(name) != ".go" {
+		return
+	}
+	for _, module := range []string{"go.mod", "go.sum"} { // the versions of the libraries that the example imports
+		text, err := os.ReadFile(filepath.Join("..", module))
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(x.folder, module), text, 0o600); err != nil {
+			x.t.Fatal(err)
+		}
+	}
+}
+
+// shellState is a file in the folder with the variables of the shell.
+const shellState = ".shell-variables"
+
+func (x *examples) command(script string) *exec.Cmd {
+	command := exec.Command("sh", "-euc", "if [ -f "+shellState+" ]; then . ./"+shellState+"; fi\nset -a\n"+script)
+	command.Dir = x.folder
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "KEYLODGE_") && !strings.HasPrefix(variable, "PATH=") {
+			command.Env = append(command.Env, variable)
+		}
+	}
+	command.Env = append(command.Env, "PATH="+x.bin+":/usr/bin:"+os.Getenv("PATH"), "CGO_ENABLED=0")
+	return command
+}
+
+func (x *examples) shell(script string) {
+	x.t.Helper()
+	if _, err := exec.LookPath("curl"); err != nil && strings.Contains(script, "curl ") {
+		x.t.Skip("curl is not installed")
+	}
+	output, err := x.command(script + "\nexport -p >" + shellState).CombinedOutput()
+	if err != nil {
+		x.t.Fatalf("%s: %v\n%s\nthe server's log:\n%s", x.at, err, output, x.log.text())
+	}
+	x.lastOutput = string(output)
+}
+
+func (x *examples) requireOutput(want string) {
+	x.t.Helper()
+	normal := func(text string) string { return strings.Join(strings.Fields(text), " ") }
+	pattern := strings.ReplaceAll(regexp.QuoteMeta(normal(want)), "…", ".*")
+	got := normal(x.restore.Replace(x.lastOutput))
+	if !regexp.MustCompile("^" + pattern + "$").MatchString(got) {
+		x.t.Errorf("%s: the output is\n%s", x.at, got)
+	}
+}
+
+func (x *examples) startServer(script string) {
+	x.t.Helper()
+	x.stopServer()
+	x.server = x.command(script)
+	x.server.Env = append(x.server.Env, "KEYLODGE_LISTEN=127.0.0.1:"+strconv.Itoa(x.port), "KEYLODGE_OPS_LISTEN=")
+	x.server.Stdout, x.server.Stderr = &x.log, &x.log
+	x.server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := x.server.Start(); err != nil {
+		x.t.Fatalf("%s: %v", x.at, err)
+	}
+	exited := make(chan error, 1)
+	server := x.server
+	go func() { exited <- server.Wait() }()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		select {
+		case err := <-exited:
+			x.server = nil
+			x.t.Fatalf("%s: the server has ended: %v\n%s", x.at, err, x.log.text())
+		default:
+		}
+		response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/readyz", x.port))
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			x.t.Fatalf("%s: the server is not ready: %v\n%s", x.at, err, x.log.text())
+		}
+	}
+}
+
+// stopServer stops the shell of startServer and the server.
+func (x *examples) stopServer() {
+	if x.server == nil {
+		return
+	}
+	group := -x.server.Process.Pid
+	x.server = nil
+	if err := syscall.Kill(group, syscall.SIGTERM); err != nil {
+		x.t.Error(err)
+	}
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if errors.Is(syscall.Kill(group, 0), syscall.ESRCH) {
+			return
+		}
+	}
+	x.t.Error("the server does not stop")
+}
+
+// tab returns the browser tab. It has an authenticator whose user always agrees.
+func (x *examples) tab() *browserPage {
+	x.t.Helper()
+	if x.browser != nil {
+		return x.browser
+	}
+	ctx, closeTab := chromedp.NewContext(chromium(x.t), chromedp.WithNewBrowserContext())
+	x.t.Cleanup(closeTab)
+	ctx, cancel := context.WithTimeout(ctx, 2*pageTimeout)
+	x.t.Cleanup(cancel)
+	b := &browserPage{t: x.t, ctx: ctx, server: &server{origin: "http://localhost:" + strconv.Itoa(x.port), log: &x.log}}
+	b.run(chromedp.Navigate("about:blank"))
+	call(b, webauthn.Enable, webauthn.EnableParams{})
+	b.attachAuthenticator()
+	b.setAutomaticPresence(true)
+	b.disableConditionalMediation()
+	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		window.shell = {};
+		window.waitFor = async (condition) => {
+			for (const end = Date.now() + 60000; !condition(); await new Promise((done) => setTimeout(done, 20))) {
+				if (Date.now() > end) throw new Error('not reached: ' + condition + ' on a page with: ' + document.body.innerText);
+			}
+		};
+		window.shows = (text) => waitFor(() => document.body.innerText.includes(text));
+		window.press = (text) => [...document.querySelectorAll('button')].find((button) => button.innerText.trim() === text).click();`})
+	x.browser = b
+	return b
+}
+
+func (x *examples) open(url string) {
+	x.t.Helper()
+	x.tab().run(chromedp.Navigate(url))
+}
+
+var moduleSyntax = strings.NewReplacer("\nexport ", "\n")
+
+var staticImport = regexp.MustCompile(`(?m)^import (\{.*?\}) from (\S+);$`)
+
+// javascript runs the code like the browser's console, which keeps variables. Statements of modules are rewritten.
+func (x *examples) javascript(code string) {
+	x.t.Helper()
+	if x.browser == nil {
+		x.open(x.replace.Replace("http://localhost:8080/"))
+	}
+	code = staticImport.ReplaceAllString(moduleSyntax.Replace("\n"+code), "const $1 = await import($2);")
+	yes := true
+	result := call(x.tab(), runtime.Evaluate, runtime.EvaluateParams{Expression: code, ReplMode: &yes, AwaitPromise: &yes, UserGesture: &yes})
+	if thrown := result.ExceptionDetails; thrown != nil {
+		text := thrown.Text
+		if thrown.Exception != nil {
+			text += " " + thrown.Exception.Description + " " + string(thrown.Exception.Value)
+			if id := thrown.Exception.ObjectID; id != "" {
+				described := call(x.tab(), runtime.CallFunctionOn, runtime.CallFunctionOnParams{
+					FunctionDeclaration: `function () { return JSON.stringify(this) + ' ' + document.body.innerText; }`, ObjectID: id, ReturnByValue: &yes})
+				text += string(described.Result.Value)
+			}
+		}
+		x.t.Fatalf("%s: JavaScript: %s\nthe server's log:\n%s", x.at, text, x.log.text())
+	}
+	variables := eval[map[string]string](x.tab(), `window.shell ?? {}`)
+	var assignments strings.Builder
+	for name, value := range variables {
+		fmt.Fprintf(&assignments, "%s='%s'\n", name, value)
+	}
+	if assignments.Len() > 0 {
+		x.shell(assignments.String())
+	}
+}
