@@ -25,7 +25,7 @@ GO_TEST = $(WITHOUT_SETTINGS) go test -timeout $(TEST_TIMEOUT)
 GO_TEST_ALL = $(WITHOUT_SETTINGS) REQUIRE=$(REQUIRE) go test -timeout $(TEST_TIMEOUT)
 
 # The names of the tests with a browser, which acceptance/driver_browser_test.go enforces.
-BROWSER_TESTS := '^Test(Page|OtherBrowsers)_|^TestStories$$/./^browser_'
+BROWSER_TESTS := '^Test(Page|OtherBrowsers)_|^TestExamples$$|^TestStories$$/./^browser_'
 
 # $(call or_run,target) follows a check; if the check fails, it prints the target that fixes the problem.
 or_run = || { echo "FAILED. Fix it with: make $(1)" >&2; exit 1; }

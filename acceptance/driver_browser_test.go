@@ -88,7 +88,7 @@ func chromium(t testing.TB) context.Context {
 }
 
 // browserTest is what the names of tests with a browser match, so that `make test-browser` runs them.
-var browserTest = regexp.MustCompile(`^Test(Page|OtherBrowsers)_|^TestStories/.*/browser_`)
+var browserTest = regexp.MustCompile(`^Test(Page|OtherBrowsers)_|^TestExamples/|^TestStories/.*/browser_`)
 
 func requireChromium(t testing.TB) string {
 	t.Helper()
