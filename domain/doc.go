@@ -30,7 +30,8 @@
 //   - A step-up replaces the session's token; tokens from before it are not recent: [Session.StepUp], [Session.TokenRotatedSince].
 //   - An account has a limited number of passkeys, and keeps one that is not suspended: [Passkeys.CheckLimit], [Passkeys.Remove].
 //   - A disabled account is rejected: [User.RequireEnabled].
-//   - An access token does not outlive its session, and states its audience: [AccessPolicy.Claims].
+//   - An access token does not outlive its session, and states its audience: [AccessPolicy.AccessClaims],
+//     [AccessPolicy.ServiceClaims].
 //   - A signing key is published before it signs, and for as long as its tokens are valid: [SigningKeys].
 //   - A TOTP code is accepted once, and no code of an earlier time step after it: [TOTP.Accept].
 //   - A recovery grant is not a session. The session that it leads to requires a step-up: [RecoveryGrant], [Session.MarkRecovered].
