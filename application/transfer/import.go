@@ -21,14 +21,14 @@ type Outcome struct {
 //
 // A user is added completely or not at all, except for events beyond the latest 500, which follow. After an error or an
 // interruption the same import continues where it stopped. It fails with a conflict at the first user that exists and
-// differs, or whose address or passkey another user has. Unless intoExisting, it fails before it writes if the database has
+// differs, or whose address or passkey another user has. Unless merge is set, it fails before it writes if the database has
 // a user who is not in the file.
 //
 // It reads the file twice. Another process may write to the file meanwhile, so the second reading compares the MAC of all
 // lines up to the end of a batch with that of the first reading before it writes the batch. It returns errTampered if they
 // differ.
-func (s *Service) Import(ctx context.Context, file io.ReadSeeker, intoExisting bool, report ProgressFunc) (outcome Outcome, err error) {
-	verified, err := s.check(ctx, file, intoExisting, report)
+func (s *Service) Import(ctx context.Context, file io.ReadSeeker, merge bool, report ProgressFunc) (outcome Outcome, err error) {
+	verified, err := s.check(ctx, file, merge, report)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -56,7 +56,7 @@ func (s *Service) Import(ctx context.Context, file io.ReadSeeker, intoExisting b
 }
 
 // check verifies the whole file, so that a truncated or modified one changes nothing. It returns the MACs of the batches.
-func (s *Service) check(ctx context.Context, file io.Reader, intoExisting bool, report ProgressFunc) (verified []digest, err error) {
+func (s *Service) check(ctx context.Context, file io.Reader, merge bool, report ProgressFunc) (verified []digest, err error) {
 	next, stop := iter.Pull2(s.userIDs(ctx))
 	defer stop()
 	existing, listErr, more := next() // sorted by id, as the file is
@@ -71,7 +71,7 @@ func (s *Service) check(ctx context.Context, file io.Reader, intoExisting bool, 
 				report(Checking, done, total)
 			}
 			switch {
-			case intoExisting || !more:
+			case merge || !more:
 			case listErr != nil:
 				return listErr
 			case existing == l.User.ID:
@@ -83,7 +83,7 @@ func (s *Service) check(ctx context.Context, file io.Reader, intoExisting bool, 
 		return ctx.Err()
 	})
 	switch {
-	case err != nil || intoExisting || !more:
+	case err != nil || merge || !more:
 		return verified, err
 	case listErr != nil:
 		return nil, listErr

@@ -123,7 +123,7 @@ func (h *fixture) importFile(file []byte) (Outcome, error) {
 	return (&Service{h.store, clock{}, h.keys}).Import(h.t.Context(), bytes.NewReader(file), false, noProgress)
 }
 
-func (h *fixture) importIntoExisting(file []byte) (Outcome, error) {
+func (h *fixture) mergeImport(file []byte) (Outcome, error) {
 	return (&Service{h.store, clock{}, h.keys}).Import(h.t.Context(), bytes.NewReader(file), true, noProgress)
 }
 
@@ -230,7 +230,7 @@ func TestImport_RejectsModifiedFile(t *testing.T) {
 		if outcome, err := h.importFile(bad); err == nil || outcome != (Outcome{}) {
 			t.Errorf("%s: %+v, %v", name, outcome, err)
 		}
-		if _, err := h.importIntoExisting(bad); err == nil {
+		if _, err := h.mergeImport(bad); err == nil {
 			t.Errorf("%s: imported into existing users", name)
 		}
 	}
@@ -289,7 +289,7 @@ func TestImport_RequiresSecretsOfExport(t *testing.T) {
 	}
 }
 
-func TestImport_RequiresIntoExistingForOtherUsers(t *testing.T) {
+func TestImport_RequiresMergeForOtherUsers(t *testing.T) {
 	file := newFullFixture(t).export() // of Ada and Ben
 	for _, others := range [][]string{{"Zoe"}, {"aaron"}, {"ava", "ada"}, {"ada", "ben", "mia"}, {"ben", "\x01first"}, {"b2"}} {
 		h := newFixture(t)
@@ -310,7 +310,7 @@ func TestImport_RequiresIntoExistingForOtherUsers(t *testing.T) {
 			t.Errorf("with other users %v: %+v, %v", others, outcome, err)
 		}
 		h.requireExport(before)
-		if outcome, err := h.importIntoExisting(file); err != nil || outcome.Added.Users+outcome.Existing.Users != 2 {
+		if outcome, err := h.mergeImport(file); err != nil || outcome.Added.Users+outcome.Existing.Users != 2 {
 			t.Errorf("into %v: %+v, %v", others, outcome, err)
 		}
 		if now := string(h.export()); strings.Count(now, `{"user":`) < 3 {
@@ -364,11 +364,11 @@ func TestImport_Conflicts(t *testing.T) {
 		h := newFixture(t)
 		h.update(func(ctx context.Context, tx ports.Tx) error { return c.prepare(ctx, tx) })
 		before := h.export()
-		if outcome, err := h.importIntoExisting(file); errorCode(err) != "conflict" || !strings.Contains(err.Error(), c.want) || outcome.Added != (Counts{}) {
+		if outcome, err := h.mergeImport(file); errorCode(err) != "conflict" || !strings.Contains(err.Error(), c.want) || outcome.Added != (Counts{}) {
 			t.Errorf("%s: %+v, %v", name, outcome, err)
 		}
 		h.requireExport(before)
-		if strings.Contains(fmt.Sprint(h.importIntoExisting(file)), "@") {
+		if strings.Contains(fmt.Sprint(h.mergeImport(file)), "@") {
 			t.Errorf("%s: the error contains an address", name)
 		}
 	}
