@@ -15,7 +15,7 @@ import (
 
 // The states of the domain's aggregates name their members in an export by the struct tag "export". For each struct, wireType
 // builds the struct that encoding/json writes as the format demands: the same fields in the same order, with times to the
-// microsecond and bytes in unpadded base64url. toWire copies values between the two, in either direction.
+// microsecond and bytes in unpadded base64url. copyValue copies between the two, in either direction.
 
 // wireType returns the type that t has in a file.
 func wireType(t reflect.Type) reflect.Type {
@@ -66,8 +66,8 @@ func members(t reflect.Type) []reflect.StructField {
 	return fields
 }
 
-// toWire sets dst to src, of which one has the wireType of the other. Empty lists become nil.
-func toWire(dst, src reflect.Value) {
+// copyValue sets dst to src. The type of one is the wireType of the other. An empty list becomes nil.
+func copyValue(dst, src reflect.Value) {
 	switch kind := src.Kind(); {
 	case src.Type() == reflect.TypeFor[time.Time]():
 		dst.Set(reflect.ValueOf(timestamp.Of(src.Interface().(time.Time))))
@@ -76,7 +76,7 @@ func toWire(dst, src reflect.Value) {
 	case kind == reflect.Pointer:
 		if !src.IsNil() {
 			dst.Set(reflect.New(dst.Type().Elem()))
-			toWire(dst.Elem(), src.Elem())
+			copyValue(dst.Elem(), src.Elem())
 		}
 	case kind == reflect.Slice:
 		if src.Len() == 0 {
@@ -88,12 +88,12 @@ func toWire(dst, src reflect.Value) {
 			return
 		}
 		for i := range src.Len() {
-			toWire(dst.Index(i), src.Index(i))
+			copyValue(dst.Index(i), src.Index(i))
 		}
 	case kind == reflect.Struct && src.Type() != dst.Type():
 		to := members(dst.Type())
 		for i, from := range members(src.Type()) {
-			toWire(dst.FieldByIndex(to[i].Index), src.FieldByIndex(from.Index))
+			copyValue(dst.FieldByIndex(to[i].Index), src.FieldByIndex(from.Index))
 		}
 	default:
 		dst.Set(src.Convert(dst.Type()))

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/keylodge/keylodge/domain"
@@ -26,11 +27,11 @@ func (s *Service) Export(ctx context.Context, w io.Writer, report ProgressFunc) 
 	out := newWriter(w, s.Keys[0])
 	now := s.Clock.Now()
 	total := 0
-	err := s.eachPage(ctx, pageSize, func(_ ports.Tx, page []*domain.User) (func() error, error) {
-		return func() error { total += len(page); return nil }, nil
-	})
-	if err != nil {
-		return Counts{}, err
+	for page, err := range s.userPages(ctx, pageSize, nil) {
+		if err != nil {
+			return Counts{}, err
+		}
+		total += len(page)
 	}
 	h := header{Format: formatName, Version: formatVersion, At: now, Secrets: fingerprints(s.Keys), Users: total}
 	if err := out.write(line{Export: &h}); err != nil {
@@ -42,7 +43,7 @@ func (s *Service) Export(ctx context.Context, w io.Writer, report ProgressFunc) 
 	if err := s.exportLockouts(ctx, out); err != nil {
 		return Counts{}, err
 	}
-	// The events of deleted users are written first: a user who is deleted during the export has no event in the file twice.
+	// The events of deleted users come first, so that those of a user who is deleted during the export are not written twice.
 	if err := s.exportEvents(ctx, out, domain.UserID{}, domain.EventID{}); err != nil {
 		return Counts{}, err
 	}
@@ -56,57 +57,59 @@ func (s *Service) Export(ctx context.Context, w io.Writer, report ProgressFunc) 
 	return out.counts, out.close()
 }
 
-// eachPage reads pages of the users by id, each in a View, and calls the function that read returns after the View.
-func (s *Service) eachPage(ctx context.Context, size int, read func(tx ports.Tx, page []*domain.User) (after func() error, err error)) error {
-	var last domain.UserID
-	for {
-		var page []*domain.User
-		var after func() error
-		err := s.Store.View(ctx, func(tx ports.Tx) (err error) {
-			if page, err = tx.Users.List(ctx, last, size); err != nil {
-				return err
+// userPages yields all users by id, in pages. It reads each page in a View, in which it calls load, if there is one; View may run
+// load again. It ends after an error.
+func (s *Service) userPages(ctx context.Context, size int, load func(tx ports.Tx, page []*domain.User) error) iter.Seq2[[]*domain.User, error] {
+	return func(yield func([]*domain.User, error) bool) {
+		var last domain.UserID
+		for {
+			var page []*domain.User
+			err := s.Store.View(ctx, func(tx ports.Tx) (err error) {
+				if page, err = tx.Users.List(ctx, last, size); err != nil || load == nil {
+					return err
+				}
+				return load(tx, page)
+			})
+			if !yield(page, err) || err != nil || len(page) < size {
+				return
 			}
-			after, err = read(tx, page)
-			return err
-		})
-		if err != nil {
-			return err
+			last = page[len(page)-1].ID()
 		}
-		if err := after(); err != nil || len(page) < size {
-			return err
-		}
-		last = page[len(page)-1].ID()
 	}
 }
 
 // exportUsers writes all users and returns the last one's id.
 func (s *Service) exportUsers(ctx context.Context, out *writer, now time.Time, report func(done int)) (last domain.UserID, err error) {
-	err = s.eachPage(ctx, usersPerView, func(tx ports.Tx, page []*domain.User) (func() error, error) {
-		var batch []*user
+	var loaded []*user
+	load := func(tx ports.Tx, page []*domain.User) error {
+		loaded = nil
 		for _, u := range page {
 			r, err := readUser(ctx, tx, u, now)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			batch = append(batch, r)
+			loaded = append(loaded, r)
 		}
-		return func() error {
-			for _, r := range batch {
-				last = r.ID
-				if err := out.write(line{User: r}); err != nil {
-					return fmt.Errorf("writing user %s: %w", r.ID, err)
-				}
-				if len(r.Events) == eventsPerLine {
-					if err := s.exportEvents(ctx, out, last, r.Events[eventsPerLine-1].ID); err != nil {
-						return err
-					}
+		return nil
+	}
+	for _, err := range s.userPages(ctx, usersPerView, load) {
+		if err != nil {
+			return last, err
+		}
+		for _, r := range loaded {
+			last = r.ID
+			if err := out.write(line{User: r}); err != nil {
+				return last, fmt.Errorf("writing user %s: %w", r.ID, err)
+			}
+			if len(r.Events) == eventsPerLine {
+				if err := s.exportEvents(ctx, out, last, r.Events[eventsPerLine-1].ID); err != nil {
+					return last, err
 				}
 			}
-			report(out.counts.Users)
-			return nil
-		}, nil
-	})
-	return last, err
+		}
+		report(out.counts.Users)
+	}
+	return last, nil
 }
 
 // exportEvents writes the events before the given one. New events are added at the other end of a log, so it misses none.

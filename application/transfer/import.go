@@ -59,7 +59,12 @@ func (s *Service) Import(ctx context.Context, file io.ReadSeeker, merge bool, re
 func (s *Service) check(ctx context.Context, file io.Reader, merge bool, report ProgressFunc) (verified []digest, err error) {
 	next, stop := iter.Pull2(s.userIDs(ctx))
 	defer stop()
-	existing, listErr, more := next() // sorted by id, as the file is
+	var existing domain.UserID // sorted, as in the file
+	var listErr error
+	more := false
+	if !merge {
+		existing, listErr, more = next()
+	}
 	done, total := 0, 0
 	err = read(file, s.Keys, func(h header) { total = h.Users }, func(b batch) error {
 		verified = append(verified, b.mac)
@@ -71,7 +76,7 @@ func (s *Service) check(ctx context.Context, file io.Reader, merge bool, report 
 				report(Checking, done, total)
 			}
 			switch {
-			case merge || !more:
+			case !more:
 			case listErr != nil:
 				return listErr
 			case existing == l.User.ID:
@@ -83,7 +88,7 @@ func (s *Service) check(ctx context.Context, file io.Reader, merge bool, report 
 		return ctx.Err()
 	})
 	switch {
-	case err != nil || merge || !more:
+	case err != nil || !more:
 		return verified, err
 	case listErr != nil:
 		return nil, listErr
@@ -94,19 +99,16 @@ func (s *Service) check(ctx context.Context, file io.Reader, merge bool, report 
 // userIDs yields the ids of the users in the database, in ascending order.
 func (s *Service) userIDs(ctx context.Context) iter.Seq2[domain.UserID, error] {
 	return func(yield func(domain.UserID, error) bool) {
-		stopped := false
-		err := s.eachPage(ctx, pageSize, func(_ ports.Tx, page []*domain.User) (func() error, error) {
-			return func() error {
-				for _, u := range page {
-					if stopped = !yield(u.ID(), nil); stopped {
-						return context.Canceled
-					}
+		for page, err := range s.userPages(ctx, pageSize, nil) {
+			if err != nil {
+				yield(domain.UserID{}, err)
+				return
+			}
+			for _, u := range page {
+				if !yield(u.ID(), nil) {
+					return
 				}
-				return nil
-			}, nil
-		})
-		if err != nil && !stopped {
-			yield(domain.UserID{}, err)
+			}
 		}
 	}
 }

@@ -97,7 +97,7 @@ var wireLine = wireType(reflect.TypeFor[line]())
 
 func (l line) wire() reflect.Value {
 	w := reflect.New(wireLine).Elem()
-	toWire(w, reflect.ValueOf(l))
+	copyValue(w, reflect.ValueOf(l))
 	return w
 }
 
@@ -129,7 +129,7 @@ func decode(text []byte) (l line, err error) {
 	if err != nil {
 		return line{}, err
 	}
-	toWire(reflect.ValueOf(&l).Elem(), w)
+	copyValue(reflect.ValueOf(&l).Elem(), w)
 	if n := l.members(); n != 1 {
 		return line{}, fmt.Errorf("expected exactly one member, found %d", n)
 	}
