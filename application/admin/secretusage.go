@@ -36,34 +36,19 @@ func (s *Service) SecretUsage(ctx context.Context, secrets []ports.Sealer) (Secr
 			return signingkeys.Decryptable(key, secret)
 		})
 	}
-	err = eachUser(ctx, s.Store, func(tx ports.Tx, user *domain.User) ([]factors, error) {
-		f, err := loadFactors(ctx, tx, user.ID())
-		return []factors{f}, err
-	}, func(f factors) { counts.add(f, secrets) })
+	err = eachUser(ctx, s.Store, func(tx ports.Tx, user *domain.User) ([]recovery.Factors, error) {
+		f, err := recovery.LoadFactors(ctx, tx, user.ID())
+		return []recovery.Factors{f}, err
+	}, func(f recovery.Factors) { counts.add(f, secrets) })
 	return counts, err
 }
 
-// factors are the recovery factors of a user.
-type factors struct {
-	totp             *domain.TOTP
-	codesLeft        int
-	codesGeneratedAt time.Time
-}
-
-func loadFactors(ctx context.Context, tx ports.Tx, id domain.UserID) (f factors, err error) {
-	if f.totp, err = tx.TOTPs.Get(ctx, id); err != nil {
-		return factors{}, err
+func (c *SecretUsageCounts) add(f recovery.Factors, secrets []ports.Sealer) {
+	if f.TOTP.Confirmed() {
+		countDecryptable(secrets, c.TOTPs, &c.UndecryptableTOTPs, func(secret ports.Sealer) bool { return recovery.Decryptable(f.TOTP, secret) })
 	}
-	f.codesLeft, f.codesGeneratedAt, err = tx.BackupCodes.Count(ctx, id)
-	return f, err
-}
-
-func (c *SecretUsageCounts) add(f factors, secrets []ports.Sealer) {
-	if f.totp.Confirmed() {
-		countDecryptable(secrets, c.TOTPs, &c.UndecryptableTOTPs, func(secret ports.Sealer) bool { return recovery.Decryptable(f.totp, secret) })
-	}
-	if f.codesLeft > 0 && (c.OldestBackupCodes.IsZero() || f.codesGeneratedAt.Before(c.OldestBackupCodes)) {
-		c.OldestBackupCodes = f.codesGeneratedAt
+	if f.CodesLeft > 0 && (c.OldestBackupCodes.IsZero() || f.CodesGeneratedAt.Before(c.OldestBackupCodes)) {
+		c.OldestBackupCodes = f.CodesGeneratedAt
 	}
 }
 

@@ -22,11 +22,17 @@ func (s *Service) Show(ctx context.Context, principal identity.Principal) (facto
 		return Factors{}, err
 	}
 	err = s.Store.View(ctx, func(tx ports.Tx) error {
-		if factors.TOTP, err = tx.TOTPs.Get(ctx, principal.User.ID()); err != nil {
-			return err
-		}
-		factors.CodesLeft, factors.CodesGeneratedAt, err = tx.BackupCodes.Count(ctx, principal.User.ID())
+		factors, err = LoadFactors(ctx, tx, principal.User.ID())
 		return err
 	})
+	return factors, err
+}
+
+// LoadFactors reads the recovery factors of a user.
+func LoadFactors(ctx context.Context, tx ports.Tx, user domain.UserID) (factors Factors, err error) {
+	if factors.TOTP, err = tx.TOTPs.Get(ctx, user); err != nil {
+		return Factors{}, err
+	}
+	factors.CodesLeft, factors.CodesGeneratedAt, err = tx.BackupCodes.Count(ctx, user)
 	return factors, err
 }
