@@ -64,7 +64,7 @@ func TestExternalKeys_NoneIsGenerated(t *testing.T) {
 	if list, err := n.rotate(); !errors.Is(err, signingkeys.ErrExternalKeys) || list != nil {
 		t.Errorf("rotation: %+v, %v", list, err)
 	}
-	if signingkeys.ErrExternalKeys.Kind != domain.KindConflict || signingkeys.ErrExternalKeys.Code != "signing_keys_brought" {
+	if signingkeys.ErrExternalKeys.Kind != domain.KindConflict || signingkeys.ErrExternalKeys.Code != "signing_keys_external" {
 		t.Errorf("the error is %+v", signingkeys.ErrExternalKeys)
 	}
 	f.clock.advance(10 * rotation.Interval)

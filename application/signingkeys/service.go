@@ -30,7 +30,7 @@ type ExternalKeys []ports.TokenKey
 
 // ErrExternalKeys is returned for a rotation of external keys.
 var ErrExternalKeys = &domain.Error{
-	Kind: domain.KindConflict, Code: "signing_keys_brought",
+	Kind: domain.KindConflict, Code: "signing_keys_external",
 	Message: "the signing keys are external; the server cannot rotate them",
 }
 

@@ -169,7 +169,7 @@ func (n *node) publishedIDs() []string {
 		n.t.Fatal(err)
 	}
 	ids := make([]string, len(published))
-	for f, key := range published {
+	for i, key := range published {
 		var jwk map[string]any
 		if err := json.Unmarshal(key, &jwk); err != nil {
 			n.t.Fatal(err)
@@ -177,7 +177,7 @@ func (n *node) publishedIDs() []string {
 		if _, private := jwk["d"]; private {
 			n.t.Fatalf("a private key was published: %s", key)
 		}
-		ids[f], _ = jwk["kid"].(string)
+		ids[i], _ = jwk["kid"].(string)
 	}
 	return ids
 }
