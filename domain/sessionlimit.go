@@ -8,8 +8,8 @@ import (
 // SessionLimit is the maximum number of active sessions of an account; 0 is no limit.
 type SessionLimit int
 
-// exactBelow is the limit from which the sessions are counted only for an account with half as many: counting at every sign-in would
-// make concurrent sign-ins of different accounts conflict on PostgreSQL.
+// exactBelow is the limit below which every sign-in counts the account's sessions in its transaction. With this limit or a higher one,
+// only a sign-in to an account with half as many does: otherwise concurrent sign-ins of different accounts would conflict on PostgreSQL.
 const exactBelow = 32
 
 // Sample returns how many of an account's sessions must be counted to know whether it is near its limit.

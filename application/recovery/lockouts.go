@@ -15,8 +15,8 @@ import (
 // The counter of the caller selects the error of a rejected attempt. It does not depend on the account, so that it reveals
 // neither guesses from other networks nor a sign-in by the owner. It never rejects a right code: others may share the network.
 //
-// The counter of the account, of a proof that names one, bounds the guesses: while the account is blocked, every code is
-// wrong. No response depends on it: a block that ends early would reveal that the owner signed in, and that the account exists.
+// The counter of the account, if the proof names one, bounds the guesses: while the account is blocked, every code is wrong.
+// No response depends on it: a block that ends early would reveal that the owner signed in, and that the account exists.
 type lockouts struct {
 	caller         *domain.Lockout
 	account        *domain.Lockout // nil if the proof names none

@@ -70,8 +70,8 @@ func (i *SessionIssuer) create(ctx context.Context, owner *domain.User, credenti
 	return signIn, err
 }
 
-// Store stores the session, revokes the one that it replaces and those beyond the limit, records the event kind, and lists
-// the user's passkeys, inside the transaction that consumes the challenge.
+// Store stores the session, revokes the one that it replaces and those beyond the limit, records an event of the given
+// kind, and lists the user's passkeys, inside the transaction that consumes the challenge.
 func (i *SessionIssuer) Store(ctx context.Context, tx ports.Tx, signIn *SignIn, client identity.Client, kind domain.EventKind, now time.Time) error {
 	if signIn.Tokens == nil { // a session by bearer tokens replaces no session of a browser
 		if err := i.revokeReplaced(ctx, tx, client, kind, now); err != nil {

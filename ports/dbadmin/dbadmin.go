@@ -113,7 +113,7 @@ type Inspector interface {
 type CheckResult struct {
 	Name    string // of the check; stable
 	Status  CheckStatus
-	Message string // the finding, in a sentence
+	Message string // what was found, in a sentence
 	Advice  string // what to do; "" for nothing
 }
 
