@@ -250,7 +250,7 @@ func (f *fuzzFixture) exportState(t testing.TB) string {
 			}
 			delete(members, "events")
 			fmt.Fprintf(&kept, "%s\n", members)
-		} else if line["signing_key"] != nil || line["messages"] != nil {
+		} else if line["signing_key"] != nil || line["outbox_emails"] != nil {
 			kept.Write(text)
 		}
 	}

@@ -19,7 +19,7 @@ type EventState struct {
 	UserID       UserID       // zero after the account is deleted
 	Kind         EventKind    `export:"kind"`
 	At           time.Time    `export:"at"`
-	Actor        Actor        `export:"by"`
+	Actor        Actor        `export:"actor"`
 	SessionID    SessionID    `export:"session,omitzero"`
 	CredentialID CredentialID `export:"passkey,omitempty"`
 	PasskeyName  PasskeyName  `export:"passkey_name,omitempty"` // at the time of the event

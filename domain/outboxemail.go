@@ -16,7 +16,7 @@ type OutboxEmailState struct {
 	UserID    UserID        `export:"user,omitzero"` // zero if the e-mail outlives its user
 	To        Email         `export:"to"`
 	Kind      EmailKind     `export:"kind"`
-	Details   EmailDetails  `export:"about"`
+	Details   EmailDetails  `export:"details"`
 	Code      []byte        `export:"code,omitempty"` // encrypted; only of EmailKindVerificationCode
 	Attempts  int           `export:"attempts"`
 	DueAt     time.Time     `export:"due_at"`     // the time of the next attempt
@@ -26,7 +26,7 @@ type OutboxEmailState struct {
 // EmailDetails are the facts of an e-mail. Fields that do not apply are zero.
 type EmailDetails struct {
 	At          time.Time   `export:"at,omitzero"`
-	Actor       Actor       `export:"by,omitempty"`
+	Actor       Actor       `export:"actor,omitempty"`
 	PasskeyName PasskeyName `export:"passkey_name,omitempty"`
 	DeviceName  string      `export:"device_name,omitempty"`
 	IP          string      `export:"ip,omitempty"`

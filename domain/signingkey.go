@@ -20,7 +20,7 @@ type SigningKey struct{ state SigningKeyState }
 type SigningKeyState struct {
 	ID           string           `export:"id"` // the kid: the key's RFC 7638 thumbprint
 	Algorithm    SigningAlgorithm `export:"algorithm"`
-	EncryptedKey []byte           `export:"sealed"` // the private key (PKCS #8), which contains the public key
+	EncryptedKey []byte           `export:"encrypted_key"` // the private key (PKCS #8), which contains the public key
 	CreatedAt    time.Time        `export:"created_at"`
 	SignsFrom    time.Time        `export:"signs_from"`
 }

@@ -15,7 +15,7 @@ type UserState struct {
 	Handle          UserHandle   `export:"handle"`
 	Email           Email        `export:"email,omitempty"`            // "" if none
 	EmailVerifiedAt time.Time    `export:"email_verified_at,omitzero"` // zero if not verified
-	PendingEmail    PendingEmail `export:"claim,omitzero"`             // zero if none
+	PendingEmail    PendingEmail `export:"pending_email,omitzero"`     // zero if none
 	DisplayName     DisplayName  `export:"display_name,omitempty"`     // "" if none
 	DisabledAt      time.Time    `export:"disabled_at,omitzero"`       // zero unless disabled
 	CreatedAt       time.Time    `export:"created_at"`

@@ -68,8 +68,8 @@ func TestTransfer_File(t *testing.T) {
 
 func TestTransfer_JSONOutput(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "export.jsonl")
-	counts := map[string]any{"users": 2.0, "passkeys": 0.0, "sessions": 1.0, "events": 0.0, "signing_keys": 0.0, "lockouts": 0.0, "messages": 0.0}
-	none := map[string]any{"users": 0.0, "passkeys": 0.0, "sessions": 0.0, "events": 0.0, "signing_keys": 0.0, "lockouts": 0.0, "messages": 0.0}
+	counts := map[string]any{"users": 2.0, "passkeys": 0.0, "sessions": 1.0, "events": 0.0, "signing_keys": 0.0, "lockouts": 0.0, "outbox_emails": 0.0}
+	none := map[string]any{"users": 0.0, "passkeys": 0.0, "sessions": 0.0, "events": 0.0, "signing_keys": 0.0, "lockouts": 0.0, "outbox_emails": 0.0}
 	wantJSON(t, fixtureWithUsers(t, 0).mustSucceed(t, "export --json "+file), map[string]any{"exported": counts})
 	f := newFixture(t)
 	wantJSON(t, f.mustSucceed(t, "import --json "+file), map[string]any{"imported": counts, "already_there": none})

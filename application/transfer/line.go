@@ -19,7 +19,7 @@ type line struct {
 	Lockout      *domain.LockoutState    `json:"lockout,omitempty"`
 	User         *user                   `json:"user,omitempty"`
 	Events       *events                 `json:"events,omitempty"`
-	OutboxEmails *outboxEmails           `json:"messages,omitempty"`
+	OutboxEmails *outboxEmails           `json:"outbox_emails,omitempty"`
 	End          *end                    `json:"end,omitempty"`
 }
 
@@ -54,8 +54,8 @@ type user struct {
 }
 
 type backupCodes struct {
-	GeneratedAt time.Time                 `json:"made_at"`
-	Unused      []domain.BackupCodeDigest `json:"unspent,omitempty"` // in ascending order
+	GeneratedAt time.Time                 `json:"generated_at"`
+	Unused      []domain.BackupCodeDigest `json:"unused,omitempty"` // in ascending order
 }
 
 // events are events that do not fit into the line of their user, or events of deleted users.

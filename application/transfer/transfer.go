@@ -43,7 +43,7 @@ type Counts struct {
 	Events       int `json:"events"`
 	SigningKeys  int `json:"signing_keys"`
 	Lockouts     int `json:"lockouts"`
-	OutboxEmails int `json:"messages"`
+	OutboxEmails int `json:"outbox_emails"`
 }
 
 func (c Counts) plus(more Counts) Counts {

@@ -126,7 +126,7 @@ func TestValues_RoundTrip(t *testing.T) {
 	requireEqual(t, log.List[0], e)
 	requireEqual(t, log.Before, e.ID)
 
-	m := filledState[domain.OutboxEmailState](t, "message")
+	m := filledState[domain.OutboxEmailState](t, "e-mail")
 	requireEqual(t, roundTrip(t, line{OutboxEmails: &outboxEmails{After: m.ID, List: []domain.OutboxEmailState{m}}}).OutboxEmails.List[0], m)
 
 	signing := filledState[domain.SigningKeyState](t, "signing key")
@@ -203,7 +203,7 @@ func TestLine_DecodeRejectsOtherEncodings(t *testing.T) {
 		"a member in upper case":      replaced(`"failures"`, `"Failures"`),
 		"an unknown line":             replaced(`"lockout"`, `"knockout"`),
 		"no member":                   "{}\n",
-		"two members":                 `{"signing_key":{"id":"","algorithm":"","sealed":"","created_at":"2026-11-23T12:00:00.000000Z","signs_from":"2026-11-23T12:00:00.000000Z"},` + text[1:],
+		"two members":                 `{"signing_key":{"id":"","algorithm":"","encrypted_key":"","created_at":"2026-11-23T12:00:00.000000Z","signs_from":"2026-11-23T12:00:00.000000Z"},` + text[1:],
 		"an array":                    "[]\n",
 		"two objects":                 replaced("}}", "}}{}"),
 		"white space":                 replaced(`"failures":`, `"failures": `),
