@@ -34,7 +34,7 @@ func TestOpenAPI_IsServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := startServer(t, newClock(), nil).send(t, http.MethodGet, "/openapi.json", "")
-	if got.StatusCode != 200 || !bytes.Equal(got.body, want) {
-		t.Errorf("status %d with %d bytes, want the content of %s", got.StatusCode, len(got.body), openAPIFile)
+	if got.StatusCode != 200 || !bytes.Equal(got.Body, want) {
+		t.Errorf("status %d with %d bytes, want the content of %s", got.StatusCode, len(got.Body), openAPIFile)
 	}
 }

@@ -164,10 +164,10 @@ func (s *serverWithDB) mustSend(method, path, body string, into any, headers []s
 	s.t.Helper()
 	got := s.send(s.t, method, path, body, headers...)
 	if got.StatusCode >= 300 {
-		s.t.Fatalf("%s %s: %d %s", method, path, got.StatusCode, got.body)
+		s.t.Fatalf("%s %s: %d %s", method, path, got.StatusCode, got.Body)
 	}
 	if into != nil {
-		if err := json.Unmarshal(got.body, into); err != nil {
+		if err := json.Unmarshal(got.Body, into); err != nil {
 			s.t.Fatal(err)
 		}
 	}

@@ -43,7 +43,7 @@ func TestSessionCookie_ClearedWhenSessionEnded(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	ada := newSignedInPage(t, s)
 	var listed struct{ Items []struct{ ID string } }
-	if err := json.Unmarshal(ada.send(http.MethodGet, "/v1/me/sessions", "").body, &listed); err != nil || len(listed.Items) != 1 {
+	if err := json.Unmarshal(ada.send(http.MethodGet, "/v1/me/sessions", "").Body, &listed); err != nil || len(listed.Items) != 1 {
 		t.Fatal(err)
 	}
 	if got := ada.send(http.MethodDelete, "/v1/me/sessions/"+listed.Items[0].ID, ""); got.StatusCode != 204 || !clearsSessionCookie(got) {
@@ -64,7 +64,7 @@ func TestSessionCookie_ClearedWhenSessionEnded(t *testing.T) {
 		t.Errorf("signing out with a token: %d %v", got.StatusCode, got.Cookies())
 	}
 	if got := carol.send(http.MethodGet, "/v1/session", ""); got.StatusCode != 200 {
-		t.Errorf("status %d, body %s", got.StatusCode, got.body)
+		t.Errorf("status %d, body %s", got.StatusCode, got.Body)
 	}
 }
 
@@ -81,15 +81,15 @@ func TestSignals_ListRemainingPasskeys(t *testing.T) {
 				Accepted []string `json:"accepted_credential_ids"`
 			}
 		}
-		if err := json.Unmarshal(a.body, &body); err != nil || body.Signals.UserID != ada.session.Signals.UserID {
-			t.Fatalf("%v in %d %s", err, a.StatusCode, a.body)
+		if err := json.Unmarshal(a.Body, &body); err != nil || body.Signals.UserID != ada.session.Signals.UserID {
+			t.Fatalf("%v in %d %s", err, a.StatusCode, a.Body)
 		}
 		slices.Sort(body.Signals.Accepted)
 		return body.Signals.Accepted
 	}
 	added := ada.addPasskey(authenticator.New(s.origin), "Blue key")
 	var body struct{ Passkey struct{ ID string } }
-	if err := json.Unmarshal(added.body, &body); err != nil {
+	if err := json.Unmarshal(added.Body, &body); err != nil {
 		t.Fatal(err)
 	}
 	both := []string{first, body.Passkey.ID}
@@ -112,7 +112,7 @@ func (p signedInPage) addPasskey(device *authenticator.Authenticator, name strin
 	p.t.Helper()
 	options := p.send(http.MethodPost, "/v1/me/passkeys/options", "")
 	var begun client.Ceremony
-	if err := json.Unmarshal(options.body, &begun); err != nil {
+	if err := json.Unmarshal(options.Body, &begun); err != nil {
 		p.t.Fatal(err)
 	}
 	credential, err := device.Create(begun.Options)
@@ -150,7 +150,7 @@ func TestEvents_RecordDeviceAndIP(t *testing.T) {
 	ada := newSignedInPage(t, s)
 	changed := ada.send(http.MethodPatch, "/v1/me", `{"email":"ada@example.org"}`, "User-Agent", "curl/8.5.0")
 	if changed.StatusCode != 200 {
-		t.Fatalf("status %d, body %s", changed.StatusCode, changed.body)
+		t.Fatalf("status %d, body %s", changed.StatusCode, changed.Body)
 	}
 	if _, err := s.app.UseCases().Admin.RevokeSessions(t.Context(), domain.UserRef{Email: "ada@example.org"}); err != nil {
 		t.Fatal(err)
@@ -167,8 +167,8 @@ func TestEvents_RecordDeviceAndIP(t *testing.T) {
 	_, other := signUpWithHeaders(t, s, s.origin, "transport", "bearer", "User-Agent", "curl/8.5.0")
 	events := s.send(t, http.MethodGet, "/v1/me/events", "", "Authorization", "Bearer "+other.tokens(t).AccessToken)
 	for _, want := range []string{`"request_id":"` + other.Header.Get("X-Request-Id") + `"`, `"device":{"name":"curl","ip":"127.0.0.1"}`, `"actor":"user"`} {
-		if !strings.Contains(string(events.body), want) {
-			t.Errorf("%s is not in %s", want, events.body)
+		if !strings.Contains(string(events.Body), want) {
+			t.Errorf("%s is not in %s", want, events.Body)
 		}
 	}
 }
@@ -188,8 +188,8 @@ func TestEvents_OperatorActionsHaveNoDevice(t *testing.T) {
 	}
 	events := s.send(t, http.MethodGet, "/v1/me/events?limit=1", "", "Authorization", "Bearer "+appClient.tokens(t).AccessToken)
 	for _, want := range []string{`"kind":"recovery_granted"`, `"actor":"operator"`, `"device":null`, `"request_id":null`, `"session_id":null`, `"passkey":null`} {
-		if !strings.Contains(string(events.body), want) {
-			t.Errorf("%s is not in %s", want, events.body)
+		if !strings.Contains(string(events.Body), want) {
+			t.Errorf("%s is not in %s", want, events.Body)
 		}
 	}
 }
@@ -208,6 +208,6 @@ func TestInput_UnusedBodyMustBeJSON(t *testing.T) {
 		}
 	}
 	if got := ada.send(http.MethodGet, "/v1/csrf", "", "Authorization", "Bearer x"); got.StatusCode != 401 {
-		t.Errorf("requesting a CSRF token with an access token: %d %s", got.StatusCode, got.body)
+		t.Errorf("requesting a CSRF token with an access token: %d %s", got.StatusCode, got.Body)
 	}
 }

@@ -45,7 +45,7 @@ func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 				body := strings.TrimSuffix(verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), "}") + transport + "}"
 				rejected := s.send(t, http.MethodPost, "/v1/login/verify", body, headers...)
 				if p := rejected.problem(t); rejected.StatusCode != 400 || len(p.Errors) != 1 || p.Errors[0].Field != "transport" {
-					t.Errorf("%s, %s, %s: %d %s", origin, site, transport, rejected.StatusCode, rejected.body)
+					t.Errorf("%s, %s, %s: %d %s", origin, site, transport, rejected.StatusCode, rejected.Body)
 				}
 			}
 		}
@@ -55,18 +55,18 @@ func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 	headers := []string{"Origin", extension, "Sec-Fetch-Site", "none"}
 	options, appClient := signUpWithHeaders(t, s, extension, append(headers, "transport", "bearer")...)
 	if appClient.StatusCode != 201 || len(options.Cookies())+len(appClient.Cookies()) != 0 {
-		t.Fatalf("status %d, body %s, cookies %v %v, want 201 without cookies", appClient.StatusCode, appClient.body, options.Cookies(), appClient.Cookies())
+		t.Fatalf("status %d, body %s, cookies %v %v, want 201 without cookies", appClient.StatusCode, appClient.Body, options.Cookies(), appClient.Cookies())
 	}
 	got := s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Ada"}`, append(headers, "Authorization", "Bearer "+appClient.tokens(t).AccessToken)...)
 	if got.StatusCode != 200 {
-		t.Errorf("status %d, body %s", got.StatusCode, got.body)
+		t.Errorf("status %d, body %s", got.StatusCode, got.Body)
 	}
 	// In a web view the app performs the ceremony, under its own origin.
 	_, inWebView := signUpWithHeaders(t, s, webView, "Origin", webView, "transport", "bearer")
 	inWebView.requireProblem(t, 422, "passkey_rejected")
 	_, ofApp := signUpWithHeaders(t, s, s.origin, "Origin", webView, "transport", "bearer")
 	if ofApp.StatusCode != 201 {
-		t.Errorf("status %d, body %s", ofApp.StatusCode, ofApp.body)
+		t.Errorf("status %d, body %s", ofApp.StatusCode, ofApp.Body)
 	}
 	// An extension that is not listed is rejected.
 	s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", strings.Replace(extension, "abc", "cba", 1)).requireProblem(t, 403, "cross_origin_rejected")

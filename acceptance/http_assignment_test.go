@@ -84,10 +84,10 @@ func TestMassAssignment_SurplusMembersIgnored(t *testing.T) {
 			benRows := ben.rows()
 			got := ada.sendOperation(o, path, body, headers(ada))
 			if got.StatusCode != want.StatusCode {
-				t.Fatalf("%d %s, and %d without surplus members", got.StatusCode, got.body, want.StatusCode)
+				t.Fatalf("%d %s, and %d without surplus members", got.StatusCode, got.Body, want.StatusCode)
 			}
-			if strings.Contains(string(got.body), assignedText) || strings.Contains(string(got.body), "2099-") || strings.Contains(string(got.body), strconv.Itoa(assignedSum)) {
-				t.Errorf("the response has an assigned value: %s", got.body)
+			if strings.Contains(string(got.Body), assignedText) || strings.Contains(string(got.Body), "2099-") || strings.Contains(string(got.Body), strconv.Itoa(assignedSum)) {
+				t.Errorf("the response has an assigned value: %s", got.Body)
 			}
 			for _, row := range s.allRows() {
 				if strings.Contains(row, assignedText) || strings.Contains(row, assignedYear) || strings.Contains(row, strconv.Itoa(assignedSum)) {
@@ -100,13 +100,13 @@ func TestMassAssignment_SurplusMembersIgnored(t *testing.T) {
 			if !slices.Equal(ben.rows(), benRows) {
 				t.Error("Ben's rows have changed")
 			}
-			if o.id == "finishRecovery" && !strings.Contains(string(got.body), `"assurance":"recovery"`) {
-				t.Errorf("the session has another assurance than recovery: %s", got.body)
+			if o.id == "finishRecovery" && !strings.Contains(string(got.Body), `"assurance":"recovery"`) {
+				t.Errorf("the session has another assurance than recovery: %s", got.Body)
 			}
 			if got.StatusCode < 300 && got.Header.Get("Set-Cookie") != "" && o.public {
 				session := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", got.Cookies()[0].Name+"="+got.Cookies()[0].Value)
-				if strings.Contains(string(session.body), ben.userID) {
-					t.Errorf("the session is Ben's: %s", session.body)
+				if strings.Contains(string(session.Body), ben.userID) {
+					t.Errorf("the session is Ben's: %s", session.Body)
 				}
 			}
 		})

@@ -64,7 +64,7 @@ func TestAuthorization_PublicOperationsAreListed(t *testing.T) {
 			before := ada.rows()
 			got := ada.sendOperation(o, path, body, headers)
 			if got.StatusCode != 401 {
-				t.Errorf("%s accepts %s: %d %s", o.id, name, got.StatusCode, got.body)
+				t.Errorf("%s accepts %s: %d %s", o.id, name, got.StatusCode, got.Body)
 			}
 			if !slices.Equal(ada.rows(), before) {
 				t.Errorf("%s with %s has changed rows", o.id, name)
@@ -93,11 +93,11 @@ func TestAuthorization_OtherAccountsAreUnreachable(t *testing.T) {
 			}
 			got := ben.sendOperation(o, path, body, headers)
 			if o.namesResource() && (got.StatusCode != 404 || got.problem(t).Code != "not_found" && got.problem(t).Code != "challenge_not_found") {
-				t.Errorf("Ben gets %d %s", got.StatusCode, got.body)
+				t.Errorf("Ben gets %d %s", got.StatusCode, got.Body)
 			}
 			for _, secret := range ada.secrets() {
-				if strings.Contains(string(got.body), secret) {
-					t.Errorf("the response to Ben has Ada's %s: %s", secret, got.body)
+				if strings.Contains(string(got.Body), secret) {
+					t.Errorf("the response to Ben has Ada's %s: %s", secret, got.Body)
 				}
 			}
 			if after := ada.rows(); !slices.Equal(after, before) {
@@ -110,7 +110,7 @@ func TestAuthorization_OtherAccountsAreUnreachable(t *testing.T) {
 					headers = ada.anonymousHeaders
 				}
 				if got := ada.sendOperation(o, path, body, headers); got.StatusCode >= 300 && got.problem(t).Code != "last_passkey" {
-					t.Errorf("Ada gets %d %s", got.StatusCode, got.body)
+					t.Errorf("Ada gets %d %s", got.StatusCode, got.Body)
 				}
 			}
 		})
@@ -146,7 +146,7 @@ func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
 		}
 		before := a.rows("sessions")
 		if got := a.sendOperation(o, path, body, a.headers); got.StatusCode != 403 || got.problem(t).Code != "step_up_required" {
-			t.Errorf("%s without a step-up: %d %s", o.id, got.StatusCode, got.body)
+			t.Errorf("%s without a step-up: %d %s", o.id, got.StatusCode, got.Body)
 		}
 		if !slices.Equal(a.rows("sessions"), before) {
 			t.Errorf("%s was rejected but has changed rows", o.id)
@@ -186,7 +186,7 @@ func TestSafeMethods_WriteNothing(t *testing.T) {
 			path, _ := ada.validRequest(o)
 			got := s.send(t, method, path, "", ada.headers...)
 			if configured := got.StatusCode != 404 || !strings.HasPrefix(o.path, "/.well-known/"); configured && got.StatusCode >= 400 {
-				t.Errorf("%s %s: %d %s", method, o.path, got.StatusCode, got.body)
+				t.Errorf("%s %s: %d %s", method, o.path, got.StatusCode, got.Body)
 			}
 		}
 	}

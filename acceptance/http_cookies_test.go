@@ -24,7 +24,7 @@ func signUpWithHeaders(t *testing.T, s *server, origin string, headers ...string
 	}
 	options = s.send(t, http.MethodPost, "/v1/signup/options", "", headers...)
 	var begun client.Ceremony
-	if err := json.Unmarshal(options.body, &begun); err != nil {
+	if err := json.Unmarshal(options.Body, &begun); err != nil {
 		t.Fatal(err)
 	}
 	credential, err := authenticator.New(origin).Create(begun.Options)
@@ -58,7 +58,7 @@ func TestCookies_Attributes(t *testing.T) {
 			}
 			options, verify := signUpWithHeaders(t, s, origin, "Origin", origin, "Sec-Fetch-Site", "same-origin")
 			if verify.StatusCode != 201 {
-				t.Fatalf("status %d, body %s", verify.StatusCode, verify.body)
+				t.Fatalf("status %d, body %s", verify.StatusCode, verify.Body)
 			}
 			bound, session := strings.ToLower(options.Header.Get("Set-Cookie")), strings.ToLower(verify.Header.Get("Set-Cookie"))
 			for cookie, want := range map[string]string{
@@ -78,7 +78,7 @@ func TestCookies_Attributes(t *testing.T) {
 			if got := out.Header.Values("Set-Cookie"); out.StatusCode != 204 || len(got) != 1 || strings.ToLower(got[0]) != cleared {
 				t.Errorf("signing out returns %d\ngot  %s\nwant %s", out.StatusCode, got, cleared)
 			}
-			if token := verify.Cookies()[0].Value; strings.Contains(string(verify.body), token) || strings.Contains(s.log.text(), token) {
+			if token := verify.Cookies()[0].Value; strings.Contains(string(verify.Body), token) || strings.Contains(s.log.text(), token) {
 				t.Error("the session token is in a body or in the log")
 			}
 		})
@@ -91,7 +91,7 @@ func TestCookies_ForgedOnesAreIgnored(t *testing.T) {
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	token := verify.Cookies()[0].Value
 	if got := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", "keylodge_session="+token); got.StatusCode != 200 {
-		t.Fatalf("status %d, body %s", got.StatusCode, got.body)
+		t.Fatalf("status %d, body %s", got.StatusCode, got.Body)
 	}
 	forged := token[:4] + strings.Repeat("A", len(token)-4)
 	for _, cookie := range []string{

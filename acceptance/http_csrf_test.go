@@ -13,8 +13,8 @@ import (
 func (a apiResponse) csrfToken(t *testing.T) string {
 	t.Helper()
 	var body client.SessionResponse
-	if err := json.Unmarshal(a.body, &body); err != nil || body.CSRFToken == "" {
-		t.Fatalf("no CSRF token in %d %s", a.StatusCode, a.body)
+	if err := json.Unmarshal(a.Body, &body); err != nil || body.CSRFToken == "" {
+		t.Fatalf("no CSRF token in %d %s", a.StatusCode, a.Body)
 	}
 	return body.CSRFToken
 }
@@ -83,13 +83,13 @@ func TestCSRF_CookieAloneChangesNothing(t *testing.T) {
 		}
 	}
 	session := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie)
-	if session.StatusCode != 200 || strings.Contains(string(session.body), "Mallory") {
-		t.Errorf("afterwards: %d %s", session.StatusCode, session.body)
+	if session.StatusCode != 200 || strings.Contains(string(session.Body), "Mallory") {
+		t.Errorf("afterwards: %d %s", session.StatusCode, session.Body)
 	}
 	// The control case: with its CSRF token the cookie is accepted.
 	for _, call := range mutatingCalls[1:] {
 		if got := s.send(t, call.method, call.path, call.body, "Cookie", cookie, "X-CSRF-Token", good); got.StatusCode == 403 || got.StatusCode == 401 {
-			t.Errorf("%s with the right one: %d %s", call.path, got.StatusCode, got.body)
+			t.Errorf("%s with the right one: %d %s", call.path, got.StatusCode, got.Body)
 		}
 		if call.path == "/v1/me" && call.method == http.MethodDelete {
 			break // the session has ended
@@ -109,7 +109,7 @@ func TestCSRF_ReloadedPageGetsNewToken(t *testing.T) {
 	}
 	for _, token := range []string{first, second, verify.csrfToken(t)} {
 		if got := s.send(t, http.MethodPatch, "/v1/me", `{}`, "Cookie", cookie, "X-CSRF-Token", token); got.StatusCode != 200 {
-			t.Errorf("status %d, body %s", got.StatusCode, got.body)
+			t.Errorf("status %d, body %s", got.StatusCode, got.Body)
 		}
 	}
 	s.send(t, http.MethodGet, "/v1/csrf", "").requireProblem(t, 401, "unauthenticated")
@@ -139,6 +139,6 @@ func TestCSRF_OtherSitesUseTokensOnly(t *testing.T) {
 	}
 	got := s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Ada"}`, "Authorization", "Bearer "+appClient.tokens(t).AccessToken, "Origin", partner, "Sec-Fetch-Site", "cross-site")
 	if got.StatusCode != 200 || got.Header.Get("Access-Control-Allow-Origin") != partner {
-		t.Errorf("status %d, header %v, body %s", got.StatusCode, got.Header, got.body)
+		t.Errorf("status %d, header %v, body %s", got.StatusCode, got.Header, got.Body)
 	}
 }

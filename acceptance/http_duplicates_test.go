@@ -37,13 +37,13 @@ func TestHeaders_DuplicatesRejected(t *testing.T) {
 			return s.dial(t).send(raw + "\r\n" + body).readResponse(http.MethodGet)
 		}
 		if once := ask(header, c.right); once.StatusCode != 200 {
-			t.Errorf("%s, once: %d %s", header, once.StatusCode, once.body)
+			t.Errorf("%s, once: %d %s", header, once.StatusCode, once.Body)
 		}
 		for _, twice := range [][]string{{c.right, c.wrong}, {c.wrong, c.right}, {c.right, c.right}, {c.right, ""}} {
 			for _, name := range []string{header, strings.ToLower(header), strings.ToUpper(header)} {
 				got := ask(name, twice...)
 				if got.StatusCode != 400 || got.problem(t).Code != "invalid_request" {
-					t.Errorf("%s, %q: %d %s", name, twice, got.StatusCode, got.body)
+					t.Errorf("%s, %q: %d %s", name, twice, got.StatusCode, got.Body)
 				}
 			}
 		}
@@ -84,14 +84,14 @@ func TestCookies_DuplicateSessionCookieRejected(t *testing.T) {
 	} {
 		got := s.sendLines(t, "GET /v1/session", c.headers, "")
 		if got.StatusCode != c.status {
-			t.Errorf("%s: %d %s", name, got.StatusCode, got.body)
+			t.Errorf("%s: %d %s", name, got.StatusCode, got.Body)
 		}
 		if c.status != 400 {
 			continue
 		}
 		if p := got.problem(t); len(p.Errors) != 1 || p.Errors[0].Code != "duplicate_cookie" || !strings.Contains(p.Errors[0].Detail, "delete this site's cookies") ||
-			strings.Contains(string(got.body), ada.Value) {
-			t.Errorf("%s: %s", name, got.body)
+			strings.Contains(string(got.Body), ada.Value) {
+			t.Errorf("%s: %s", name, got.Body)
 		}
 	}
 }

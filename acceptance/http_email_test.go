@@ -143,7 +143,7 @@ func TestConfirmEmail_UnavailableWithoutMail(t *testing.T) {
 			Pending  *string `json:"pending_email"`
 		}
 	}
-	if err := json.Unmarshal(s.send(t, http.MethodGet, "/v1/me", "", headers...).body, &me); err != nil ||
+	if err := json.Unmarshal(s.send(t, http.MethodGet, "/v1/me", "", headers...).Body, &me); err != nil ||
 		!reflect.DeepEqual(me.User.Email, new("ada@example.org")) || me.User.Verified || me.User.Pending != nil {
 		t.Errorf("the account is %+v, error %v, want an address that is neither verified nor pending", me, err)
 	}

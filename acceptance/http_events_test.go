@@ -32,11 +32,11 @@ type eventPage struct {
 func (s *server) listEvents(t *testing.T, token, query string) (page eventPage) {
 	t.Helper()
 	got := s.send(t, http.MethodGet, "/v1/me/events"+query, "", "Authorization", "Bearer "+token)
-	if err := json.Unmarshal(got.body, &page); got.StatusCode != 200 || err != nil {
-		t.Fatalf("status %d, body %s, error %v", got.StatusCode, got.body, err)
+	if err := json.Unmarshal(got.Body, &page); got.StatusCode != 200 || err != nil {
+		t.Fatalf("status %d, body %s, error %v", got.StatusCode, got.Body, err)
 	}
-	if strings.Contains(string(got.body), "555") {
-		t.Errorf("the audit log has a text of the attacker: %s", got.body)
+	if strings.Contains(string(got.Body), "555") {
+		t.Errorf("the audit log has a text of the attacker: %s", got.Body)
 	}
 	return page
 }
@@ -47,7 +47,7 @@ func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 	t.Helper()
 	device := authenticator.New(s.origin)
 	var begun client.Ceremony
-	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/signup/options", "").body, &begun); err != nil {
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/signup/options", "").Body, &begun); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := device.Create(begun.Options); err != nil {
@@ -55,7 +55,7 @@ func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 	}
 	bodies := make([][]byte, 16)
 	for i := range bodies {
-		if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/login/options", "{}").body, &begun); err != nil {
+		if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/login/options", "{}").Body, &begun); err != nil {
 			t.Fatal(err)
 		}
 		assertion, err := device.Get(begun.Options, authenticator.ForgeUserHandle(nil))
@@ -84,7 +84,7 @@ func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 				request.Header.Set(name, value)
 			}
 			if got := s.roundTrip(t, request); got.StatusCode != http.StatusUnprocessableEntity {
-				t.Errorf("status %d, body %s", got.StatusCode, got.body)
+				t.Errorf("status %d, body %s", got.StatusCode, got.Body)
 			}
 		})
 	}

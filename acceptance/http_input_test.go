@@ -149,7 +149,7 @@ func TestInput_ValidValuesAccepted(t *testing.T) {
 		"null for the address and the name":  {"/v1/signup/options", `{"email":null,"display_name":null}`},
 	} {
 		if got := s.send(t, http.MethodPost, c.path, c.body, "Content-Encoding", "identity"); got.StatusCode != 200 && got.StatusCode != 404 {
-			t.Errorf("%s: %d %s", name, got.StatusCode, got.body)
+			t.Errorf("%s: %d %s", name, got.StatusCode, got.Body)
 		}
 	}
 }
@@ -184,7 +184,7 @@ func TestInput_BodyMustBeJSON(t *testing.T) {
 	s.send(t, http.MethodPost, "/v1/login/options", bomb.String(), "Content-Encoding", "gzip").requireProblem(t, 415, "unsupported_media_type")
 	for _, contentType := range []string{"application/json", "Application/JSON; charset=utf-8", "application/json ;charset=utf-8", "application/json;charset=\"UTF-8\"", "application/json; v=1"} {
 		if got := s.send(t, http.MethodPost, "/v1/login/options", `{"unknown":{"members":["are","ignored"]}}`, "Content-Type", contentType); got.StatusCode != 200 {
-			t.Errorf("%s: %d %s", contentType, got.StatusCode, got.body)
+			t.Errorf("%s: %d %s", contentType, got.StatusCode, got.Body)
 		}
 	}
 }

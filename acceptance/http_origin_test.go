@@ -46,7 +46,7 @@ func TestOrigin_OtherSitesRejected(t *testing.T) {
 				if c.rejected {
 					got.requireProblem(t, 403, "cross_origin_rejected")
 				} else if got.StatusCode == 403 {
-					t.Errorf("%s %s: %s", call[0], call[1], got.body)
+					t.Errorf("%s %s: %s", call[0], call[1], got.Body)
 				}
 			}
 		})
@@ -163,7 +163,7 @@ func TestCookies_SetForPagesOfThisSiteOnly(t *testing.T) {
 		}
 		verify := s.send(t, http.MethodPost, "/v1/login/verify", verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), headers...)
 		if p := verify.problem(t); (p.Code == "challenge_not_found") != c.cookie || (len(p.Errors) == 1 && p.Errors[0].Field == "transport") == c.cookie {
-			t.Errorf("%q from %q: %d %s", c.site, c.origin, verify.StatusCode, verify.body)
+			t.Errorf("%q from %q: %d %s", c.site, c.origin, verify.StatusCode, verify.Body)
 		}
 	}
 }
@@ -172,7 +172,7 @@ func TestOrigin_ReadsAllowed(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		if got := s.send(t, method, "/v1/config", "", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"); got.StatusCode != 200 {
-			t.Errorf("%s: %d %s", method, got.StatusCode, got.body)
+			t.Errorf("%s: %d %s", method, got.StatusCode, got.Body)
 		}
 	}
 	s.send(t, http.MethodOptions, "/v1/config", "", "Origin", s.origin).requireProblem(t, 405, "method_not_allowed") // no preflight

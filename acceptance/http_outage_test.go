@@ -35,7 +35,7 @@ func TestOutage_UnreachableDatabaseIs503(t *testing.T) {
 			response := s.send(t, call.method, call.path, call.body)
 			if status == http.StatusOK {
 				if response.StatusCode != status {
-					t.Errorf("%s: %d %s", call.path, response.StatusCode, response.body)
+					t.Errorf("%s: %d %s", call.path, response.StatusCode, response.Body)
 				}
 				continue
 			}

@@ -74,7 +74,7 @@ func TestRecovery_MissingMembersReported(t *testing.T) {
 		"an unknown backup code":  `{"backup_code":"0000-0000-0000-0000"}`,
 	} {
 		if got := open.send(t, http.MethodPost, "/v1/recovery/redeem", body); got.problem(t).Code != "invalid_code" {
-			t.Errorf("%s: %s", name, got.body)
+			t.Errorf("%s: %s", name, got.Body)
 		}
 	}
 }
@@ -86,20 +86,20 @@ func TestRecovery_LogsNoSecrets(t *testing.T) {
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	headers := []string{"Cookie", sessionCookieOf(t, verify), "X-CSRF-Token", verify.csrfToken(t)}
 	var generated struct{ Codes []string }
-	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/me/recovery/backup-codes", "", headers...).body, &generated); err != nil || len(generated.Codes) != 10 {
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/me/recovery/backup-codes", "", headers...).Body, &generated); err != nil || len(generated.Codes) != 10 {
 		t.Fatalf("generated %v, error %v, want 10 codes", generated, err)
 	}
 	var app struct{ Secret, OTPAuthURI string }
-	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/me/recovery/totp", "", headers...).body, &app); err != nil || app.Secret == "" {
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/me/recovery/totp", "", headers...).Body, &app); err != nil || app.Secret == "" {
 		t.Fatal(err)
 	}
 	var redeemed client.GrantRequest
 	claim := string(encode(t, map[string]string{"backup_code": generated.Codes[0]}))
-	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/redeem", claim).body, &redeemed); err != nil {
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/redeem", claim).Body, &redeemed); err != nil {
 		t.Fatal(err)
 	}
 	var begun client.Ceremony
-	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/options", string(encode(t, redeemed))).body, &begun); err != nil {
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/options", string(encode(t, redeemed))).Body, &begun); err != nil {
 		t.Fatal(err)
 	}
 	key, err := authenticator.New(s.origin).Create(begun.Options)
@@ -109,8 +109,8 @@ func TestRecovery_LogsNoSecrets(t *testing.T) {
 	signedUp := s.send(t, http.MethodPost, "/v1/recovery/verify", string(encode(t, map[string]any{
 		"grant_token": redeemed.GrantToken, "challenge_id": begun.ChallengeID, "credential": key,
 	})))
-	if signedUp.StatusCode != 201 || !strings.Contains(string(signedUp.body), `"assurance":"recovery"`) || !strings.Contains(string(signedUp.body), `"amr":["otp"]`) {
-		t.Fatalf("status %d, body %s", signedUp.StatusCode, signedUp.body)
+	if signedUp.StatusCode != 201 || !strings.Contains(string(signedUp.Body), `"assurance":"recovery"`) || !strings.Contains(string(signedUp.Body), `"amr":["otp"]`) {
+		t.Fatalf("status %d, body %s", signedUp.StatusCode, signedUp.Body)
 	}
 	for _, secret := range append(generated.Codes, app.Secret, redeemed.GrantToken, strings.ReplaceAll(generated.Codes[0], "-", "")) {
 		if strings.Contains(s.log.text(), secret) {

@@ -70,21 +70,21 @@ func TestResponses_HaveDocumentedMembers(t *testing.T) {
 		"readyz":            {s.send(t, http.MethodGet, "/readyz", ""), 200, []string{"status"}},
 	} {
 		slices.Sort(c.want)
-		if got := memberPaths(t, c.response.body); c.response.StatusCode != c.status || !slices.Equal(got, c.want) || c.response.Header.Get("Content-Type") != "application/json" {
+		if got := memberPaths(t, c.response.Body); c.response.StatusCode != c.status || !slices.Equal(got, c.want) || c.response.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %d %v\ngot  %v\nwant %v", name, c.response.StatusCode, c.response.Header, got, c.want)
 		}
 	}
-	if got := memberPaths(t, options.body); !slices.Contains(got, "challenge_id") || !slices.Contains(got, "expires_at") || !slices.Contains(got, "options.challenge") {
+	if got := memberPaths(t, options.Body); !slices.Contains(got, "challenge_id") || !slices.Contains(got, "expires_at") || !slices.Contains(got, "options.challenge") {
 		t.Errorf("options: %v", got)
 	}
 	var begun struct {
 		Options struct{ Timeout int }
 	}
-	if err := json.Unmarshal(options.body, &begun); err != nil || begun.Options.Timeout != 300_000 {
-		t.Errorf("the timeout of the options is not the lifetime of the challenge: %s", options.body)
+	if err := json.Unmarshal(options.Body, &begun); err != nil || begun.Options.Timeout != 300_000 {
+		t.Errorf("the timeout of the options is not the lifetime of the challenge: %s", options.Body)
 	}
-	if !strings.Contains(string(session.body), `"name":"Firefox on Linux"`) {
-		t.Errorf("the session has no device name: %s", session.body)
+	if !strings.Contains(string(session.Body), `"name":"Firefox on Linux"`) {
+		t.Errorf("the session has no device name: %s", session.Body)
 	}
 }
 
@@ -132,8 +132,8 @@ type sessionContent struct {
 func (a apiResponse) sessionContent(t *testing.T, status int) sessionContent {
 	t.Helper()
 	var content sessionContent
-	if err := json.Unmarshal(a.body, &content); err != nil || a.StatusCode != status {
-		t.Fatalf("status %d, body %s: %v", a.StatusCode, a.body, err)
+	if err := json.Unmarshal(a.Body, &content); err != nil || a.StatusCode != status {
+		t.Fatalf("status %d, body %s: %v", a.StatusCode, a.Body, err)
 	}
 	return content
 }
@@ -157,7 +157,7 @@ func TestSessionResponse_Content(t *testing.T) {
 			device := authenticator.New(s.origin, append(c.device, authenticator.WithAAGUID([16]byte{0xea, 0x9b, 0x8d, 0x66}))...)
 			begin := func(path, body string) (begun client.Ceremony) {
 				t.Helper()
-				if err := json.Unmarshal(s.send(t, http.MethodPost, path, body).body, &begun); err != nil {
+				if err := json.Unmarshal(s.send(t, http.MethodPost, path, body).Body, &begun); err != nil {
 					t.Fatal(err)
 				}
 				return begun
@@ -310,7 +310,7 @@ func TestSessionResponse_MissingNamesAreNull(t *testing.T) {
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	got := verify.sessionContent(t, 201)
 	if got.User.Email != nil || got.User.DisplayName != nil || got.Passkey.Name != nil || !strings.HasPrefix(got.Signals.Name, "account ") || got.Signals.DisplayName != got.Signals.Name {
-		t.Errorf("absent names are not null, or the account has no generated name: %s", verify.body)
+		t.Errorf("absent names are not null, or the account has no generated name: %s", verify.Body)
 	}
 }
 
@@ -323,8 +323,8 @@ func TestConfig_ReflectsSettings(t *testing.T) {
 		"/.well-known/passkey-endpoints": `{"enroll":"https://id.example.org/","manage":"https://id.example.org/"}`,
 	} {
 		got := s.send(t, http.MethodGet, path, "")
-		if string(got.body) != want {
-			t.Errorf("%s: got %s\nwant %s", path, got.body, want)
+		if string(got.Body) != want {
+			t.Errorf("%s: got %s\nwant %s", path, got.Body, want)
 		}
 		if public := strings.Contains(got.Header.Get("Cache-Control"), "public"); public == strings.HasPrefix(path, "/v1") {
 			t.Errorf("%s: Cache-Control %q", path, got.Header.Get("Cache-Control"))
@@ -348,7 +348,7 @@ func TestDecoys_StableAcrossRestarts(t *testing.T) {
 				AllowCredentials json.RawMessage `json:"allowCredentials"`
 			} `json:"options"`
 		}
-		if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/login/options", `{"email":"unknown@example.org"}`).body, &begun); err != nil {
+		if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/login/options", `{"email":"unknown@example.org"}`).Body, &begun); err != nil {
 			t.Fatal(err)
 		}
 		return string(begun.Options.AllowCredentials), secret

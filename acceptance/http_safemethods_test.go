@@ -21,7 +21,7 @@ func TestMassAssignment_ServerOwnedMembersIgnored(t *testing.T) {
 		`"user":{"id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","email_verified":true},"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}}`
 	var begun client.Ceremony
 	options := s.send(t, http.MethodPost, "/v1/signup/options", `{"email":"ada@example.org","display_name":"Ada",`+more+`}`)
-	if err := json.Unmarshal(options.body, &begun); err != nil {
+	if err := json.Unmarshal(options.Body, &begun); err != nil {
 		t.Fatal(err)
 	}
 	credential, err := authenticator.New(s.origin).Create(begun.Options)
@@ -62,9 +62,9 @@ func TestSafeMethods_ChangeNothingInABrowser(t *testing.T) {
 		for _, path := range []string{"/v1/session", "/v1/me", "/v1/me/passkeys", "/v1/me/sessions", "/v1/me/events", "/v1/me/recovery"} {
 			got := s.send(t, http.MethodGet, path, "", "Cookie", cookie)
 			if got.StatusCode != 200 {
-				t.Fatalf("%s: %d %s", path, got.StatusCode, got.body)
+				t.Fatalf("%s: %d %s", path, got.StatusCode, got.Body)
 			}
-			all.Write(seen.ReplaceAll(got.body, nil))
+			all.Write(seen.ReplaceAll(got.Body, nil))
 		}
 		return all.String()
 	}

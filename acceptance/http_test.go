@@ -2,7 +2,6 @@ package acceptance
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,11 +11,8 @@ import (
 
 // The http_*_test.go files test the contract of the HTTP API beyond the ceremonies, on a real listener.
 
-// apiResponse is a response with its whole body.
-type apiResponse struct {
-	*http.Response
-	body []byte
-}
+// apiResponse is a response of the API, with checks.
+type apiResponse struct{ *client.Response }
 
 // send sends a request without cookies. Headers are pairs of name and value. The content type of a body is JSON by default.
 func (s *server) send(t *testing.T, method, path, body string, headers ...string) apiResponse {
@@ -40,25 +36,24 @@ func (s *server) roundTrip(t testing.TB, request *http.Request) apiResponse {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
-	read, err := io.ReadAll(response.Body)
+	read, err := client.ReadResponse(response)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return apiResponse{response, read}
+	return apiResponse{read}
 }
 
 // problem returns the problem document of the response. It fails the test if the response is not one.
 func (a apiResponse) problem(t *testing.T) client.Problem {
 	t.Helper()
 	var p client.Problem
-	if err := json.Unmarshal(a.body, &p); err != nil {
-		t.Fatalf("status %d with %q: %v", a.StatusCode, a.body, err)
+	if err := json.Unmarshal(a.Body, &p); err != nil {
+		t.Fatalf("status %d with %q: %v", a.StatusCode, a.Body, err)
 	}
 	if a.Header.Get("Content-Type") != "application/problem+json" || a.Header.Get("Cache-Control") != "no-store" ||
 		p.Type != "urn:keylodge:problem:"+p.Code || p.Status != a.StatusCode || p.Title == "" ||
 		p.RequestID == "" || p.RequestID != a.Header.Get("X-Request-Id") {
-		t.Fatalf("not a problem document: %v %s", a.Header, a.body)
+		t.Fatalf("not a problem document: %v %s", a.Header, a.Body)
 	}
 	return p
 }

@@ -16,8 +16,8 @@ import (
 func (a apiResponse) tokens(t *testing.T) client.Tokens {
 	t.Helper()
 	var body struct{ Tokens client.Tokens }
-	if err := json.Unmarshal(a.body, &body); err != nil || body.Tokens.AccessToken == "" || body.Tokens.RefreshToken == "" {
-		t.Fatalf("no tokens in %d %s", a.StatusCode, a.body)
+	if err := json.Unmarshal(a.Body, &body); err != nil || body.Tokens.AccessToken == "" || body.Tokens.RefreshToken == "" {
+		t.Fatalf("no tokens in %d %s", a.StatusCode, a.Body)
 	}
 	return body.Tokens
 }
@@ -42,8 +42,8 @@ func TestBearer_TokensAndNoCookie(t *testing.T) {
 	s := startServer(t, clock, nil)
 	_, verify := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
 	pair := verify.tokens(t)
-	if len(verify.Cookies()) != 0 || strings.Contains(string(verify.body), "csrf_token") {
-		t.Errorf("a sign-up with tokens has cookies %v or a CSRF token: %s", verify.Cookies(), verify.body)
+	if len(verify.Cookies()) != 0 || strings.Contains(string(verify.Body), "csrf_token") {
+		t.Errorf("a sign-up with tokens has cookies %v or a CSRF token: %s", verify.Cookies(), verify.Body)
 	}
 	if pair.TokenType != "Bearer" || pair.ExpiresIn < 299 || pair.ExpiresIn > 300 || pair.RefreshExpiresIn != 7*24*60*60 || !strings.HasPrefix(pair.RefreshToken, "klr_") {
 		t.Errorf("the tokens are %+v", pair)
@@ -59,8 +59,8 @@ func TestBearer_TokensAndNoCookie(t *testing.T) {
 		t.Errorf("claims %v", claims)
 	}
 	session := s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "bearer "+pair.AccessToken)
-	if session.StatusCode != 200 || !strings.Contains(string(session.body), `"transport":"bearer"`) {
-		t.Errorf("status %d, body %s", session.StatusCode, session.body)
+	if session.StatusCode != 200 || !strings.Contains(string(session.Body), `"transport":"bearer"`) {
+		t.Errorf("status %d, body %s", session.StatusCode, session.Body)
 	}
 	for _, secret := range []string{pair.AccessToken, pair.RefreshToken} {
 		if strings.Contains(s.log.text(), secret) {
@@ -74,7 +74,7 @@ func TestBearer_InvalidTokenDoesNotFallBackToCookie(t *testing.T) {
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	cookie := sessionCookieOf(t, verify)
 	if session := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie); session.StatusCode != 200 || session.Header.Get("WWW-Authenticate") != "" {
-		t.Fatalf("status %d, body %s", session.StatusCode, session.body)
+		t.Fatalf("status %d, body %s", session.StatusCode, session.Body)
 	}
 	for _, header := range []string{"Bearer x", "Bearer ", "Bearer", "Bearer\tx", "Bearer " + strings.SplitN(cookie, "=", 2)[1]} {
 		got := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie, "Authorization", header)
@@ -87,7 +87,7 @@ func TestBearer_InvalidTokenDoesNotFallBackToCookie(t *testing.T) {
 	for _, header := range []string{"Basic YWRhOng=", "x"} {
 		got := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie, "Authorization", header, "Sec-Fetch-Site", "same-origin")
 		if got.StatusCode != 200 || got.Header.Get("WWW-Authenticate") != "" {
-			t.Errorf("with %q beside the cookie: %d %s", header, got.StatusCode, got.body)
+			t.Errorf("with %q beside the cookie: %d %s", header, got.StatusCode, got.Body)
 		}
 		got = s.send(t, http.MethodGet, "/v1/session", "", "Authorization", header)
 		got.requireProblem(t, 401, "unauthenticated")
@@ -110,8 +110,8 @@ func TestBearer_OtherAudienceRejected(t *testing.T) {
 		t.Helper()
 		got := s.send(t, http.MethodPost, "/v1/session/token", "", headers...)
 		var minted client.AccessToken
-		if err := json.Unmarshal(got.body, &minted); err != nil || got.StatusCode != 200 || minted.TokenType != "Bearer" || minted.ExpiresIn < 299 {
-			t.Fatalf("status %d, body %s", got.StatusCode, got.body)
+		if err := json.Unmarshal(got.Body, &minted); err != nil || got.StatusCode != 200 || minted.TokenType != "Bearer" || minted.ExpiresIn < 299 {
+			t.Fatalf("status %d, body %s", got.StatusCode, got.Body)
 		}
 		return minted.AccessToken
 	}
@@ -127,7 +127,7 @@ func TestBearer_OtherAudienceRejected(t *testing.T) {
 		t.Errorf("the aud of an app client's access token is %v", jwtPart(t, own, 1)["aud"])
 	}
 	if got := s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+own); got.StatusCode != 200 {
-		t.Errorf("status %d, body %s", got.StatusCode, got.body)
+		t.Errorf("status %d, body %s", got.StatusCode, got.Body)
 	}
 	s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+mint("Authorization", "Bearer "+own)).requireProblem(t, 401, "unauthenticated")
 }
@@ -139,9 +139,9 @@ func TestJWKS_KeysPublishedBeforeUse(t *testing.T) {
 		t.Helper()
 		got := s.send(t, http.MethodGet, "/.well-known/jwks.json", "", "Origin", "https://app.example")
 		var set struct{ Keys []map[string]any }
-		if err := json.Unmarshal(got.body, &set); err != nil || got.StatusCode != 200 || got.Header.Get("Cache-Control") != "public, max-age=300" ||
+		if err := json.Unmarshal(got.Body, &set); err != nil || got.StatusCode != 200 || got.Header.Get("Cache-Control") != "public, max-age=300" ||
 			got.Header.Get("Access-Control-Allow-Origin") != "*" || got.Header.Get("Content-Type") != "application/jwk-set+json" {
-			t.Fatalf("status %d, header %v, body %s", got.StatusCode, got.Header, got.body)
+			t.Fatalf("status %d, header %v, body %s", got.StatusCode, got.Header, got.Body)
 		}
 		for _, key := range set.Keys {
 			if key["d"] != nil || key["kty"] != "EC" || key["crv"] != "P-256" || key["use"] != "sig" || key["alg"] != "ES256" {
@@ -194,7 +194,7 @@ func TestLists_InvalidQueryReported(t *testing.T) {
 	}
 	for _, query := range []string{"", "?limit=1", "?limit=100", "?cursor=01a206fa-f19b-71aa-8eee-8e90a9bc70db", "?limit=&cursor="} {
 		if got := s.send(t, http.MethodGet, "/v1/me/events"+query, "", "Cookie", cookie); got.StatusCode != 200 {
-			t.Errorf("%s: %d %s", query, got.StatusCode, got.body)
+			t.Errorf("%s: %d %s", query, got.StatusCode, got.Body)
 		}
 	}
 }
@@ -211,9 +211,9 @@ func TestPatch_AbsentMembersUnchanged(t *testing.T) {
 		{`{"display_name":""}`, `null`, `"ada@example.org"`},
 	} {
 		got := s.send(t, http.MethodPatch, "/v1/me", step.body, "Cookie", cookie, "X-CSRF-Token", csrf)
-		if got.StatusCode != 200 || !strings.Contains(string(got.body), `"display_name":`+step.name+`,"created_at"`) ||
-			!strings.Contains(string(got.body), `"email":`+step.email+`,"email_verified":false`) {
-			t.Errorf("after %s: %d %s", step.body, got.StatusCode, got.body)
+		if got.StatusCode != 200 || !strings.Contains(string(got.Body), `"display_name":`+step.name+`,"created_at"`) ||
+			!strings.Contains(string(got.Body), `"email":`+step.email+`,"email_verified":false`) {
+			t.Errorf("after %s: %d %s", step.body, got.StatusCode, got.Body)
 		}
 	}
 	for _, body := range []string{`{"email":7}`, `{"display_name":["Ada"]}`, `{"email":{}}`} {

@@ -55,8 +55,8 @@ func TestClientIP_SpoofedHeadersIgnored(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := startServer(t, newClock(), trustProxies(strings.Fields(c.proxies)...))
 			verify := s.signUpOverRawConn(t, s.origin, c.headers)
-			if !strings.Contains(string(verify.body), `"ip":"`+c.want+`"`) {
-				t.Errorf("want %s in %s", c.want, verify.body)
+			if !strings.Contains(string(verify.Body), `"ip":"`+c.want+`"`) {
+				t.Errorf("want %s in %s", c.want, verify.Body)
 			}
 		})
 	}
@@ -88,8 +88,8 @@ func (s *server) signUpOverRawConn(t testing.TB, origin, headers string) apiResp
 	headers += "Origin: " + origin + "\r\nSec-Fetch-Site: same-origin\r\n"
 	options := s.sendLines(t, "POST /v1/signup/options", headers, "{}")
 	var begun client.Ceremony
-	if err := json.Unmarshal(options.body, &begun); err != nil || len(options.Cookies()) == 0 {
-		t.Fatalf("status %d, body %s: %v", options.StatusCode, options.body, err)
+	if err := json.Unmarshal(options.Body, &begun); err != nil || len(options.Cookies()) == 0 {
+		t.Fatalf("status %d, body %s: %v", options.StatusCode, options.Body, err)
 	}
 	credential, err := authenticator.New(origin).Create(begun.Options)
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *server) signUpOverRawConn(t testing.TB, origin, headers string) apiResp
 	cookie := options.Cookies()[0]
 	verify := s.sendLines(t, "POST /v1/signup/verify", headers+"Cookie: "+cookie.Name+"="+cookie.Value+"\r\n", string(body))
 	if verify.StatusCode != http.StatusCreated {
-		t.Fatalf("status %d, body %s", verify.StatusCode, verify.body)
+		t.Fatalf("status %d, body %s", verify.StatusCode, verify.Body)
 	}
 	return verify
 }
@@ -158,7 +158,7 @@ func (a apiResponse) stableText(t testing.TB) string {
 	if err := a.Header.Write(&text); err != nil {
 		t.Fatal(err)
 	}
-	return varyingText.ReplaceAllString(strings.ReplaceAll(text.String(), "\r", "")+string(a.body), "")
+	return varyingText.ReplaceAllString(strings.ReplaceAll(text.String(), "\r", "")+string(a.Body), "")
 }
 
 // Requirement: ASVS-4.1.3
@@ -216,8 +216,8 @@ func TestHeaders_SpoofedOnesHaveNoEffect(t *testing.T) {
 					}
 				}
 				verify := s.signUpOverRawConn(t, origin, headers)
-				if !strings.Contains(string(verify.body), `"ip":"127.0.0.1"`) {
-					t.Errorf("%s: %s", forgery, verify.body)
+				if !strings.Contains(string(verify.Body), `"ip":"127.0.0.1"`) {
+					t.Errorf("%s: %s", forgery, verify.Body)
 				}
 				set := verify.Header.Get("Set-Cookie")
 				for _, attribute := range append(attributes, prefix) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
 // rawConn is a connection to a server that sends bytes unchanged, which an HTTP client would not do with malformed requests.
@@ -72,12 +74,11 @@ func (c *rawConn) readResponse(method string) apiResponse {
 	if err != nil {
 		c.t.Fatalf("no response: %v", err)
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
+	read, err := client.ReadResponse(response)
 	if err != nil {
 		c.t.Fatalf("an incomplete response: %v", err)
 	}
-	return apiResponse{response, body}
+	return apiResponse{read}
 }
 
 // statusCodes returns the status codes of responses.

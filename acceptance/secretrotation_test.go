@@ -243,7 +243,7 @@ func listDecoys(t *testing.T, s *server) []byte {
 			AllowCredentials json.RawMessage `json:"allowCredentials"`
 		} `json:"options"`
 	}
-	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/login/options", `{"email":"unknown@example.org"}`).body, &begun); err != nil {
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/login/options", `{"email":"unknown@example.org"}`).Body, &begun); err != nil {
 		t.Fatal(err)
 	}
 	return slices.Clone(begun.Options.AllowCredentials)

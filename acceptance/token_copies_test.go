@@ -82,7 +82,7 @@ func TestAccessToken_issuedBeforeStepUpIsNotRecent(t *testing.T) {
 			}
 			s.send(t, http.MethodPatch, "/v1/me", `{"email":"thief@example.org"}`, asBearer(h.token)...).requireProblem(t, http.StatusForbidden, "step_up_required")
 			if got := s.send(t, http.MethodGet, "/v1/me", "", asBearer(h.token)...); got.StatusCode != http.StatusOK {
-				t.Errorf("the copy cannot read the account: %d %s", got.StatusCode, got.body)
+				t.Errorf("the copy cannot read the account: %d %s", got.StatusCode, got.Body)
 			}
 			h.ada.requireOK(h.ada.device.deleteAccount()) // with the tokens of the step-up
 		})

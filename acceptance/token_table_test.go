@@ -124,15 +124,15 @@ func (h *tokenHolder) serviceToken(headers ...string) string {
 	h.t.Helper()
 	var issued client.AccessToken
 	response := h.server.send(h.t, http.MethodPost, "/v1/session/token", "", append(headers, "X-CSRF-Token", h.csrfToken(headers...))...)
-	if err := json.Unmarshal(response.body, &issued); err != nil || response.StatusCode != http.StatusOK {
-		h.t.Fatalf("status %d, body %s", response.StatusCode, response.body)
+	if err := json.Unmarshal(response.Body, &issued); err != nil || response.StatusCode != http.StatusOK {
+		h.t.Fatalf("status %d, body %s", response.StatusCode, response.Body)
 	}
 	return issued.AccessToken
 }
 
 func (h *tokenHolder) csrfToken(headers ...string) string {
 	var body client.SessionResponse
-	_ = json.Unmarshal(h.server.send(h.t, http.MethodGet, "/v1/csrf", "", headers...).body, &body) // "" if the token is not a cookie
+	_ = json.Unmarshal(h.server.send(h.t, http.MethodGet, "/v1/csrf", "", headers...).Body, &body) // "" if the token is not a cookie
 	return body.CSRFToken
 }
 
@@ -172,7 +172,7 @@ func (h *tokenHolder) isAccepted(method, path, body, token string) bool {
 			return true
 		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
 		default:
-			h.t.Fatalf("%s %s: %d %s", method, path, got.StatusCode, got.body)
+			h.t.Fatalf("%s %s: %d %s", method, path, got.StatusCode, got.Body)
 		}
 	}
 	return false

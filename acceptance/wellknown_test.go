@@ -29,8 +29,8 @@ func TestWellKnown_Documents(t *testing.T) {
 		"/.well-known/passkey-endpoints":          `{"enroll":"https://id.example.org/","manage":"https://id.example.org/"}`,
 	} {
 		got := s.send(t, http.MethodGet, path, "", "Origin", "https://elsewhere.example")
-		if got.StatusCode != 200 || string(got.body) != want {
-			t.Errorf("%s: %d %s\nwant %s", path, got.StatusCode, got.body, want)
+		if got.StatusCode != 200 || string(got.Body) != want {
+			t.Errorf("%s: %d %s\nwant %s", path, got.StatusCode, got.Body, want)
 		}
 		for name, value := range map[string]string{
 			"Content-Type": "application/json", "Cache-Control": "public, max-age=3600", "Cross-Origin-Resource-Policy": "cross-origin", "X-Content-Type-Options": "nosniff",
@@ -39,7 +39,7 @@ func TestWellKnown_Documents(t *testing.T) {
 				t.Errorf("%s: %s is %q", path, name, got.Header.Get(name))
 			}
 		}
-		if head := s.send(t, http.MethodHead, path, ""); head.StatusCode != 200 || len(head.body) > 0 {
+		if head := s.send(t, http.MethodHead, path, ""); head.StatusCode != 200 || len(head.Body) > 0 {
 			t.Errorf("HEAD %s: %d", path, head.StatusCode)
 		}
 	}

@@ -11,13 +11,12 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/ncruces/go-sqlite3/driver"
 
-	"github.com/keylodge/keylodge/acceptance/testkit/require"
+	"github.com/keylodge/keylodge/acceptance/testkit/smalldisk"
 )
 
 // While the server cannot write, it reports 503 to clients and on readyz, and loses nothing. It recovers when the cause ends.
@@ -130,38 +129,18 @@ func (s load) requireReads(t *testing.T) {
 	}
 }
 
-// smallDisk mounts a file system of 16 MB. Only root can mount it; otherwise the test ends as package require says.
+// smallDisk returns a folder on a disk of 16 MB.
 func smallDisk(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
-	if err := syscall.Mount("keylodge-test", folder, "tmpfs", 0, "size=16m,mode=0700"); err != nil {
-		t.Log(err)
-		require.Missing(t, require.SmallDisk)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(folder, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
+	smalldisk.Mount(t, folder, "16m", 0o700)
 	return folder
 }
 
 func fillDisk(t *testing.T, s *server) (restore func()) {
 	t.Helper()
 	path := filepath.Join(s.folder, "filler")
-	filler, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer filler.Close()
-	for _, size := range []int{1 << 20, 1 << 12} {
-		for err = nil; err == nil; {
-			_, err = filler.Write(make([]byte, size))
-		}
-		if !errors.Is(err, syscall.ENOSPC) {
-			t.Fatal(err)
-		}
-	}
+	smalldisk.Fill(t, path)
 	return func() {
 		if err := os.Remove(path); err != nil {
 			t.Error(err)

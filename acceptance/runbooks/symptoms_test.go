@@ -3,12 +3,10 @@ package runbooks
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"net"
 	"net/http"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +18,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
 	"github.com/keylodge/keylodge/acceptance/testkit/redisserver"
 	"github.com/keylodge/keylodge/acceptance/testkit/settings"
+	"github.com/keylodge/keylodge/acceptance/testkit/smalldisk"
 )
 
 // symptoms produce the symptom of each page.
@@ -131,36 +130,17 @@ func originNotAllowed(s *situation) {
 	s.signUp(authenticator.ForgeOrigin("https://app.example.org"))
 }
 
-// diskFull fills a disk of 16 MB, which only root can mount.
+// diskFull fills a disk of 16 MB.
 func diskFull(s *situation) {
 	s.set("RATE_LIMITS=off")
 	folder := s.t.TempDir()
-	if err := syscall.Mount("keylodge-test", folder, "tmpfs", 0, "size=16m,mode=0700"); err != nil {
-		s.t.Skipf("only root can mount a small disk: %v", err)
-	}
-	s.t.Cleanup(func() {
-		if err := syscall.Unmount(folder, syscall.MNT_DETACH); err != nil {
-			s.t.Error(err)
-		}
-	})
+	smalldisk.Mount(s.t, folder, "16m", 0o700)
 	s.t.Chdir(folder)
 	s.start()
-	filler, err := os.Create("filler")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer filler.Close()
-	for _, size := range []int{1 << 20, 1 << 12} {
-		for err = nil; err == nil; {
-			_, err = filler.Write(make([]byte, size))
-		}
-	}
-	if !errors.Is(err, syscall.ENOSPC) {
-		s.t.Fatal(err)
-	}
+	smalldisk.Fill(s.t, "filler")
 	s.askUntilUnavailable()
 	s.command("doctor")
-	if err := filler.Truncate(0); err != nil {
+	if err := os.Remove("filler"); err != nil {
 		s.t.Fatal(err)
 	}
 	s.requireReady()

@@ -5,11 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
-	"github.com/keylodge/keylodge/acceptance/testkit/require"
+	"github.com/keylodge/keylodge/acceptance/testkit/smalldisk"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -20,9 +19,7 @@ func TestStore_fullDisk(t *testing.T) {
 	execAsOperator(t, server, []string{"CREATE TABLESPACE small LOCATION '" + disk + "/space'", "CREATE DATABASE app TABLESPACE small"})
 	s := openAt(t, server.URL("app"))
 	filler := filepath.Join(disk, "filler")
-	if err := os.WriteFile(filler, make([]byte, 64<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("filling the disk: %v", err)
-	}
+	smalldisk.Fill(t, filler)
 	err := eventuallyFails(t, s, 1)
 	if !errors.Is(err, domain.ErrUnavailable) || stateOf(err) != "53100" || !strings.Contains(err.Error(), "free space on it") {
 		t.Errorf("got %v; want an outage of SQLSTATE 53100", err)
@@ -33,8 +30,7 @@ func TestStore_fullDisk(t *testing.T) {
 	add(t, s, 1)
 }
 
-// smallDisk mounts a disk of a few megabytes with a folder for the server. Only root can mount it;
-// otherwise the test ends as package require says.
+// smallDisk returns a folder on a disk of a few megabytes, with a folder for the server in it.
 func smallDisk(t *testing.T, server *postgresserver.Server) (folder string) {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "pgdisk")
@@ -42,15 +38,7 @@ func smallDisk(t *testing.T, server *postgresserver.Server) (folder string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.Remove(folder) })
-	if err := syscall.Mount("keylodge-test", folder, "tmpfs", 0, "size=24m,mode=0755"); err != nil {
-		t.Log(err)
-		require.Missing(t, require.SmallDisk)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(folder, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
+	smalldisk.Mount(t, folder, "24m", 0o755)
 	space := filepath.Join(folder, "space")
 	if err := errors.Join(os.Mkdir(space, 0o700), server.Chown(space)); err != nil {
 		t.Fatal(err)

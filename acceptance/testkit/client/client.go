@@ -1,4 +1,4 @@
-// Package client is a typed client of the HTTP API for tests. Its types have the names of the OpenAPI document's components.
+// Package client is a typed client of the HTTP API for tests. Most of its types have the names of the OpenAPI document's components.
 //
 // A method returns a *[Problem] for an error response. [Client.Do] and [Client.OnResponse] give tests the bytes of requests and
 // responses. A test that must send other bytes than a client would, for example malformed JSON, needs no client.
@@ -48,11 +48,21 @@ func NewBrowser(origin string, transport http.RoundTripper) *Client {
 	return c
 }
 
-// Response is a response that was read in full, with the body of its request.
+// Response is a response that was read in full.
 type Response struct {
 	*http.Response
-	Sent []byte
+	Sent []byte // the body of the request, if a Client has sent it
 	Body []byte
+}
+
+// ReadResponse reads the body in full and closes it.
+func ReadResponse(response *http.Response) (*Response, error) {
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	return &Response{Response: response, Body: body}, nil
 }
 
 // OK reports whether the status is 2xx.
@@ -118,12 +128,11 @@ func (c *Client) Do(method, path string, body any, header http.Header) (*Respons
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(response.Body)
+	result, err := ReadResponse(response)
 	if err != nil {
 		return nil, err
 	}
-	result := &Response{response, sent, content}
+	result.Sent = sent
 	if c.OnResponse != nil {
 		c.OnResponse(result)
 	}
@@ -137,7 +146,7 @@ func (c *Client) Call(method, path string, body, result any) error {
 		header.Set("Authorization", "Bearer "+access)
 	} else if method != http.MethodGet {
 		if csrf == "" && c.SessionToken() != "" && !opensSession(path) {
-			csrf, _ = c.FetchCSRFToken() // without a valid session, the request itself is rejected
+			csrf, _ = c.fetchCSRFToken() // without a valid session, the request itself is rejected
 		}
 		if csrf != "" {
 			header.Set("X-CSRF-Token", csrf)

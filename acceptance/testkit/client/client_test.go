@@ -15,38 +15,54 @@ import (
 	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
 
-// TestTypes_MatchOpenAPI checks that the types have the members of the components of their names.
+type schema struct{ Properties map[string]json.RawMessage }
+
+type body struct {
+	Content map[string]struct{ Schema schema }
+}
+
+// TestTypes_MatchOpenAPI checks that the types have the members of the components of their names, or of the bodies that have no
+// component.
 func TestTypes_MatchOpenAPI(t *testing.T) {
 	content, err := os.ReadFile("../../../adapters/httpapi/openapi.json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var document struct {
-		Components struct {
-			Schemas map[string]struct {
-				Properties map[string]json.RawMessage
-			}
+		Components struct{ Schemas map[string]schema }
+		Paths      map[string]struct {
+			Get  struct{ Responses map[string]body }
+			Post struct{ RequestBody body }
 		}
 	}
 	if err := json.Unmarshal(content, &document); err != nil {
 		t.Fatal(err)
 	}
+	schemas := document.Components.Schemas
+	for name, path := range map[string]string{
+		"RedeemRequest": "/v1/recovery/redeem", "GrantRequest": "/v1/recovery/options", "CodeRequest": "/v1/me/email/confirm",
+	} {
+		schemas[name] = document.Paths[path].Post.RequestBody.Content["application/json"].Schema
+	}
+	schemas["Factors"] = document.Paths["/v1/me/recovery"].Get.Responses["200"].Content["application/json"].Schema
 	both := map[string][]string{
-		"Ceremony":        {"RegistrationCeremony", "AuthenticationCeremony"},
-		"SessionResponse": {"CookieSessionResponse", "BearerSessionResponse"},
-		"StepUpResponse":  {"CookieStepUpResponse", "BearerStepUpResponse"},
+		"Ceremony":              {"RegistrationCeremony", "AuthenticationCeremony"},
+		"SessionResponse":       {"CookieSessionResponse", "BearerSessionResponse"},
+		"StepUpResponse":        {"CookieStepUpResponse", "BearerStepUpResponse"},
+		"RecoveryVerifyRequest": {"SignUpVerifyRequest", "GrantRequest"},
 	}
 	for _, value := range []any{
 		client.Config{}, client.User{}, client.Session{}, client.Device{}, client.Passkey{}, client.Signals{}, client.Event{},
 		client.Ceremony{}, client.SessionResponse{}, client.StepUpResponse{}, client.Tokens{}, client.AccessToken{},
 		client.SignUpOptionsRequest{}, client.SignUpVerifyRequest{}, client.SignInOptionsRequest{}, client.SignInVerifyRequest{},
 		client.StepUpVerifyRequest{}, client.AddPasskeyVerifyRequest{}, client.RefreshRequest{}, client.AccountRequest{},
-		client.PasskeyRequest{}, client.Problem{}, client.InvalidField{},
+		client.PasskeyRequest{}, client.RedeemRequest{}, client.GrantRequest{}, client.RecoveryVerifyRequest{}, client.CodeRequest{},
+		client.Factors{}, client.Problem{}, client.InvalidField{},
 	} {
 		of := reflect.TypeOf(value)
 		var members []string
-		for i := range of.NumField() {
-			if member, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ","); member != "-" {
+		for _, field := range reflect.VisibleFields(of) {
+			if member, _, _ := strings.Cut(field.Tag.Get("json"), ","); !field.Anonymous && member != "-" {
 				members = append(members, member)
 			}
 		}
@@ -56,7 +72,7 @@ func TestTypes_MatchOpenAPI(t *testing.T) {
 		}
 		want := map[string]json.RawMessage{}
 		for _, component := range components {
-			maps.Copy(want, document.Components.Schemas[component].Properties)
+			maps.Copy(want, schemas[component].Properties)
 		}
 		slices.Sort(members)
 		if names := slices.Sorted(maps.Keys(want)); !slices.Equal(members, names) {

@@ -61,8 +61,8 @@ func (c *Client) Session() (user User, session Session, err error) {
 // SignOut ends the session.
 func (c *Client) SignOut() error { return c.Call(http.MethodDelete, "/v1/session", nil, nil) }
 
-// FetchCSRFToken requests a CSRF token, as a reloaded page does, and keeps it.
-func (c *Client) FetchCSRFToken() (string, error) {
+// fetchCSRFToken requests a CSRF token, as a reloaded page does, and keeps it.
+func (c *Client) fetchCSRFToken() (string, error) {
 	var result struct {
 		CSRFToken string `json:"csrf_token"`
 	}
