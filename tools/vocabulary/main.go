@@ -1,7 +1,7 @@
 // Command vocabulary looks for denied words in the project's text: Go, SQL, JavaScript, HTML, style sheets, templates,
 // Markdown, OpenAPI, Makefile and scripts. It prints each place with the advice, and exits with 1 if there is one.
 //
-// Usage: vocabulary FOLDER [PATH…], where PATH limits the search to files below it.
+// Usage: vocabulary FOLDER
 package main
 
 import (
@@ -26,35 +26,40 @@ var allowedList string
 // rule is a line of one of the lists.
 type rule struct {
 	path    string // the file or folder that it is limited to, or ""
+	source  string // the pattern as it is in the list
 	pattern *regexp.Regexp
 	text    string // the advice, or the reason
 	used    bool
 }
 
 func main() {
-	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: vocabulary FOLDER [PATH…]")
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: vocabulary FOLDER")
 		os.Exit(2)
 	}
-	found, err := run(os.Args[1], os.Args[2:])
+	found, err := run(os.Args[1], deniedList, allowedList)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "vocabulary:", err)
 		os.Exit(2)
 	}
-	if found > 0 {
-		fmt.Fprintf(os.Stderr, "vocabulary: %d denied words\n", found)
+	for _, line := range found {
+		fmt.Println(line)
+	}
+	if len(found) > 0 {
+		fmt.Fprintf(os.Stderr, "vocabulary: %d errors\n", len(found))
 		os.Exit(1)
 	}
 }
 
-func run(root string, below []string) (found int, err error) {
+// run returns a line for each denied word, and for each exception that no text needs.
+func run(root, deniedList, allowedList string) (found []string, err error) {
 	denied, err := parse(deniedList)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	allowed, err := parse(allowedList)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -71,28 +76,28 @@ func run(root string, below []string) (found int, err error) {
 			}
 			return nil
 		}
-		if !isText(name) || !isBelow(name, below) {
+		if !isText(name) {
 			return nil
 		}
-		n, err := searchFile(path, name, denied, allowed)
-		found += n
+		more, err := searchFile(path, name, denied, allowed)
+		found = append(found, more...)
 		return err
 	})
-	if err == nil && len(below) == 0 {
-		for _, a := range allowed {
-			if !a.used {
-				fmt.Printf("tools/vocabulary/allowed.txt: no text needs %q\n", a.pattern)
-				found++
-			}
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range allowed {
+		if !a.used {
+			found = append(found, fmt.Sprintf("tools/vocabulary/allowed.txt: no text needs %q", a.source))
 		}
 	}
-	return found, err
+	return found, nil
 }
 
-// skippedFolders hold no text of the project: data that others wrote, and what is built.
+// skippedFolders contain no text of the project, but data of others, build output, and the lists themselves.
 var skippedFolders = []string{".git", "bin", "testdata", "vocabulary"}
 
-// isText tells whether a file holds text that people write; what is generated follows its sources.
+// isText reports whether a file contains text that people write. Generated text follows its sources.
 func isText(name string) bool {
 	switch name {
 	case "LICENSE", "adapters/httpapi/openapi.json", "bootstrap/wire_gen.go":
@@ -106,13 +111,6 @@ func isText(name string) bool {
 		return true
 	}
 	return filepath.Base(name) == "Makefile" || strings.HasPrefix(name, ".ci/") || strings.HasPrefix(name, ".githooks/")
-}
-
-func isBelow(name string, below []string) bool {
-	return len(below) == 0 || slices.ContainsFunc(below, func(b string) bool {
-		b = strings.TrimSuffix(b, "/")
-		return name == b || strings.HasPrefix(name, b+"/")
-	})
 }
 
 // parse reads the lines of a list. A pattern matches whole words.
@@ -134,15 +132,15 @@ func parse(list string) (rules []*rule, err error) {
 		if err != nil {
 			return nil, err
 		}
-		rules = append(rules, &rule{path: path, pattern: compiled, text: text})
+		rules = append(rules, &rule{path: path, source: pattern, pattern: compiled, text: text})
 	}
 	return rules, nil
 }
 
-func searchFile(path, name string, denied, allowed []*rule) (found int, err error) {
+func searchFile(path, name string, denied, allowed []*rule) (found []string, err error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	lines := bufio.NewScanner(file)
@@ -150,26 +148,22 @@ func searchFile(path, name string, denied, allowed []*rule) (found int, err erro
 	for number := 1; lines.Scan(); number++ {
 		text := words(lines.Text())
 		for _, d := range denied {
-			if d.pattern.MatchString(text) {
-				// Only a line with a denied word pays for a look at the exceptions.
+			if d.pattern.MatchString(text) { // the exceptions are searched only if a word is denied
 				text = withoutAllowed(text, name, allowed)
 			}
 			if match := d.pattern.FindString(text); match != "" {
-				fmt.Printf("%s:%d: %q: %s\n", name, number, match, d.text)
-				found++
+				found = append(found, fmt.Sprintf("%s:%d: %q: %s", name, number, match, d.text))
 			}
 		}
 	}
 	return found, lines.Err()
 }
 
-// withoutAllowed blanks what an exception covers.
+// withoutAllowed replaces what the exceptions cover by spaces.
 func withoutAllowed(text, name string, allowed []*rule) string {
 	for _, a := range allowed {
-		if a.path != "" && !isBelow(name, []string{a.path}) {
-			continue
-		}
-		if a.pattern.MatchString(text) {
+		covered := a.path == "" || name == a.path || strings.HasPrefix(name, a.path+"/")
+		if covered && a.pattern.MatchString(text) {
 			a.used = true
 			text = a.pattern.ReplaceAllString(text, " ")
 		}
