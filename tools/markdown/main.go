@@ -1,4 +1,5 @@
-// Command markdown checks the Markdown files of the project, and what refers to them. It prints each error with its place, and exits with 1 if there is one:
+// Command markdown checks the Markdown files of the project, and what refers to them. It prints each error with its place, and
+// exits with 1 if there is one:
 //
 //   - a file begins with its only heading of level 1, and no level is skipped
 //   - a line of prose has at most 100 characters
@@ -6,12 +7,13 @@
 //   - a relative link leads to an existing file, and its fragment to a heading of that file
 //   - a path in a code span, such as `domain/event.go`, exists
 //
-// In all other files, a path of a page, such as docs/stories.md, must exist.
+// In all files, a path of a page, such as docs/stories.md, must exist.
 //
 // Usage: markdown FOLDER
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -23,6 +25,11 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/text"
 )
 
 const maxLine = 100
@@ -34,37 +41,26 @@ var skippedFolders = []string{".git", "bin", "testdata"}
 var withoutTitle = []string{".github/PULL_REQUEST_TEMPLATE.md"}
 
 var (
-	heading  = regexp.MustCompile(`^(#{1,6}) +(.+?) *#*$`)
-	fence    = regexp.MustCompile("^ *(```+|~~~+) *(.*)$")
-	listItem = regexp.MustCompile(`^ *([-*+]|\d+[.)]) `)
-	codeSpan = regexp.MustCompile("`+[^`]+`+")
-	link     = regexp.MustCompile(`\]\(<?([^)\s>]+)>?(?: "[^"]*")?\)`)
-	linkText = regexp.MustCompile(`!?\[([^\]]*)\]\([^)]*\)`)
-	linkDef  = regexp.MustCompile(`^ *\[[^\]]+\]: +<?(\S+?)>?$`)
-	// anchor is a target that HTML defines.
-	anchor = regexp.MustCompile(`<a (?:id|name)="([^"]+)"`)
 	// projectPath is a path below a folder of the project. One with a placeholder, such as NAME, * or …, does not match.
 	projectPath = regexp.MustCompile(`^(acceptance|adapters|application|bootstrap|db|docs|domain|migrations|ports|tools|\.ci|\.githooks|\.github)/[a-z0-9_./-]*$`)
+	// fence begins and ends a code block.
+	fence = regexp.MustCompile("^[ >]*(```|~~~)")
 	// pagePath is the path of a page in any text.
 	pagePath = regexp.MustCompile(`\bdocs/[a-z0-9_/-]+\.md\b`)
 )
 
-// document is a Markdown file, without its code blocks.
+// document is a Markdown file.
 type document struct {
 	name    string // its path below the folder of the project
-	lines   []line
+	source  []byte
+	tree    ast.Node
 	anchors map[string]bool
-}
-
-type line struct {
-	number int
-	text   string
 }
 
 type checker struct {
 	root      string
 	documents map[string]*document
-	errors    int
+	errors    []string
 }
 
 func main() {
@@ -72,40 +68,54 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: markdown FOLDER")
 		os.Exit(2)
 	}
-	c := &checker{root: os.Args[1], documents: map[string]*document{}}
-	if err := filepath.WalkDir(c.root, c.read); err != nil {
+	found, err := check(os.Args[1])
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "markdown:", err)
 		os.Exit(2)
 	}
-	for _, d := range c.documents {
-		c.checkReferences(d)
+	for _, line := range found {
+		fmt.Println(line)
 	}
-	if c.errors > 0 {
-		fmt.Fprintf(os.Stderr, "markdown: %d errors\n", c.errors)
+	if len(found) > 0 {
+		fmt.Fprintf(os.Stderr, "markdown: %d errors\n", len(found))
 		os.Exit(1)
 	}
 }
 
-func (c *checker) report(d *document, number int, format string, arguments ...any) {
-	c.errors++
-	fmt.Printf("%s:%d: %s\n", d.name, number, fmt.Sprintf(format, arguments...))
+// check returns a line for each error, sorted.
+func check(root string) ([]string, error) {
+	c := &checker{root: root, documents: map[string]*document{}}
+	if err := filepath.WalkDir(root, c.read); err != nil {
+		return nil, err
+	}
+	for _, d := range c.documents {
+		c.checkForm(d)
+	}
+	for _, d := range c.documents { // when the anchors of all documents are known
+		c.checkReferences(d)
+	}
+	slices.Sort(c.errors)
+	return c.errors, nil
 }
 
-// read checks the paths of pages in a file; it parses a Markdown file and checks its form.
+// report adds an error at an offset in a document.
+func (c *checker) report(d *document, offset int, format string, arguments ...any) {
+	line := 1 + bytes.Count(d.source[:offset], []byte("\n"))
+	c.errors = append(c.errors, fmt.Sprintf("%s:%d: %s", d.name, line, fmt.Sprintf(format, arguments...)))
+}
+
+// read checks the paths of pages in a file, and parses it if it is Markdown.
 func (c *checker) read(file string, entry fs.DirEntry, err error) error {
 	if err != nil {
 		return err
 	}
-	if entry.IsDir() {
-		if slices.Contains(skippedFolders, entry.Name()) {
-			return fs.SkipDir
-		}
-		return nil
+	if entry.IsDir() && slices.Contains(skippedFolders, entry.Name()) {
+		return fs.SkipDir
 	}
 	if !entry.Type().IsRegular() {
 		return nil
 	}
-	text, err := os.ReadFile(file)
+	source, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
@@ -113,98 +123,101 @@ func (c *checker) read(file string, entry fs.DirEntry, err error) error {
 	if err != nil {
 		return err
 	}
-	d := &document{name: filepath.ToSlash(name), anchors: map[string]bool{}}
-	lines := strings.Split(string(text), "\n")
-	for i, text := range lines {
-		for _, page := range pagePath.FindAllString(text, -1) {
-			if !c.exists(page) {
-				c.report(d, i+1, "%s does not exist", page)
-			}
+	d := &document{name: filepath.ToSlash(name), source: source, anchors: map[string]bool{}}
+	for _, at := range pagePath.FindAllIndex(source, -1) {
+		if page := string(source[at[0]:at[1]]); !c.exists(page) {
+			c.report(d, at[0], "%s does not exist", page)
 		}
 	}
 	if filepath.Ext(file) == ".md" {
+		d.tree = goldmark.New(goldmark.WithExtensions(extension.Table)).Parser().Parse(text.NewReader(source))
 		c.documents[d.name] = d
-		c.checkForm(d, lines)
 	}
 	return nil
 }
 
-func (c *checker) checkForm(d *document, lines []string) {
-	closing := ""      // the fence that ends the current code block
-	level := 0         // of the latest heading
-	afterBlank := true // the line before was empty
-	inList := false    // an indented line continues a list item
+// each calls visit for each node of a kind, in the order of the document.
+func each[T ast.Node](in ast.Node, visit func(T)) {
+	_ = ast.Walk(in, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if found, ok := n.(T); ok && entering {
+			visit(found)
+		}
+		return ast.WalkContinue, nil
+	})
+}
+
+// checkForm checks code blocks, headings and lines.
+func (c *checker) checkForm(d *document) {
+	each(d.tree, func(block *ast.CodeBlock) {
+		c.report(d, block.Pos(), "an indented code block: use a fence with a language")
+	})
+	each(d.tree, func(block *ast.FencedCodeBlock) {
+		if block.Language(d.source) == nil {
+			c.report(d, block.Pos(), "the code block has no language: write one after the fence (text, if there is none)")
+		}
+		if lines := block.Lines(); lines.Len() > 0 && !fence.MatchString(d.lineAt(lines.At(lines.Len()-1).Stop)) {
+			c.report(d, block.Pos(), "the code block does not end")
+		}
+	})
+	c.checkHeadings(d)
+	c.checkLines(d)
+}
+
+// checkHeadings checks the levels of headings, and collects their anchors.
+func (c *checker) checkHeadings(d *document) {
+	if !bytes.HasPrefix(d.source, []byte("# ")) && !slices.Contains(withoutTitle, d.name) {
+		c.report(d, 0, "the file must begin with its heading of level 1")
+	}
+	level := 0 // of the latest heading
 	slugs := map[string]int{}
-	included := slices.Contains(withoutTitle, d.name)
-	for i, text := range lines {
-		number := i + 1
-		if f := fence.FindStringSubmatch(text); f != nil {
-			switch {
-			case closing == "":
-				closing = f[1]
-				if f[2] == "" {
-					c.report(d, number, "the code block has no language: write one after the fence (text, if there is none)")
-				}
-			case strings.HasPrefix(f[1], closing) && f[2] == "":
-				closing = ""
-			}
-			continue
-		}
-		if closing != "" {
-			continue
-		}
-		trimmed := strings.TrimSpace(text)
+	each(d.tree, func(h *ast.Heading) {
 		switch {
-		case listItem.MatchString(text):
-			inList = true
-		case trimmed != "" && !strings.HasPrefix(text, " "):
-			inList = false
-		case trimmed != "" && afterBlank && !inList && strings.HasPrefix(text, "    "):
-			c.report(d, number, "an indented code block: use a fence with a language")
-			continue
+		case h.Level == 1 && level > 0:
+			c.report(d, h.Pos(), "a second heading of level 1")
+		case level > 0 && h.Level > level+1:
+			c.report(d, h.Pos(), "the heading skips a level")
 		}
-		afterBlank = trimmed == ""
-		d.lines = append(d.lines, line{number, text})
-		for _, a := range anchor.FindAllStringSubmatch(text, -1) {
-			d.anchors[a[1]] = true
+		level = h.Level
+		slug := slugOf(d.content(h))
+		if n := slugs[slug]; n > 0 {
+			d.anchors[fmt.Sprintf("%s-%d", slug, n)] = true
 		}
-		if h := heading.FindStringSubmatch(text); h != nil {
-			switch depth := len(h[1]); {
-			case depth == 1 && level > 0:
-				c.report(d, number, "a second heading of level 1")
-			case level == 0 && !included && (depth > 1 || number > 1):
-				c.report(d, number, "the first line must be the heading of level 1")
-				level = depth
-			case level > 0 && depth > level+1:
-				c.report(d, number, "the heading skips a level")
-				fallthrough
-			default:
-				level = depth
+		d.anchors[slug] = true
+		slugs[slug]++
+	})
+}
+
+// checkLines checks the length of the lines that are not a heading, code, a table or a single word.
+func (c *checker) checkLines(d *document) {
+	each(d.tree, func(block ast.Node) {
+		switch block.(type) {
+		case *ast.Paragraph, *ast.TextBlock, *ast.HTMLBlock:
+			for _, segment := range block.Lines().Sliced(0, block.Lines().Len()) {
+				line := d.lineAt(segment.Start)
+				if length := utf8.RuneCountInString(line); length > maxLine && strings.Contains(strings.TrimSpace(line), " ") {
+					c.report(d, segment.Start, "%d characters; at most %d are allowed", length, maxLine)
+				}
 			}
-			slug := slugOf(h[2])
-			if n := slugs[slug]; n > 0 {
-				d.anchors[fmt.Sprintf("%s-%d", slug, n)] = true
-			} else {
-				d.anchors[slug] = true
-			}
-			slugs[slug]++
-			continue
 		}
-		if utf8.RuneCountInString(text) > maxLine && !strings.HasPrefix(trimmed, "|") && strings.Contains(trimmed, " ") {
-			c.report(d, number, "%d characters; at most %d are allowed", utf8.RuneCountInString(text), maxLine)
-		}
-	}
-	if closing != "" {
-		c.report(d, len(lines), "the last code block does not end")
-	}
-	if level == 0 && !included {
-		c.report(d, 1, "the file has no heading of level 1")
-	}
+	})
+}
+
+// lineAt returns the line that contains an offset, without its end.
+func (d *document) lineAt(offset int) string {
+	begin := bytes.LastIndexByte(d.source[:offset], '\n') + 1
+	line, _, _ := bytes.Cut(d.source[begin:], []byte("\n"))
+	return string(line)
+}
+
+// content returns the text of a node without its markup.
+func (d *document) content(n ast.Node) string {
+	var b strings.Builder
+	each(n, func(part *ast.Text) { b.Write(part.Segment.Value(d.source)) })
+	return b.String()
 }
 
 // slugOf returns the fragment that GitHub gives to a heading.
 func slugOf(title string) string {
-	title = linkText.ReplaceAllString(title, "$1")
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == ' ':
@@ -218,25 +231,19 @@ func slugOf(title string) string {
 
 // checkReferences checks the links and the paths of a document.
 func (c *checker) checkReferences(d *document) {
-	for _, l := range d.lines {
-		for _, span := range codeSpan.FindAllString(l.text, -1) {
-			if p := strings.Trim(span, "`"); p != "application/json" && projectPath.MatchString(p) && !c.exists(p) {
-				c.report(d, l.number, "%s does not exist", p)
-			}
+	each(d.tree, func(span *ast.CodeSpan) {
+		if p := d.content(span); p != "application/json" && projectPath.MatchString(p) && !c.exists(p) {
+			c.report(d, span.Pos(), "%s does not exist", p)
 		}
-		prose := codeSpan.ReplaceAllString(l.text, "code")
-		targets := link.FindAllStringSubmatch(prose, -1)
-		targets = append(targets, linkDef.FindAllStringSubmatch(prose, -1)...)
-		for _, t := range targets {
-			c.checkLink(d, l.number, t[1])
-		}
-	}
+	})
+	each(d.tree, func(link *ast.Link) { c.checkLink(d, link.Pos(), string(link.Destination)) })
+	each(d.tree, func(image *ast.Image) { c.checkLink(d, image.Pos(), string(image.Destination)) })
 }
 
-func (c *checker) checkLink(d *document, number int, target string) {
+func (c *checker) checkLink(d *document, offset int, target string) {
 	u, err := url.Parse(target)
 	if err != nil {
-		c.report(d, number, "%v", err)
+		c.report(d, offset, "%v", err)
 		return
 	}
 	if u.Scheme != "" || u.Host != "" {
@@ -247,14 +254,14 @@ func (c *checker) checkLink(d *document, number int, target string) {
 		name = path.Join(path.Dir(d.name), u.Path)
 	}
 	if !c.exists(name) {
-		c.report(d, number, "the link %s leads to no file", target)
+		c.report(d, offset, "the link %s leads to no file", target)
 		return
 	}
 	if u.Fragment == "" {
 		return
 	}
 	if to, ok := c.documents[name]; !ok || !to.anchors[u.Fragment] {
-		c.report(d, number, "the link %s leads to no heading of %s", target, name)
+		c.report(d, offset, "the link %s leads to no heading of %s", target, name)
 	}
 }
 
