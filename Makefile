@@ -79,13 +79,14 @@ vet: ## Run go vet
 	go vet ./...
 
 .PHONY: verify
-verify: ## Fail if generated code, formatting or go.mod is out of date
+verify: ## Fail if generated code, formatting or go.mod is out of date, or a text breaks a rule
 	@echo 'gofmt -l .'; found=$$(gofmt -l .) && echo "$$found" && test -z "$$found" $(call or_run,fmt)
 	@echo 'sqlc diff'; $(SQLC) diff $(call or_run,generate)
 	@echo 'wire diff ./bootstrap'; $(WIRE) diff ./bootstrap $(call or_run,generate)
 	@echo 'go run -C tools ./reference -check ..'; go run -C tools ./reference -check .. $(call or_run,generate)
 	@echo 'go mod tidy -diff'; go mod tidy -diff $(call or_run,tidy)
 	go mod verify
+	go test -C tools ./... # the checks of words and Markdown, and the generator of docs/reference
 	@echo '.ci/decisions'; .ci/decisions | diff docs/decisions/README.md - $(call or_run,generate)
 	$(MAKE) words
 	$(MAKE) markdown
