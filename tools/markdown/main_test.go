@@ -31,7 +31,7 @@ func TestCheck_reportsErrors(t *testing.T) {
 		"indented code block":              {page: "# Title\n\n    code\n", want: []string{"page.md:3: an indented code block: use a fence with a language"}},
 		"indented text in a list":          {page: "# Title\n\n1. item\n\n    more\n"},
 		"long line":                        {page: "# Title\n\n- item\n  " + long + "\n", want: []string{"page.md:4: 107 characters; at most 100 are allowed"}},
-		"long line of non-ASCII letters":   {page: "# Title\n\n" + strings.Repeat("é ", 50) + "\n"},
+		"100 characters, 150 bytes":        {page: "# Title\n\n" + strings.Repeat("é ", 50) + "\n"},
 		"long line in a comment":           {page: "# Title\n\n<!-- " + long + "-->\n", want: []string{"page.md:3: 113 characters; at most 100 are allowed"}},
 		"long heading":                     {page: "# " + long + "\n"},
 		"long line of code":                {page: "# Title\n\n```text\n" + long + "\n```\n"},

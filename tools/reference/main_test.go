@@ -89,7 +89,7 @@ func TestRun_rejectsIncompleteSources(t *testing.T) {
 		"event without a comment":           {"domain/event.go", "// a session was opened with a passkey", "", "domain.EventSignedIn has no comment"},
 		"error that the API does not have":  {"domain/errors.go", `"registration_closed"`, `"other"`, "openapi.yaml does not have the error 403 other"},
 		"status that the API does not have": {"adapters/httpapi/problem.go", "domain.KindGone:            http.StatusGone", "domain.KindGone: http.StatusForbidden", "openapi.yaml does not have the error 403 challenge_expired"},
-		"error that no source declares":     {"adapters/httpapi/problem.go", `Code: "method_not_allowed"`, `Code: "not_found"`, "openapi.yaml does not have the error 405 not_found"},
+		"error that no source declares":     {"adapters/httpapi/problem.go", "http.StatusMethodNotAllowed: ", "// ", "openapi.yaml has the error 405 method_not_allowed, which no source declares"},
 		"code without a description":        {"adapters/httpapi/openapi.yaml", "`registration_closed`: ", "", "the description of a response explains"},
 		"unknown security requirement":      {"adapters/httpapi/openapi.yaml", "security: []", "security: [{other: []}]", "unknown security requirement [other]"},
 		"message that is not constant":      {"bootstrap/limiter.go", `"rate limit store available again"`, `text()`, "the message is not constant"},
