@@ -55,16 +55,23 @@ func (k Key) Derive(purpose Purpose) ([]byte, error) {
 	return hkdf.Key(sha256.New, k.secret, nil, "keylodge "+purpose.String(), 32)
 }
 
-// LoadOrCreate reads the key file, or creates it with a new key, readable by its owner only. It returns an error for a file that
-// others can access, and for a weak key. Of several processes that start at once, one creates the file and all return its key.
+// LoadOrCreate is Load, but creates a missing file with a new key, readable by its owner only. Of several processes that start at
+// once, one creates the file and all return its key.
 func LoadOrCreate(path string) (Key, error) {
-	encoded, err := ReadPrivate(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = create(path); err != nil {
-			return Key{}, fmt.Errorf("creating the key file %s: %s, or set KEYLODGE_SECRET: %w", path, creationAdvice(path, err), err)
-		}
-		encoded, err = ReadPrivate(path)
+	key, err := Load(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
 	}
+	if err := create(path); err != nil {
+		return Key{}, fmt.Errorf("creating the key file %s: %s, or set KEYLODGE_SECRET: %w", path, creationAdvice(path, err), err)
+	}
+	return Load(path)
+}
+
+// Load reads the key file. It returns an error that is fs.ErrNotExist (errors.Is) if there is none, and an error for a file that others
+// can access, and for a weak key.
+func Load(path string) (Key, error) {
+	encoded, err := ReadPrivate(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return Key{}, fmt.Errorf("reading the key file: give this user read access: %w", err)

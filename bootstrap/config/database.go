@@ -91,12 +91,11 @@ func (d Database) IsMissing(ctx context.Context) bool {
 		empty, err := postgres.IsEmpty(ctx, d.url)
 		return err == nil && empty
 	}
-	_, err := os.Stat(d.path)
-	return errors.Is(err, fs.ErrNotExist) || err == nil && !d.nonEmpty()
+	return d.isMissingFile()
 }
 
-// nonEmpty reports whether the SQLite file exists and has content. An operator may create an empty file to set its mode.
-func (d Database) nonEmpty() bool {
+// isMissingFile reports whether the SQLite file does not exist or is empty. An operator may create an empty file to set its mode.
+func (d Database) isMissingFile() bool {
 	info, err := os.Stat(d.path)
-	return err == nil && info.Size() > 0
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
 }

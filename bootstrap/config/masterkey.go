@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
 )
@@ -21,17 +20,18 @@ func (c Config) LoadMasterKey() (masterkey.Key, error) {
 	if path == "" {
 		return masterkey.Key{}, errors.New("a PostgreSQL database has no key file: set KEYLODGE_SECRET")
 	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return masterkey.Key{}, fmt.Errorf("the key file of the database %s is missing: restore the file, or set KEYLODGE_SECRET to the secret that was used: %w", c.Database, err)
+	key, err := masterkey.Load(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return key, fmt.Errorf("the key file of the database %s is missing: restore the file, or set KEYLODGE_SECRET to the secret that was used: %w", c.Database, err)
 	}
-	return masterkey.LoadOrCreate(path)
+	return key, err
 }
 
 // LoadOrCreateMasterKey returns the same as LoadMasterKey, but creates a missing key file for a new database. It does not create
 // one for an existing database, whose data is encrypted with the missing key.
 func (c Config) LoadOrCreateMasterKey() (masterkey.Key, error) {
 	key, err := c.LoadMasterKey()
-	if errors.Is(err, fs.ErrNotExist) && !c.Database.nonEmpty() {
+	if errors.Is(err, fs.ErrNotExist) && c.Database.isMissingFile() {
 		return masterkey.LoadOrCreate(c.Database.SecretFile())
 	}
 	return key, err
