@@ -1,22 +1,23 @@
-// Package migrations holds the schema of each engine, as golang-migrate reads it and as sqlc does: it has one source.
+// Package migrations contains the schema of each engine. golang-migrate and sqlc read the same files. A migration has the same number
+// and purpose in both folders.
 //
-// The rule for migrations: a file that was released is never edited again; a change is a new pair of files under the
-// next number. The engines' folders have the same numbers with the same meaning. An upgrade runs in one transaction, so it
-// either happened or it did not; a statement that cannot run in a transaction has no place here. Servers of the release
-// before serve on meanwhile and afterwards (a rolling upgrade), and may be started again, so a release only adds: tables,
-// indexes, and columns that may be NULL or have a default. What is there keeps its name, its type and its meaning.
+// Rules for a change after the first release:
+//   - A released file is never edited. A change is a new pair of files with the next number.
+//   - An upgrade runs in one transaction, so no statement may require to run outside of one.
+//   - During a rolling upgrade, servers of the previous release run on the new schema, and may start on it. So a release only adds
+//     tables, indexes, and columns that may be NULL or have a default. Existing tables and columns keep their names, types and
+//     meanings.
+//   - What a release no longer reads or writes is dropped in the release after it. Earlier releases cannot run on that schema. The
+//     only row of schema_floor is the lowest version that a program must know to run on the schema, so the same file sets it.
+//   - A down file undoes its up file, and keeps all data that the previous schema can store: "keylodge migrate down" is an
+//     alternative to restoring a backup.
 //
-// What is not needed any more is taken away a release later, when the release before no longer reads or writes it. That
-// locks out older ones, and so says whom, in the same file: the only row of schema_floor is the version of the schema that a
-// program has to know, at least, to serve. Say the files up to 9 are of a release that reads a column no longer; then the one
-// of the release after it that drops the column has
+// An example for schema_floor: the first release that no longer reads a column knows migrations up to 9. The migration of the next
+// release that drops the column contains
 //
 //	UPDATE schema_floor SET version = 9;
 //
-// and its down file sets back what was there. A file that only adds leaves schema_floor as it is.
-//
-// A down file undoes its up file and loses nothing that the version before has a place for: it is an installation's way
-// back ("keylodge migrate down"), beside restoring a backup.
+// and its down file restores the previous value. A migration that only adds does not change schema_floor.
 package migrations
 
 import (
@@ -27,16 +28,16 @@ import (
 //go:embed sqlite/*.sql postgres/*.sql
 var files embed.FS
 
-// SQLite is the folder of SQLite's migrations.
+// SQLite returns the migrations of SQLite.
 func SQLite() fs.FS { return folder("sqlite") }
 
-// Postgres is the folder of PostgreSQL's migrations.
+// Postgres returns the migrations of PostgreSQL.
 func Postgres() fs.FS { return folder("postgres") }
 
 func folder(name string) fs.FS {
 	folder, err := fs.Sub(files, name)
 	if err != nil {
-		panic(err) // only for a name that is no path at all
+		panic(err) // the name is not a valid path
 	}
 	return folder
 }
