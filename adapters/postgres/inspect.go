@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/keylodge/keylodge/adapters/sqlstore"
 	"github.com/keylodge/keylodge/db/column"
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
@@ -164,12 +165,12 @@ func (c *checks) checkEncoding(ctx context.Context) {
 }
 
 func (c *checks) checkSchema(ctx context.Context) {
-	known, err := allMigrations()
+	known, err := sqlstore.Migrations(SchemaFiles)
 	if err != nil {
 		c.AddError("database.schema", err.Error(), "the program is damaged: reinstall it")
 		return
 	}
-	newest := newestVersion(known)
+	newest := sqlstore.NewestVersion(known)
 	version, err := verifySchema(ctx, c.conn, newest)
 	c.schema = version
 	switch {

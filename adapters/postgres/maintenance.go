@@ -90,14 +90,6 @@ func errNotKeylodge(reason string) error {
 	}
 }
 
-func errNewerRelease(version, newest int) error {
-	return &domain.Error{
-		Kind: domain.KindConflict, Code: "newer_release",
-		Message: fmt.Sprintf("its schema is version %d, of a newer release, and this program knows up to %d: start the newer release, "+
-			"or revert the schema with the newer release's \"keylodge migrate down\", or restore a backup from before the upgrade", version, newest),
-	}
-}
-
 func errInUse(connections string) error {
 	return &domain.Error{
 		Kind: domain.KindConflict, Code: "database_in_use",

@@ -14,6 +14,7 @@ import (
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/keylodge/keylodge/adapters/sqlstore"
 	"github.com/keylodge/keylodge/migrations"
 )
 
@@ -50,10 +51,11 @@ func upgrade(ctx context.Context, config *pgx.ConnConfig, files fs.FS) (newer in
 }
 
 func upgradeOnce(ctx context.Context, config *pgx.ConnConfig, files fs.FS) (newer int, err error) {
-	newest, err := newestOf(files)
+	all, err := sqlstore.Migrations(files)
 	if err != nil {
 		return 0, err
 	}
+	newest := sqlstore.NewestVersion(all)
 	driver, err := connectDriver(ctx, config, newest)
 	if err != nil {
 		return 0, wrap("connecting", err)
@@ -64,8 +66,8 @@ func upgradeOnce(ctx context.Context, config *pgx.ConnConfig, files fs.FS) (newe
 	} else {
 		err = errors.Join(wrap("reading the schema's version", err), driver.Close())
 	}
-	if newerSchema := (newerSchemaError{}); errors.As(err, &newerSchema) {
-		return newerSchema.version, nil
+	if newerSchema := (sqlstore.NewerSchemaError{}); errors.As(err, &newerSchema) {
+		return newerSchema.Version, nil
 	}
 	return 0, err
 }
@@ -91,31 +93,12 @@ func withMigrations(driver *migrationDriver, files fs.FS, step func(*migrate.Mig
 
 // IsEmpty returns whether the database of the URL has no schema of Keylodge. It changes nothing.
 func IsEmpty(ctx context.Context, databaseURL string) (bool, error) {
-	config, err := parse(databaseURL)
+	conn, _, err := NewDatabase(databaseURL).connect(ctx)
 	if err != nil {
 		return false, err
 	}
-	conn, err := pgx.ConnectConfig(ctx, withoutNamedStatements(config.ConnConfig))
-	if err != nil {
-		return false, wrapOpen(config.ConnConfig, wrap("connecting", err))
-	}
 	version, _, err := versionOf(ctx, conn)
-	return version == database.NilVersion, errors.Join(err, conn.Close(ctx))
-}
-
-func newestOf(files fs.FS) (int, error) {
-	migrations, err := iofs.New(files, ".")
-	if err != nil {
-		return 0, fmt.Errorf("reading the migrations: %w", err)
-	}
-	version, err := migrations.First()
-	for next := version; err == nil; next, err = migrations.Next(version) {
-		version = next
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, fmt.Errorf("reading the migrations: %w", err)
-	}
-	return int(version), nil
+	return version == database.NilVersion, closeConn(ctx, conn, err)
 }
 
 // migrationDriver is golang-migrate's driver. Everything between Lock and Unlock is one transaction: an upgrade of several
@@ -219,9 +202,9 @@ func (d *migrationDriver) Version() (version int, dirty bool, err error) {
 	version, dirty, err = versionOf(d.ctx, d.conn)
 	if err == nil && version > d.newest {
 		if err = requireCompatible(d.ctx, d.conn, version, d.newest); err == nil && !dirty {
-			err = newerSchemaError{version}
+			err = sqlstore.NewerSchemaError{Version: version}
 		} else if err == nil {
-			err = errNewerRelease(version, d.newest)
+			err = sqlstore.ErrNewerRelease(version, d.newest)
 		}
 	}
 	return version, dirty, d.recordFailure(err)
@@ -235,13 +218,6 @@ func versionOf(ctx context.Context, conn *pgx.Conn) (version int, dirty bool, er
 	return version, dirty, err
 }
 
-// newerSchemaError is returned if a newer release has upgraded the schema and this program can run on it.
-type newerSchemaError struct{ version int }
-
-func (e newerSchemaError) Error() string {
-	return fmt.Sprintf("a newer release has upgraded the schema to version %d", e.version)
-}
-
 // requireCompatible returns an error if this program cannot run on the schema of a newer release.
 func requireCompatible(ctx context.Context, conn *pgx.Conn, version, newest int) error {
 	var floor int
@@ -250,7 +226,7 @@ func requireCompatible(ctx context.Context, conn *pgx.Conn, version, newest int)
 		floor, err = version, nil
 	}
 	if err == nil && floor > newest {
-		err = errNewerRelease(version, newest)
+		err = sqlstore.ErrNewerRelease(version, newest)
 	}
 	return err
 }

@@ -4,21 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
 	"github.com/golang-migrate/migrate/v4"
-	"github.com/golang-migrate/migrate/v4/source"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/adapters/sqlstore"
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // Status implements dbadmin.Schema. No migration is applied to a database without tables.
 func (d *Database) Status(ctx context.Context) ([]dbadmin.Migration, error) {
-	all, err := allMigrations()
+	all, err := sqlstore.Migrations(SchemaFiles)
 	if err != nil {
 		return nil, err
 	}
@@ -29,17 +27,11 @@ func (d *Database) Status(ctx context.Context) ([]dbadmin.Migration, error) {
 	if err != nil {
 		return nil, wrapOpen(config.ConnConfig, err)
 	}
-	version, err := verifySchema(ctx, conn, newestVersion(all))
+	version, err := verifySchema(ctx, conn, sqlstore.NewestVersion(all))
 	if err := closeConn(ctx, conn, err); err != nil {
 		return nil, wrapOpen(config.ConnConfig, err)
 	}
-	for i := range all {
-		all[i].Applied = all[i].Version <= version
-	}
-	if version > newestVersion(all) {
-		all = append(all, dbadmin.Migration{Version: version, Applied: true, Newer: true})
-	}
-	return all, nil
+	return sqlstore.StatusAt(version, all), nil
 }
 
 // Up implements dbadmin.Schema. It upgrades as Open does.
@@ -78,23 +70,18 @@ func (d *Database) down(ctx context.Context, result error) (loss dbadmin.DataLos
 	if err != nil {
 		return loss, err
 	}
-	newest := lastApplied(status)
-	if newest == nil {
-		return loss, &domain.Error{Kind: domain.KindConflict, Code: "nothing_to_undo", Message: "no migration is applied, so there is none to revert"}
+	if loss.Migration, err = sqlstore.ToRevert(status); err != nil {
+		return dbadmin.DataLoss{}, err
 	}
-	if newest.Newer {
-		return loss, errNewerRelease(newest.Version, newestVersion(status[:len(status)-1]))
-	}
-	loss.Migration = *newest
 	config, err := parse(d.url)
 	if err != nil {
 		return loss, err
 	}
-	driver, err := connectDriver(ctx, config.ConnConfig, newestVersion(status))
+	driver, err := connectDriver(ctx, config.ConnConfig, sqlstore.NewestVersion(status))
 	if err != nil {
 		return loss, wrapOpen(config.ConnConfig, wrap("connecting", err))
 	}
-	var before tableStats
+	var before sqlstore.TableStats
 	driver.beforeSteps = func() (err error) {
 		if err := driver.lockExclusively(); err != nil {
 			return err
@@ -107,14 +94,14 @@ func (d *Database) down(ctx context.Context, result error) (loss dbadmin.DataLos
 		if err != nil {
 			return err
 		}
-		before.recordLoss(after, &loss)
+		before.RecordLoss(after, &loss)
 		if err := driver.requireNoOtherConnections(0); err != nil {
 			return err
 		}
 		return result
 	}
 	if err := withMigrations(driver, SchemaFiles, func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
-		return loss, wrap(fmt.Sprintf("reverting migration %d; nothing was changed", newest.Version), err)
+		return loss, wrap(fmt.Sprintf("reverting migration %d; nothing was changed", loss.Migration.Version), err)
 	}
 	return loss, nil
 }
@@ -175,42 +162,8 @@ func (d *migrationDriver) requireNoOtherConnections(timeout time.Duration) error
 	}
 }
 
-// allMigrations returns the migrations of this program, oldest first.
-func allMigrations() ([]dbadmin.Migration, error) {
-	files, err := fs.Glob(SchemaFiles, "*.up.sql")
-	if err != nil {
-		return nil, err
-	}
-	all := make([]dbadmin.Migration, len(files)) // in the order of their names, which begin with their numbers
-	for i, file := range files {
-		parsed, err := source.DefaultParse(file)
-		if err != nil {
-			return nil, err
-		}
-		all[i] = dbadmin.Migration{Version: int(parsed.Version), Name: parsed.Identifier}
-	}
-	return all, nil
-}
-
-func newestVersion(all []dbadmin.Migration) int { return all[len(all)-1].Version }
-
-func lastApplied(status []dbadmin.Migration) *dbadmin.Migration {
-	for i := range slices.Backward(status) {
-		if status[i].Applied {
-			return &status[i]
-		}
-	}
-	return nil
-}
-
-// tableStats holds the number of rows and the columns of each table.
-type tableStats struct {
-	rows    map[string]int64
-	columns map[string][]string
-}
-
-func readTableStats(ctx context.Context, conn *pgx.Conn) (tableStats, error) {
-	s := tableStats{map[string]int64{}, map[string][]string{}}
+func readTableStats(ctx context.Context, conn *pgx.Conn) (sqlstore.TableStats, error) {
+	s := sqlstore.TableStats{Rows: map[string]int64{}, Columns: map[string][]string{}}
 	rows, err := conn.Query(ctx, `SELECT c.table_name::text, c.column_name::text FROM information_schema.columns AS c
 		JOIN pg_tables AS t ON t.schemaname = c.table_schema AND t.tablename = c.table_name
 		WHERE c.table_schema = current_schema() AND c.table_name NOT IN ('schema_migrations', 'schema_lock', 'schema_floor')`)
@@ -219,39 +172,17 @@ func readTableStats(ctx context.Context, conn *pgx.Conn) (tableStats, error) {
 	}
 	var table, column string
 	if _, err := pgx.ForEachRow(rows, []any{&table, &column}, func() error {
-		s.columns[table] = append(s.columns[table], column)
+		s.Columns[table] = append(s.Columns[table], column)
 		return nil
 	}); err != nil {
 		return s, err
 	}
-	for table := range s.columns {
+	for table := range s.Columns {
 		var rows int64
 		if err := conn.QueryRow(ctx, "SELECT count(*) FROM "+pgx.Identifier{table}.Sanitize(), pgx.QueryExecModeExec).Scan(&rows); err != nil {
 			return s, err
 		}
-		s.rows[table] = rows
+		s.Rows[table] = rows
 	}
 	return s, nil
-}
-
-// recordLoss adds to loss the rows, columns and tables of before that after lacks.
-func (before tableStats) recordLoss(after tableStats, loss *dbadmin.DataLoss) {
-	loss.Rows = map[string]int64{}
-	for table, columns := range before.columns {
-		if lost := before.rows[table] - after.rows[table]; lost > 0 {
-			loss.Rows[table] = lost
-		}
-		remaining, found := after.columns[table]
-		if !found {
-			loss.Tables = append(loss.Tables, table)
-			continue
-		}
-		for _, column := range columns {
-			if !slices.Contains(remaining, column) {
-				loss.Columns = append(loss.Columns, table+"."+column)
-			}
-		}
-	}
-	slices.Sort(loss.Tables)
-	slices.Sort(loss.Columns)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keylodge/keylodge/adapters/sqlstore"
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
@@ -92,7 +93,7 @@ func TestStore_NewerCompatibleSchema(t *testing.T) {
 
 // The rule of migrations.go, checked by the columns only. The tests of the adapter postgres also check the constraints.
 func TestMigrations_RaiseSchemaFloor(t *testing.T) {
-	known, err := allMigrations()
+	known, err := sqlstore.Migrations(SchemaFiles)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/keylodge/keylodge/adapters/sqlstore"
 	"github.com/keylodge/keylodge/db/column"
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
@@ -88,12 +89,12 @@ func (c *checks) checkModes() {
 }
 
 func (c *checks) checkContents(ctx context.Context, db *maintenanceDB, now time.Time, check dbadmin.CheckOptions) {
-	known, err := allMigrations()
+	known, err := sqlstore.Migrations(SchemaFiles)
 	if err != nil {
 		c.AddError("database.schema", err.Error(), "the program is damaged: reinstall it")
 		return
 	}
-	newest := newestVersion(known)
+	newest := sqlstore.NewestVersion(known)
 	version, err := db.verifySchema(ctx)
 	switch {
 	case err != nil:

@@ -14,6 +14,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 
+	"github.com/keylodge/keylodge/adapters/sqlstore"
 	"github.com/keylodge/keylodge/db/column"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports/dbadmin"
@@ -191,11 +192,11 @@ func (c *maintenanceDB) requireKeylodge(ctx context.Context) error {
 // verifySchema returns the version of the schema. It returns 0 if all migrations were reverted, and an error if the schema is not one
 // of Keylodge's or not compatible with this program.
 func (c *maintenanceDB) verifySchema(ctx context.Context) (version int, err error) {
-	known, err := allMigrations()
+	known, err := sqlstore.Migrations(SchemaFiles)
 	if err != nil {
 		return 0, err
 	}
-	newest := newestVersion(known)
+	newest := sqlstore.NewestVersion(known)
 	var tables, versions, dirty int
 	if err := c.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'").Scan(&tables); err != nil {
 		return 0, err
@@ -228,14 +229,6 @@ func (c *maintenanceDB) verifySchema(ctx context.Context) (version int, err erro
 
 func errNotKeylodge(reason string) error {
 	return &domain.Error{Kind: domain.KindInvalid, Code: "not_a_keylodge_database", Message: "this is not a Keylodge database: " + reason}
-}
-
-func errNewerRelease(version, newest int) error {
-	return &domain.Error{
-		Kind: domain.KindConflict, Code: "newer_release",
-		Message: fmt.Sprintf("its schema is version %d, of a newer release, and this program knows up to %d: start the newer release, "+
-			"or revert the schema with the newer release's \"keylodge migrate down\", or restore a backup from before the upgrade", version, newest),
-	}
 }
 
 // missingColumns returns the columns of that schema version that this database lacks. Additional tables are allowed: Litestream, for

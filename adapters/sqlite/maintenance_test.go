@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/adapters/sqlstore"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 	"github.com/keylodge/keylodge/ports/dbadmin"
@@ -685,8 +686,12 @@ func TestRestore_OlderSchemaVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		status, err := NewFile(path).Status(t.Context())
-		if err != nil || lastApplied(status).Version != saved.Schema {
-			t.Errorf("the schema is at %+v, want %d, %v", lastApplied(status), saved.Schema, err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		newest, err := sqlstore.ToRevert(status)
+		if err != nil || newest.Version != saved.Schema {
+			t.Errorf("the schema is at %+v, want %d, %v", newest, saved.Schema, err)
 		}
 		openAt(t, path) // upgrades the schema
 	}
@@ -837,7 +842,7 @@ func TestSchema_StatusUpDown(t *testing.T) {
 	useTestMigrations(t)
 	path := newFilledFile(t)
 	f := NewFile(path)
-	all, err := allMigrations()
+	all, err := sqlstore.Migrations(SchemaFiles)
 	if err != nil || len(all) != len(rowsByVersion) {
 		t.Fatalf("%d migrations, %v", len(all), err)
 	}

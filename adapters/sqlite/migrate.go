@@ -10,11 +10,10 @@ import (
 
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
-	"github.com/golang-migrate/migrate/v4/source"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 
+	"github.com/keylodge/keylodge/adapters/sqlstore"
 	"github.com/keylodge/keylodge/migrations"
-	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // SchemaFiles are the migrations of this program. Tests replace them.
@@ -28,8 +27,8 @@ func upgrade(db *sql.DB, files fs.FS) (newer int, err error) {
 		return 0, err
 	}
 	err = withMigrations(&migrationDriver{conn: conn}, files, (*migrate.Migrate).Up)
-	if newerSchema := (newerSchemaError{}); errors.As(err, &newerSchema) {
-		return newerSchema.version, nil
+	if newerSchema := (sqlstore.NewerSchemaError{}); errors.As(err, &newerSchema) {
+		return newerSchema.Version, nil
 	}
 	if err != nil {
 		return 0, wrap("upgrading the schema; nothing was changed", err)
@@ -43,9 +42,11 @@ func withMigrations(driver *migrationDriver, files fs.FS, step func(*migrate.Mig
 	if err != nil {
 		return errors.Join(fmt.Errorf("reading the migrations: %w", err), driver.Close())
 	}
-	if driver.newest, err = newestOf(steps); err != nil {
-		return errors.Join(fmt.Errorf("reading the migrations: %w", err), driver.Close())
+	all, err := sqlstore.Migrations(files)
+	if err != nil {
+		return errors.Join(err, driver.Close())
 	}
+	driver.newest = sqlstore.NewestVersion(all)
 	m, err := migrate.NewWithInstance("iofs", steps, "sqlite", driver)
 	if err != nil {
 		return errors.Join(err, driver.Close())
@@ -55,34 +56,6 @@ func withMigrations(driver *migrationDriver, files fs.FS, step func(*migrate.Mig
 	}
 	_, closeErr := m.Close()
 	return errors.Join(err, closeErr)
-}
-
-// allMigrations returns the migrations of this program, oldest first.
-func allMigrations() ([]dbadmin.Migration, error) {
-	files, err := fs.Glob(SchemaFiles, "*.up.sql")
-	if err != nil {
-		return nil, err
-	}
-	all := make([]dbadmin.Migration, len(files)) // in the order of their names, which begin with their numbers
-	for i, file := range files {
-		parsed, err := source.DefaultParse(file)
-		if err != nil {
-			return nil, err
-		}
-		all[i] = dbadmin.Migration{Version: int(parsed.Version), Name: parsed.Identifier}
-	}
-	return all, nil
-}
-
-func newestOf(migrations source.Driver) (int, error) {
-	version, err := migrations.First()
-	for next := version; err == nil; next, err = migrations.Next(version) {
-		version = next
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return int(version), err
 }
 
 // migrationDriver is golang-migrate's driver. Everything between Lock and Unlock is one transaction: an upgrade of several migrations
@@ -160,19 +133,12 @@ func (d *migrationDriver) Version() (version int, dirty bool, err error) {
 	}
 	if err == nil && version > d.newest {
 		if err = requireCompatible(context.Background(), d.conn, version, d.newest); err == nil && !dirty {
-			err = newerSchemaError{version}
+			err = sqlstore.NewerSchemaError{Version: version}
 		} else if err == nil {
-			err = errNewerRelease(version, d.newest)
+			err = sqlstore.ErrNewerRelease(version, d.newest)
 		}
 	}
 	return version, dirty, d.recordFailure(err)
-}
-
-// newerSchemaError is returned if a newer release has upgraded the schema and this program can run on it.
-type newerSchemaError struct{ version int }
-
-func (e newerSchemaError) Error() string {
-	return fmt.Sprintf("a newer release has upgraded the schema to version %d", e.version)
 }
 
 // requireCompatible returns an error if this program cannot run on the schema of a newer release.
@@ -182,7 +148,7 @@ func requireCompatible(ctx context.Context, db querier, version, newest int) err
 		floors, err = queryStrings(ctx, db, fmt.Sprintf("SELECT version FROM schema_floor WHERE version <= %d", newest))
 	}
 	if err == nil && len(floors) == 0 {
-		err = errNewerRelease(version, newest)
+		err = sqlstore.ErrNewerRelease(version, newest)
 	}
 	return err
 }

@@ -10,13 +10,13 @@ import (
 
 	"github.com/golang-migrate/migrate/v4"
 
-	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/adapters/sqlstore"
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // Status implements dbadmin.Schema. No migration is applied to a missing database.
 func (f *File) Status(ctx context.Context) ([]dbadmin.Migration, error) {
-	all, err := allMigrations()
+	all, err := sqlstore.Migrations(SchemaFiles)
 	if err != nil {
 		return nil, err
 	}
@@ -33,13 +33,7 @@ func (f *File) Status(ctx context.Context) ([]dbadmin.Migration, error) {
 	if err != nil {
 		return nil, wrapFile(f.path, err)
 	}
-	for i := range all {
-		all[i].Applied = all[i].Version <= version
-	}
-	if version > newestVersion(all) {
-		all = append(all, dbadmin.Migration{Version: version, Applied: true, Newer: true})
-	}
-	return all, nil
+	return sqlstore.StatusAt(version, all), nil
 }
 
 // Up implements dbadmin.Schema.
@@ -82,14 +76,9 @@ func (f *File) down(ctx context.Context, result error) (loss dbadmin.DataLoss, e
 	if err != nil {
 		return loss, err
 	}
-	newest := lastApplied(status)
-	if newest == nil {
-		return loss, &domain.Error{Kind: domain.KindConflict, Code: "nothing_to_undo", Message: "no migration is applied, so there is none to revert"}
+	if loss.Migration, err = sqlstore.ToRevert(status); err != nil {
+		return dbadmin.DataLoss{}, err
 	}
-	if newest.Newer {
-		return loss, errNewerRelease(newest.Version, newestVersion(status[:len(status)-1]))
-	}
-	loss.Migration = *newest
 	db, err := f.open(ctx)
 	if err != nil {
 		return loss, err
@@ -110,77 +99,38 @@ func (f *File) down(ctx context.Context, result error) (loss dbadmin.DataLoss, e
 	step.afterSteps = func() error {
 		after, err := readTableStats(ctx, conn)
 		if err == nil {
-			before.recordLoss(after, &loss)
+			before.RecordLoss(after, &loss)
 			err = result
 		}
 		return err
 	}
 	if err := withMigrations(step, SchemaFiles, func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
-		return loss, errors.Join(fmt.Errorf("reverting migration %d; nothing was changed: %w", newest.Version, err), db.unlock(ctx))
+		return loss, errors.Join(fmt.Errorf("reverting migration %d; nothing was changed: %w", loss.Migration.Version, err), db.unlock(ctx))
 	}
 	return loss, db.unlock(ctx)
 }
 
-func newestVersion(all []dbadmin.Migration) int { return all[len(all)-1].Version }
-
-func lastApplied(status []dbadmin.Migration) *dbadmin.Migration {
-	for i := range slices.Backward(status) {
-		if status[i].Applied {
-			return &status[i]
-		}
-	}
-	return nil
-}
-
-// tableStats holds the number of rows and the columns of each table.
-type tableStats struct {
-	rows    map[string]int64
-	columns map[string][]string
-}
-
-func readTableStats(ctx context.Context, conn *sql.Conn) (tableStats, error) {
-	s := tableStats{map[string]int64{}, map[string][]string{}}
+func readTableStats(ctx context.Context, conn *sql.Conn) (sqlstore.TableStats, error) {
+	s := sqlstore.TableStats{Rows: map[string]int64{}, Columns: map[string][]string{}}
 	columns, err := allColumns(ctx, conn)
 	if err != nil {
 		return s, err
 	}
 	for _, column := range columns {
 		table, name, _ := strings.Cut(column, ".")
-		s.columns[table] = append(s.columns[table], name)
+		s.Columns[table] = append(s.Columns[table], name)
 	}
-	for table := range s.columns {
+	for table := range s.Columns {
 		var rows int64
 		// The name is quoted: another program may have added a table with any name.
 		if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM "`+strings.ReplaceAll(table, `"`, `""`)+`"`).Scan(&rows); err != nil {
 			return s, err
 		}
-		s.rows[table] = rows
+		s.Rows[table] = rows
 	}
 	for _, table := range []string{"schema_migrations", "schema_floor"} {
-		delete(s.rows, table)
-		delete(s.columns, table)
+		delete(s.Rows, table)
+		delete(s.Columns, table)
 	}
 	return s, nil
-}
-
-// recordLoss adds to loss the rows, columns and tables of before that after lacks.
-func (before tableStats) recordLoss(after tableStats, loss *dbadmin.DataLoss) {
-	loss.Rows = map[string]int64{}
-	for table, columns := range before.columns {
-		if lost := before.rows[table] - after.rows[table]; lost > 0 {
-			loss.Rows[table] = lost
-		}
-		remaining, found := after.columns[table]
-		if !found {
-			loss.Tables = append(loss.Tables, table)
-			continue
-		}
-		for _, column := range columns {
-			if !slices.Contains(remaining, column) {
-				loss.Columns = append(loss.Columns, table+"."+column)
-			}
-		}
-	}
-	slices.Sort(loss.Tables)
-	slices.Sort(loss.Columns)
 }

@@ -1,5 +1,6 @@
 // Package sqlstore implements the collections of ports.Tx on the queries that sqlc generates, once for both SQL databases. The
-// adapters sqlite and postgres provide connections, transactions, errors and the queries.
+// adapters sqlite and postgres provide connections, transactions, errors and the queries. schema.go has what their commands about
+// migrations share.
 //
 // sqlc generates the same rows and parameters for both (see sqlc.yaml); those of SQLite are the ones that this package uses. The
 // adapter postgres converts its own to them, which does not compile if a column differs.
