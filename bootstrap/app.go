@@ -15,7 +15,6 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/ratelimit"
-	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -57,11 +56,7 @@ func (a *App) prepare(ctx context.Context, cfg config.Config) error {
 	for id, passkeys := range retired {
 		a.log.Warn("the database has passkeys of a retired RP ID, which cannot sign in", slog.String("rp_id", id), slog.Int("passkeys", passkeys))
 	}
-	err = a.usecases.SigningKeys.Refresh(ctx)
-	if errors.Is(err, signingkeys.ErrUndecryptable) {
-		return fmt.Errorf("%w; only if that secret is lost, remove the keys with: keylodge keys rotate", err)
-	}
-	return err
+	return jobs.WithKeyAdvice(a.usecases.SigningKeys.Refresh(ctx))
 }
 
 // UseCases assembles the use cases with any implementation of ports.Store, without rate limits. The Secret of cfg must be set.

@@ -4,12 +4,14 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/maintenance"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -35,7 +37,7 @@ func New(usecases application.UseCases, log *slog.Logger) []Job {
 	return []Job{
 		{Name: "delete expired data", Every: time.Minute, Timeout: jobTimeout, Run: run.deleteExpired},
 		{Name: "delete expired rate limits", Every: time.Minute, Timeout: jobTimeout, Run: usecases.RateLimit.DeleteExpired},
-		{Name: RefreshSigningKeys, Every: 30 * time.Second, Timeout: jobTimeout, Run: usecases.SigningKeys.Refresh},
+		{Name: RefreshSigningKeys, Every: 30 * time.Second, Timeout: jobTimeout, Run: run.refreshSigningKeys},
 		{Name: "send e-mails", Every: 2 * time.Second, Run: run.sendEmails},
 		{Name: "write last uses of sessions", Every: time.Second, Timeout: jobTimeout, Run: run.writeLastSeen, AtStop: true},
 	}
@@ -121,6 +123,18 @@ func (r runner) sendEmails(ctx context.Context) error {
 		} else {
 			r.log.Warn("an e-mail could not be sent and will be retried", attributes...)
 		}
+	}
+	return err
+}
+
+func (r runner) refreshSigningKeys(ctx context.Context) error {
+	return WithKeyAdvice(r.usecases.SigningKeys.Refresh(ctx))
+}
+
+// WithKeyAdvice adds to the error of Refresh what the operator does about keys whose secret is lost.
+func WithKeyAdvice(err error) error {
+	if errors.Is(err, signingkeys.ErrUndecryptable) {
+		return fmt.Errorf("%w; only if that secret is lost, remove the keys with: keylodge keys rotate", err)
 	}
 	return err
 }

@@ -187,6 +187,22 @@ func TestRun_DeletesExpiredEveryMinute(t *testing.T) {
 	})
 }
 
+// A key may become undecryptable while the server runs: another node with another secret adds one, or a restore does.
+func TestRun_UndecryptableKeyIsLoggedWithAdvice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := sqlitestore.NewInBubble(t)
+		running := startJobs(t, store)
+		defer running.stop()
+		foreign := domain.SigningKeys{}.Successor("foreign", domain.SigningEdDSA, []byte("encrypted with another secret"), time.Now())
+		update(t, store, func(tx ports.Tx) error { return tx.SigningKeys.Add(t.Context(), foreign) })
+		advance(30 * time.Second)
+		const advice = "only if that secret is lost, remove the keys with: keylodge keys rotate"
+		if log := running.log.String(); countFailures(running.log, jobs.RefreshSigningKeys) != 1 || !strings.Contains(log, advice) {
+			t.Errorf("want one error of the job with the advice, got %s", log)
+		}
+	})
+}
+
 func TestRun_RefreshesKeysEvery30Seconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := sqlitestore.NewInBubble(t)
