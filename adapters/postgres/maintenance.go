@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"regexp"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -58,29 +60,74 @@ func (d *Database) connect(ctx context.Context) (*pgx.Conn, *pgxpool.Config, err
 // verifySchema returns the version of the schema. It returns 0 if there is none or if all migrations were reverted, and an error if
 // the schema is not one of Keylodge's or not compatible with this program.
 func verifySchema(ctx context.Context, conn *pgx.Conn, newest int) (int, error) {
-	version, dirty, err := versionOf(ctx, conn)
+	version, dirty, err := ownVersion(ctx, conn)
 	switch {
-	case stateOf(err) == undefinedColumn:
-		return 0, errNotKeylodge("its table schema_migrations has other columns")
 	case err != nil:
-		return 0, wrap("reading the schema's version", err)
+		return 0, err
 	case dirty:
 		return 0, errNotKeylodge(fmt.Sprintf("an upgrade to version %d is incomplete", version))
-	case version < 1:
-		return 0, nil
 	case version > newest:
 		if err := requireCompatible(ctx, conn, version, newest); err != nil {
 			return version, err
 		}
 	}
-	var ours bool
-	if err := conn.QueryRow(ctx, "SELECT to_regclass('users') IS NOT NULL AND to_regclass('passkeys') IS NOT NULL").Scan(&ours); err != nil {
-		return 0, wrap("looking up the tables", err)
+	return max(version, 0), nil
+}
+
+// ownVersion is versionOf, but returns an error if the tables are another program's. The first schema of the search_path may have
+// other tables, but none with the name of one of Keylodge's before Keylodge has created it.
+func ownVersion(ctx context.Context, conn *pgx.Conn) (version int, dirty bool, err error) {
+	// Another server may be creating the tables, so those that exist are listed before the version is read, and looked up after it.
+	existing, err := existingTables(ctx, conn)
+	if err != nil {
+		return 0, false, wrap("listing the tables", err)
 	}
-	if !ours {
-		return 0, errNotKeylodge("it has a table schema_migrations, but no tables users and passkeys")
+	version, dirty, err = versionOf(ctx, conn)
+	switch {
+	case stateOf(err) == undefinedColumn:
+		return 0, false, errNotKeylodge("its table schema_migrations has other columns")
+	case err != nil:
+		return 0, false, wrap("reading the schema's version", err)
+	case version < 1 && len(existing) > 0:
+		return 0, false, errNotKeylodge(fmt.Sprintf("it has a table %s, which Keylodge did not create; create a database for Keylodge, "+
+			"and set KEYLODGE_DATABASE_URL to it", existing[0]))
+	case version < 1 || dirty:
+		return version, dirty, nil
 	}
-	return version, nil
+	var found bool
+	if err := conn.QueryRow(ctx, "SELECT to_regclass('users') IS NOT NULL AND to_regclass('passkeys') IS NOT NULL").Scan(&found); err != nil {
+		return 0, false, wrap("looking up the tables", err)
+	}
+	if !found {
+		return 0, false, errNotKeylodge("it has a table schema_migrations, but no tables users and passkeys")
+	}
+	return version, dirty, nil
+}
+
+var createTable = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)
+
+// existingTables returns which names of tables that the migrations create are in use in the first schema of the search_path.
+func existingTables(ctx context.Context, conn *pgx.Conn) ([]string, error) {
+	files, err := fs.Glob(SchemaFiles, "*.up.sql")
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, file := range files {
+		migration, err := fs.ReadFile(SchemaFiles, file)
+		if err != nil {
+			return nil, err
+		}
+		for _, match := range createTable.FindAllSubmatch(migration, -1) {
+			names = append(names, string(match[1]))
+		}
+	}
+	rows, err := conn.Query(ctx, `SELECT c.relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		WHERE n.nspname = current_schema() AND c.relname = ANY ($1::text[]) ORDER BY c.relname`, names)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 func errNotKeylodge(reason string) error {

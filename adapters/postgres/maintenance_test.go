@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports/dbadmin"
@@ -214,6 +216,47 @@ func TestSchema_RejectsUnknownSchemas(t *testing.T) {
 			wantDomainError(t, err, want.code, want.text)
 		}
 	}
+}
+
+// The schema may have tables of other programs, but the names of Keylodge's must be free. A start changes nothing there.
+func TestOpen_RejectsTablesOfAnotherProgram(t *testing.T) {
+	for statements, reason := range map[string]string{
+		"CREATE TABLE users (name text)":   "it has a table users, which Keylodge did not create",
+		"CREATE VIEW sessions AS SELECT 1": "it has a table sessions, which Keylodge did not create",
+		"CREATE TABLE schema_migrations (version text); INSERT INTO schema_migrations VALUES ('1')":                       "other columns",
+		"CREATE TABLE schema_migrations (version bigint, dirty boolean); INSERT INTO schema_migrations VALUES (1, false)": "no tables users and passkeys",
+	} {
+		url := postgresserver.EmptyDatabase(t)
+		db := connect(t, url)
+		if err := exec(t.Context(), db, statements); err != nil {
+			t.Fatal(err)
+		}
+		before := relationsOf(t, db)
+		s, err := Open(t.Context(), url)
+		if err == nil {
+			t.Fatalf("%s: it was opened, %v", statements, s.Close())
+		}
+		wantDomainError(t, err, "not_a_keylodge_database", reason)
+		if after := relationsOf(t, db); after != before {
+			t.Errorf("%s: a start left %s of %s", statements, after, before)
+		}
+	}
+	url := postgresserver.EmptyDatabase(t)
+	if err := exec(t.Context(), connect(t, url), "CREATE TABLE notes (text text); CREATE SCHEMA other; CREATE TABLE other.users (name text)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := migrateDatabase(url); err != nil {
+		t.Errorf("beside tables with other names: %v", err)
+	}
+}
+
+func relationsOf(t *testing.T, db *pgx.Conn) (names string) {
+	t.Helper()
+	const query = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+	if err := db.QueryRow(t.Context(), query).Scan(&names); err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 func TestIsPostgres(t *testing.T) {

@@ -25,14 +25,8 @@ func isPooled(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	return pid != int64(conn.PgConn().PID()), nil
 }
 
-// detectPooler is isPooled on a connection of its own. It returns an error if transactions are not possible, as with PgBouncer's
-// pool_mode statement.
-func detectPooler(ctx context.Context, config *pgx.ConnConfig) (pooled bool, err error) {
-	conn, err := pgx.ConnectConfig(ctx, withoutNamedStatements(config))
-	if err != nil {
-		return false, wrap("connecting", err)
-	}
-	defer func() { err = closeConn(ctx, conn, err) }()
+// detectPooler is isPooled. It returns an error if transactions are not possible, as with PgBouncer's pool_mode statement.
+func detectPooler(ctx context.Context, conn *pgx.Conn) (pooled bool, err error) {
 	if pooled, err = isPooled(ctx, conn); err != nil || !pooled {
 		return pooled, err
 	}

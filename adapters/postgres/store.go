@@ -51,7 +51,7 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 }
 
 func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
-	pooled, err := detectPooler(ctx, config.ConnConfig)
+	pooled, err := checkServer(ctx, config.ConnConfig)
 	if err != nil {
 		return nil, wrapOpen(config.ConnConfig, err)
 	}
@@ -70,6 +70,21 @@ func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
 	}
 	s.close = sync.OnceValue(s.shutDown)
 	return s, nil
+}
+
+// checkServer reports whether a pooler is in front of the server. It returns an error if tables of another program have the names of
+// Keylodge's. It changes nothing.
+func checkServer(ctx context.Context, config *pgx.ConnConfig) (pooled bool, err error) {
+	conn, err := pgx.ConnectConfig(ctx, withoutNamedStatements(config))
+	if err != nil {
+		return false, wrap("connecting", err)
+	}
+	defer func() { err = closeConn(ctx, conn, err) }()
+	if pooled, err = detectPooler(ctx, conn); err != nil {
+		return pooled, err
+	}
+	_, _, err = ownVersion(ctx, conn)
+	return pooled, err
 }
 
 // NewerSchema returns the version of the schema if a newer release has upgraded it, else 0.
