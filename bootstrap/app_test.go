@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ncruces/go-sqlite3/driver"
+
 	"github.com/keylodge/keylodge/acceptance/testkit/settings"
 	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/cli"
@@ -161,6 +163,31 @@ func TestOpen_CreatesKeyFileNextToDatabase(t *testing.T) {
 	if files, _ := filepath.Glob("*/*"); !slices.Equal(files, []string{"data/keylodge.db", "data/keylodge.secret"}) {
 		t.Errorf("created %v", files)
 	}
+}
+
+func TestOpen_CreatesNoKeyFileNextToDatabaseOfAnotherProgram(t *testing.T) {
+	cfg, err := load(t, "DATABASE_URL=sqlite:notes.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes, err := driver.Open("file:notes.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := notes.ExecContext(t.Context(), "CREATE TABLE notes (text)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := notes.Close(); err != nil {
+		t.Fatal(err)
+	}
+	app, err := Open(cfg, system.Clock{}, slog.New(slog.DiscardHandler))
+	if err == nil {
+		app.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "notes.db: this is not a Keylodge database: it has tables of another program") {
+		t.Errorf("got %v, want an error that names the file", err)
+	}
+	wantFiles(t, "notes.db")
 }
 
 func TestOpen_ConfiguredSecretIsNotWritten(t *testing.T) {

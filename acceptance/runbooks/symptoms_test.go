@@ -3,6 +3,7 @@ package runbooks
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -70,6 +71,8 @@ func doesNotStart(s *situation) {
 	s.failsToStart("SECRET=" + settings.FirstSecret)
 	settings.WriteFile(s.t, "keylodge.db", strings.Repeat("This is a text and not a database.\n", 100), 0o600)
 	s.failsToStart("DATABASE_URL=sqlite:keylodge.db")
+	execute(s.t, "notes.db", "CREATE TABLE notes (text)")
+	s.failsToStart("DATABASE_URL=sqlite:notes.db")
 
 	s.set()
 	s.start()
@@ -84,6 +87,10 @@ func doesNotStart(s *situation) {
 	s.set("LISTEN=127.0.0.1:0", "OPS_LISTEN=", "SECRET="+settings.FirstSecret)
 	server := postgresserver.StartForTest(s.t)
 	s.failsToStart("DATABASE_URL=" + server.URL("nothing"))
+	if err := errors.Join(server.Exec("postgres", "CREATE DATABASE notes"), server.Exec("notes", "CREATE TABLE users (name text)")); err != nil {
+		s.t.Fatal(err)
+	}
+	s.failsToStart("DATABASE_URL=" + server.URL("notes"))
 	s.failsToStart("DATABASE_URL=postgres://keylodge@127.0.0.1:1/users")
 	s.failsToStart("SECRET=")
 

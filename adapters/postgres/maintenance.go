@@ -89,8 +89,8 @@ func ownVersion(ctx context.Context, conn *pgx.Conn) (version int, dirty bool, e
 	case err != nil:
 		return 0, false, wrap("reading the schema's version", err)
 	case version < 1 && len(existing) > 0:
-		return 0, false, errNotKeylodge(fmt.Sprintf("it has a table %s, which Keylodge did not create; create a database for Keylodge, "+
-			"and set KEYLODGE_DATABASE_URL to it", existing[0]))
+		return 0, false, errNotKeylodge("it has a table " + existing[0] + ", which Keylodge did not create; create a database for Keylodge, " +
+			"and set KEYLODGE_DATABASE_URL to it")
 	case version < 1 || dirty:
 		return version, dirty, nil
 	}

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -80,6 +81,41 @@ func TestOpen_ErrorsNameTheFix(t *testing.T) {
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
 		t.Errorf("the directory has %v, %v; want the two files only", entries, err)
 	}
+}
+
+// The database of another program gets no table, no write-ahead log and no file beside it.
+func TestOpen_RejectsDatabaseOfAnotherProgram(t *testing.T) {
+	for statements, table := range map[string]string{
+		"CREATE TABLE notes (text); CREATE TABLE _hidden (text)": "notes",
+		"CREATE TABLE users (name)":                              "users",
+		"CREATE TABLE schema_migrations (version); INSERT INTO schema_migrations VALUES (1); CREATE TABLE users (name)": "schema_migrations",
+	} {
+		path := filepath.Join(t.TempDir(), "notes.db")
+		execSQL(t, path, statements)
+		before, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(path)
+		if err == nil {
+			t.Errorf("%s: it was opened, %v", statements, s.Close())
+			continue
+		}
+		wantCode(t, err, "not_a_keylodge_database")
+		if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "such as "+table+"; set KEYLODGE_DATABASE_URL") {
+			t.Errorf("%s: %v; want the path, the table and the setting", statements, err)
+		}
+		if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, before) {
+			t.Errorf("%s: the file was changed, %v", statements, err)
+		}
+		wantFiles(t, filepath.Dir(path), "notes.db")
+	}
+}
+
+func TestOpen_AfterLitestream(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keylodge.db")
+	execSQL(t, path, "PRAGMA journal_mode = WAL; CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)")
+	openAt(t, path)
 }
 
 func TestOpen_PermissionDenied(t *testing.T) {

@@ -189,6 +189,47 @@ func (c *maintenanceDB) requireKeylodge(ctx context.Context) error {
 	return err
 }
 
+// CheckOwner returns an error if the file at path is the database of another program. It changes nothing. A missing or empty file is no
+// error.
+func CheckOwner(path string) error {
+	ctx, f := context.Background(), NewFile(path)
+	if found, err := f.nonEmpty(); err != nil || !found {
+		return err
+	}
+	db, err := f.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := db.requireOwnTables(ctx); err != nil {
+		return fmt.Errorf("opening the database %w", wrapFile(path, err))
+	}
+	return nil
+}
+
+// requireOwnTables returns an error if the tables are another program's. Tables whose names begin with an underscore may be those of
+// Litestream, which may open the database before its first start.
+func (c *maintenanceDB) requireOwnTables(ctx context.Context) error {
+	tables, err := queryStrings(ctx, c, `SELECT name FROM sqlite_schema WHERE type = 'table'
+		AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name NOT LIKE '\_%' ESCAPE '\' ORDER BY name`)
+	if err != nil || len(tables) == 0 {
+		return err
+	}
+	own := slices.Contains(tables, "schema_migrations")
+	if own && (!slices.Contains(tables, "users") || !slices.Contains(tables, "passkeys")) {
+		// Other programs have a table of this name, too. It is empty here if all migrations were reverted.
+		applied, err := queryStrings(ctx, c, "SELECT 'applied' FROM schema_migrations")
+		if err != nil {
+			return err
+		}
+		own = len(applied) == 0
+	}
+	if !own {
+		return errNotKeylodge("it has tables of another program, such as " + tables[0] + "; set KEYLODGE_DATABASE_URL to another file")
+	}
+	return nil
+}
+
 // verifySchema returns the version of the schema. It returns 0 if all migrations were reverted, and an error if the schema is not one
 // of Keylodge's or not compatible with this program.
 func (c *maintenanceDB) verifySchema(ctx context.Context) (version int, err error) {

@@ -46,6 +46,9 @@ var _ ports.Store = (*Store)(nil)
 // Open opens the database at path and upgrades its schema. A missing file is created, with access for this user only. The errors name
 // the fix.
 func Open(path string) (*Store, error) {
+	if err := CheckOwner(path); err != nil {
+		return nil, err
+	}
 	if err := prepareFiles(path); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/adapters/sqlite"
 )
 
 const masterKeyFile = "keylodge.secret"
@@ -28,11 +29,17 @@ func (c Config) LoadMasterKey() (masterkey.Key, error) {
 }
 
 // LoadOrCreateMasterKey returns the same as LoadMasterKey, but creates a missing key file for a new database. It does not create
-// one for an existing database, whose data is encrypted with the missing key.
+// one for an existing database, whose data is encrypted with the missing key, or which is another program's.
 func (c Config) LoadOrCreateMasterKey() (masterkey.Key, error) {
 	key, err := c.LoadMasterKey()
-	if errors.Is(err, fs.ErrNotExist) && c.Database.isMissingFile() {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if c.Database.isMissingFile() {
 		return masterkey.LoadOrCreate(c.Database.SecretFile())
+	}
+	if err := sqlite.CheckOwner(c.Database.path); err != nil {
+		return masterkey.Key{}, err
 	}
 	return key, err
 }
