@@ -22,6 +22,8 @@ func (d *apiDevice) stepUp(forgeries ...forgery) rejection {
 	return d.api.finishStepUp(begun.challengeID, response)
 }
 
+func (d *apiDevice) prepareSensitiveAction() rejection { return d.stepUp() }
+
 func (d *apiDevice) addPasskey(name string, forgeries ...forgery) rejection {
 	d.t.Helper()
 	begun, rejected := d.api.beginAddPasskey()

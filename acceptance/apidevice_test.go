@@ -103,17 +103,80 @@ func (d *apiDevice) signIn(email string, forgeries ...forgery) (shownUser, rejec
 	return d.api.finishSignIn(attempt.challengeID, response)
 }
 
+func (d *apiDevice) signInDelayed(meanwhile func()) (shownUser, rejection) {
+	d.t.Helper()
+	begun := d.mustBeginSignIn()
+	response := d.getAssertion(begun)
+	meanwhile()
+	return d.api.finishSignIn(begun.challengeID, response)
+}
+
 func (d *apiDevice) whoAmI() (shownUser, rejection) { return d.api.whoAmI() }
 func (d *apiDevice) signOut() rejection             { return d.api.signOut() }
 
-// mustBeginSignIn begins a sign-in without an address. It fails the test if it is rejected.
+// The methods with must fail the test if the call is rejected.
+
+func (d *apiDevice) mustBeginSignUp(user profile) pendingCeremony {
+	d.t.Helper()
+	begun, rejected := d.api.beginSignUp(user)
+	d.requireOK(rejected)
+	return begun
+}
+
+// mustBeginSignIn begins a sign-in without an address.
 func (d *apiDevice) mustBeginSignIn() pendingCeremony {
 	d.t.Helper()
-	begun, rejected := d.api.beginSignIn("")
-	if rejected != (rejection{}) {
-		d.t.Fatalf("beginning a sign-in is rejected: %+v", rejected)
-	}
+	return d.mustBeginSignInByEmail("")
+}
+
+func (d *apiDevice) mustBeginSignInByEmail(email string) pendingCeremony {
+	d.t.Helper()
+	begun, rejected := d.api.beginSignIn(email)
+	d.requireOK(rejected)
 	return begun
+}
+
+func (d *apiDevice) mustBeginStepUp() pendingCeremony {
+	d.t.Helper()
+	begun, rejected := d.api.beginStepUp()
+	d.requireOK(rejected)
+	return begun
+}
+
+func (d *apiDevice) mustBeginAddPasskey() pendingCeremony {
+	d.t.Helper()
+	begun, rejected := d.api.beginAddPasskey()
+	d.requireOK(rejected)
+	return begun
+}
+
+// mustRedeem returns a recovery grant.
+func (d *apiDevice) mustRedeem(proof recoveryProof) string {
+	d.t.Helper()
+	grant, rejected := d.api.redeem(proof)
+	d.requireOK(rejected)
+	return grant
+}
+
+func (d *apiDevice) mustBeginRecovery(grant string) pendingCeremony {
+	d.t.Helper()
+	begun, rejected := d.api.beginRecovery(grant)
+	d.requireOK(rejected)
+	return begun
+}
+
+func (d *apiDevice) mustRefresh(token string) tokenPair {
+	d.t.Helper()
+	pair, rejected := d.api.refresh(token)
+	d.requireOK(rejected)
+	return pair
+}
+
+func (d *apiDevice) requireOK(rejected rejection) {
+	d.t.Helper()
+	if rejected != (rejection{}) {
+		d.t.Fatalf("rejected: %+v", rejected)
+	}
 }
 
 // getAssertion returns the authenticator's assertion for the challenge.
@@ -126,6 +189,12 @@ func (d *apiDevice) getAssertion(a pendingCeremony, forgeries ...forgery) authen
 	return response
 }
 
+// getAssertionUnlisted is getAssertion of a client that ignores allowCredentials.
+func (d *apiDevice) getAssertionUnlisted(a pendingCeremony, forgeries ...forgery) authenticator.AuthenticationResponse {
+	d.t.Helper()
+	return d.getAssertion(pendingCeremony{a.challengeID, withoutAllowCredentials(d.t, a.options)}, forgeries...)
+}
+
 // makeCredential returns a new passkey of the authenticator, which is not registered yet.
 func (d *apiDevice) makeCredential(a pendingCeremony, forgeries ...forgery) authenticator.RegistrationResponse {
 	d.t.Helper()
@@ -134,16 +203,6 @@ func (d *apiDevice) makeCredential(a pendingCeremony, forgeries ...forgery) auth
 		d.t.Fatal(err)
 	}
 	return response
-}
-
-// mustBeginSignUp begins a sign-up. It fails the test if it is rejected.
-func (d *apiDevice) mustBeginSignUp(user profile) pendingCeremony {
-	d.t.Helper()
-	begun, rejected := d.api.beginSignUp(user)
-	if rejected != (rejection{}) {
-		d.t.Fatalf("beginning a sign-up is rejected: %+v", rejected)
-	}
-	return begun
 }
 
 // concurrently makes n calls at the same time and counts their error codes; "" counts the calls that succeeded.

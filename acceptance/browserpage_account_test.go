@@ -27,6 +27,8 @@ func (b *browserPage) stepUp(forgeries ...forgery) rejection {
 	})
 }
 
+func (b *browserPage) prepareSensitiveAction() rejection { return rejection{} }
+
 func (b *browserPage) passkeys() ([]shownPasskey, rejection) {
 	b.t.Helper()
 	if rejected := b.reload(); rejected != (rejection{}) {

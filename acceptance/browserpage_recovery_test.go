@@ -26,7 +26,7 @@ func (b *browserPage) recover(proof recoveryProof, forgeries ...forgery) (shownU
 	}
 	if b.isVisible("#recover-by") {
 		if proof.totpCode != "" && proof.backupCode != "" {
-			b.t.Fatal("the page accepts one code, but there are two: add a skip to the table of stories")
+			b.t.Fatal("the page accepts one code, but there are two: the story is an attack, not a journey")
 		}
 		if proof.totpCode != "" {
 			b.press("#by-app")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"regexp"
 	"strconv"
 	"testing"
 	"time"
@@ -71,6 +72,9 @@ func (b *browserPage) open() {
 
 func (b *browserPage) signUp(user profile, forgeries ...forgery) (shownUser, rejection) {
 	b.t.Helper()
+	if b.isVisible("#registration-note") {
+		return shownUser{}, rejection{code: "registration_closed"} // there is no form
+	}
 	b.fill("#display-name", user.name)
 	b.fill("#sign-up-email", user.email)
 	return b.runCeremony("#sign-up", forgeries)
@@ -107,7 +111,7 @@ func (b *browserPage) withAuthenticator(forgeries []forgery, act func() string) 
 	b.t.Helper()
 	for _, f := range forgeries {
 		if f.inBrowser == nil {
-			b.t.Fatal("the browser driver cannot forge this: add a skip to the table of stories")
+			b.t.Fatal("the browser driver cannot forge this: the story is an attack, not a journey")
 		}
 		f.inBrowser(b)
 	}
@@ -165,12 +169,16 @@ func (b *browserPage) state() string {
 	return eval[string](b, `document.querySelector('main').dataset.state`)
 }
 
+// shownIdentity returns the shown user. The page names an account without a name by a part of its id.
 func (b *browserPage) shownIdentity() shownUser {
-	return shownUser{
-		name:  eval[string](b, `document.getElementById('who').textContent`),
-		email: eval[string](b, `document.getElementById('who-email').textContent`),
+	name := eval[string](b, `document.getElementById('who').textContent`)
+	if namelessAccount.MatchString(name) {
+		name = ""
 	}
+	return shownUser{name: name, email: eval[string](b, `document.getElementById('who-email').textContent`)}
 }
+
+var namelessAccount = regexp.MustCompile(`^account [0-9A-F]{6}$`)
 
 // visible returns an expression that is true when the element is visible. The account's lists are hidden until all are loaded.
 func visible(element string) string {
@@ -266,8 +274,7 @@ func (b *browserPage) clearBackupEligibility() {
 	b.setCredential(func(c *webauthn.Credential) { c.BackupEligibility, c.BackupState = false, false })
 }
 
-// signInDelayed presses the button, and delays the verify request until meanwhile has returned.
-func (b *browserPage) signInDelayed(during func()) (shownUser, rejection) {
+func (b *browserPage) signInDelayed(meanwhile func()) (shownUser, rejection) {
 	b.t.Helper()
 	before := len(b.server.log.rejections())
 	call(b, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*/v1/login/verify"}}})
@@ -278,7 +285,7 @@ func (b *browserPage) signInDelayed(during func()) (shownUser, rejection) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	during()
+	meanwhile()
 	call(b, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: paused.RequestID})
 	call(b, fetch.Disable, cdp.Empty{})
 	b.waitFor("the ceremony ends", signedInOrFailed)

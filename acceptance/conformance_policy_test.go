@@ -170,32 +170,6 @@ func claimsModel(id [16]byte) forgery {
 	})}
 }
 
-func denyModel(c *config.Config) {
-	c.Authenticators = domain.AuthenticatorPolicy{Denied: []domain.AAGUID{modelAAGUID(1)}}
-}
-
-// deniedAuthenticatorIsRejected registers a passkey at sign-up, in a session and by recovery.
-func deniedAuthenticatorIsRejected(e *env) {
-	denied := claimsModel(modelAAGUID(1))
-	ada := e.person("Ada", phone)
-	ada.requireSignUpRejected("passkey_rejected", domain.ReasonAttestationRejected, denied)
-	ada.signsUp()
-
-	ada.device.useAuthenticator(securityKey)
-	ada.requireRejected(ada.device.addPasskey("Blue key", denied), "passkey_rejected")
-	ada.requireEvents(shownEvent{"passkey_add_refused", "attestation_rejected"}, shownEvent{kind: "signed_up"})
-	ada.requireOK(ada.device.addPasskey("Blue key"))
-
-	codes, rejected := ada.device.makeBackupCodes()
-	ada.requireOK(rejected)
-	ada.signsOut()
-	ada.device.useAuthenticator(phone)
-	_, rejected = ada.device.recover(recoveryProof{backupCode: codes[0]}, denied)
-	ada.requireRejectedAndSignedOut(rejected, "passkey_rejected", domain.ReasonAttestationRejected)
-	user, rejected := ada.device.recover(recoveryProof{backupCode: codes[0]})
-	ada.requireIdentity(user, rejected)
-}
-
 // An authenticator policy applies to registrations only: registered passkeys can still sign in.
 func TestPolicy_ExistingPasskeysStillSignIn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")

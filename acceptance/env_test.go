@@ -53,17 +53,21 @@ func (k deviceKind) options() []authenticator.Option {
 	return nil
 }
 
-// device is what a user can do on a device: first signed out, then signed in. A page performs a step-up by itself when an action
-// requires one.
+// device is what a user can do on a device, first signed out, then signed in.
 type device interface {
 	signUp(user profile, forgeries ...forgery) (shownUser, rejection)
 	signIn(email string, forgeries ...forgery) (shownUser, rejection)
+	// signInDelayed signs in without an address. The user responds to the prompt before meanwhile, and the server receives the
+	// response after it.
+	signInDelayed(meanwhile func()) (shownUser, rejection)
 	whoAmI() (shownUser, rejection)
 	signOut() rejection
 	// recover redeems the proof and registers a passkey on the current authenticator.
 	recover(proof recoveryProof, forgeries ...forgery) (shownUser, rejection)
 
 	stepUp(forgeries ...forgery) rejection
+	// prepareSensitiveAction performs a step-up if the device does not perform it with the action.
+	prepareSensitiveAction() rejection
 	passkeys() ([]shownPasskey, rejection)
 	addPasskey(name string, forgeries ...forgery) rejection
 	renamePasskey(id, name string) rejection
@@ -130,6 +134,33 @@ type shownUser struct{ name, email string }
 type rejection struct {
 	code   string
 	reason domain.Reason
+}
+
+// disables makes the operator disable the account with the person's address. It returns the number of revoked sessions.
+func (e *env) disables(p *person) (ended int) {
+	e.t.Helper()
+	ended, err := e.driver.operator().Admin.DisableUser(e.t.Context(), domain.UserRef{Email: domain.Email(p.email)})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return ended
+}
+
+func (e *env) enables(p *person) {
+	e.t.Helper()
+	if err := e.driver.operator().Admin.EnableUser(e.t.Context(), domain.UserRef{Email: domain.Email(p.email)}); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// issuesRecoveryGrant returns the token of the operator's recovery link.
+func (e *env) issuesRecoveryGrant(p *person) string {
+	e.t.Helper()
+	issued, err := e.driver.operator().Admin.RecoverUser(e.t.Context(), domain.UserRef{Email: domain.Email(p.email)})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return issued.Token.Reveal()
 }
 
 // advance runs the server's jobs and then moves the clock.

@@ -4,7 +4,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 )
 
-// forgery is one error in a WebAuthn response. The software authenticator of the tests forges the response; the virtual
+// forgery is one error in a WebAuthn response, or a user who dismisses the prompt. The software authenticator of the tests forges the response; the virtual
 // authenticator of a browser can produce only some of the errors.
 type forgery struct {
 	forge     authenticator.Variation
@@ -22,10 +22,19 @@ var (
 	typeGet            = forgery{forge: authenticator.ForgeType("webauthn.get")}
 	otherChallenge     = forgery{forge: authenticator.ForgeChallenge(make([]byte, 32))}
 	bsWithoutBE        = forgery{forge: authenticator.ForgeFlags(authenticator.BackedUp, authenticator.BackupEligible)}
+	promptDismissed    = forgery{authenticator.Choose([]byte("none")), (*browserPage).dismissPrompt}
 	duplicateMember    = forgery{forge: authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
 		return append([]byte(`{"origin":"https://keylodge.example",`), honest[1:]...)
 	})}
 )
+
+var backupEligibilityCleared = forgery{
+	authenticator.ForgeFlags(0, authenticator.BackupEligible|authenticator.BackedUp), (*browserPage).clearBackupEligibility,
+}
+
+func forgedSignCount(n uint32) forgery {
+	return forgery{authenticator.ForgeSignCount(n), setSignCount(n)}
+}
 
 func flipLastBit(signature []byte) []byte {
 	forged := append([]byte(nil), signature...)

@@ -123,6 +123,35 @@ func TestPage_FieldErrors(t *testing.T) {
 	b.requireFieldError(partSelector(key.id, "new-name"))
 }
 
+func TestPage_FieldErrorAtSignUp(t *testing.T) {
+	ada, b, _ := openPage(t)
+	ada.signsOut()
+	_, rejected := b.signUp(profile{name: "Ada", email: "ada@example.123"})
+	ada.requireRejected(rejected, "invalid_request")
+	b.requireFieldError("#sign-up-email")
+	ada.email = "ada.lovelace@example.org"
+	ada.signsUp()
+	if !eval[bool](b, `document.querySelector('.field-error') === null`) {
+		t.Error("the field error is left")
+	}
+}
+
+// A user picks a passkey from the browser's suggestions: the next request of the page signs in without a button.
+func TestPage_SignsInFromSuggestions(t *testing.T) {
+	t.Parallel()
+	requireChromium(t)
+	b := browserDriver{startServer(t, newClock(), nil)}.newDevice(t, autofillPhone).(*browserPage)
+	ada := &person{t: t, device: b, profile: profile{name: "Ada"}}
+	ada.signsUp()
+	b.setAutomaticPresence(true)
+	b.press("#sign-out")
+	b.waitFor("the suggestion is taken", signedInWithoutMessage)
+	ada.requireSignedIn()
+}
+
+// signedInWithoutMessage is true when the user is signed in by a suggestion, which shows no message.
+const signedInWithoutMessage = `document.querySelector('main').dataset.state === 'signed-in' && document.querySelector('main').getAttribute('aria-busy') !== 'true' && !document.getElementById('message').dataset.code`
+
 func TestPage_PagesThroughSecurityLog(t *testing.T) {
 	ada, b, _ := openPage(t)
 	key := ada.listPasskeys()[0]

@@ -20,15 +20,31 @@ func (e *env) person(name string, kind deviceKind) *person {
 	return &person{t: e.t, device: e.driver.newDevice(e.t, kind), profile: profile{name: name, email: ""}}
 }
 
+// newUser returns a user who has signed up without an e-mail address.
+func (e *env) newUser(name string, kind deviceKind) *person {
+	e.t.Helper()
+	return e.newUserWithEmail(name, kind, "")
+}
+
+func (e *env) newUserWithEmail(name string, kind deviceKind, email string) *person {
+	e.t.Helper()
+	p := e.person(name, kind)
+	p.email = email
+	p.signsUp()
+	return p
+}
+
+// The actions of a person fail the test if they are rejected. The requirements below them fail it if they are not met.
+
 func (p *person) signsUp(forgeries ...forgery) {
 	p.t.Helper()
 	user, rejected := p.device.signUp(p.profile, forgeries...)
 	p.requireIdentity(user, rejected)
 }
 
-func (p *person) signsIn() {
+func (p *person) signsIn(forgeries ...forgery) {
 	p.t.Helper()
-	user, rejected := p.device.signIn("")
+	user, rejected := p.device.signIn("", forgeries...)
 	p.requireIdentity(user, rejected)
 }
 
@@ -40,9 +56,7 @@ func (p *person) signsInByEmail() {
 
 func (p *person) signsOut() {
 	p.t.Helper()
-	if rejected := p.device.signOut(); rejected != (rejection{}) {
-		p.t.Fatalf("%s cannot sign out: %+v", p.name, rejected)
-	}
+	p.requireOK(p.device.signOut())
 }
 
 func (p *person) requireSignedIn() {
@@ -88,7 +102,7 @@ func (p *person) requireRejectedAndSignedOut(rejected rejection, code string, re
 	if want := (rejection{code, reason}); rejected != want {
 		p.t.Fatalf("%s got %+v, want %+v", p.name, rejected, want)
 	}
-	if user, rejected := p.device.whoAmI(); rejected.code != "unauthenticated" {
+	if user, rejected := p.device.whoAmI(); rejected.code != "unauthenticated" && rejected.code != "session_revoked" {
 		p.t.Fatalf("after a rejection %s is signed in as %+v, rejection %+v", p.name, user, rejected)
 	}
 }
@@ -107,6 +121,53 @@ func (p *person) addsPasskey(name string, kind deviceKind) shownPasskey {
 	p.device.useAuthenticator(kind)
 	p.requireOK(p.device.addPasskey(name))
 	return p.passkeyNamed(name)
+}
+
+func (p *person) renamesPasskey(key shownPasskey, name string) {
+	p.t.Helper()
+	p.requireOK(p.device.renamePasskey(key.id, name))
+}
+
+func (p *person) removesPasskey(key shownPasskey) {
+	p.t.Helper()
+	p.requireOK(p.device.removePasskey(key.id))
+}
+
+func (p *person) revokesSession(session shownSession) {
+	p.t.Helper()
+	p.requireOK(p.device.revokeSession(session.id))
+}
+
+// revokesOtherSessions returns the number of revoked sessions.
+func (p *person) revokesOtherSessions() int {
+	p.t.Helper()
+	count, rejected := p.device.revokeOtherSessions()
+	p.requireOK(rejected)
+	return count
+}
+
+// changesAccount changes the profile at once. With mail, an address is only requested: see requestsEmail.
+func (p *person) changesAccount(name, email string) {
+	p.t.Helper()
+	p.name, p.email = name, email
+	user, rejected := p.device.changeAccount(name, email)
+	p.requireIdentity(user, rejected)
+}
+
+func (p *person) requireChangeRejected(name, email, code string) {
+	p.t.Helper()
+	p.requireRejected(onlyRejection(p.device.changeAccount(name, email)), code)
+}
+
+func (p *person) deletesAccount() {
+	p.t.Helper()
+	p.requireOK(p.device.deleteAccount())
+}
+
+// stepsUp performs the step-up that the next action requires. A page performs it with the action.
+func (p *person) stepsUp() {
+	p.t.Helper()
+	p.requireOK(p.device.prepareSensitiveAction())
 }
 
 func (p *person) passkeyNamed(name string) shownPasskey {
@@ -169,23 +230,30 @@ func (p *person) otherSession() shownSession {
 	return sessions[0]
 }
 
-// stepsUp performs a step-up unless the device is a page, which does so by itself.
-func (p *person) stepsUp() {
+func (p *person) requireSessions(count int) {
 	p.t.Helper()
-	if device, isAPI := p.device.(*apiDevice); isAPI {
-		p.requireOK(device.stepUp())
+	if sessions := p.listSessions(); len(sessions) != count {
+		p.t.Fatalf("%s has the sessions %+v, want %d", p.name, sessions, count)
 	}
+}
+
+func (p *person) listEvents() []shownEvent {
+	p.t.Helper()
+	events, rejected := p.device.events()
+	p.requireOK(rejected)
+	return events
 }
 
 // requireEvents fails the test unless these are the newest events of the audit log, newest first.
 func (p *person) requireEvents(newest ...shownEvent) {
 	p.t.Helper()
-	events, rejected := p.device.events()
-	p.requireOK(rejected)
+	events := p.listEvents()
 	if len(events) < len(newest) || !slices.Equal(events[:len(newest)], newest) {
 		p.t.Fatalf("the newest events of %s are %v, want %v", p.name, events[:min(len(events), len(newest)+2)], newest)
 	}
 }
+
+func onlyRejection[T any](_ T, rejected rejection) rejection { return rejected }
 
 // requireOK fails the test if the attempt was rejected.
 func (p *person) requireOK(rejected rejection) {
@@ -208,7 +276,7 @@ func (p *person) apiDevice() *apiDevice {
 	p.t.Helper()
 	d, ok := p.device.(*apiDevice)
 	if !ok {
-		p.t.Fatalf("%s has a page and no apiDevice: skip this driver in the table of stories", p.name)
+		p.t.Fatalf("%s has a page and no apiDevice: the story is no journey", p.name)
 	}
 	return d
 }
