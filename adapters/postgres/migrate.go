@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -11,17 +10,15 @@ import (
 
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
-	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/keylodge/keylodge/adapters/sqlstore"
 	"github.com/keylodge/keylodge/migrations"
 )
 
-// The timeouts of an upgrade: for another server's upgrade, for the lock on a table, and for all attempts together, with the time
-// between two attempts. While an upgrade waits for a lock, every later statement on that table waits, too.
+// The timeouts of an upgrade: for the lock on a table, and for all attempts together, with the time between two attempts. While an
+// upgrade waits for a lock, every later statement on that table waits, too.
 const (
-	lockTimeout           = time.Hour
 	setUpgradeLockTimeout = "SET LOCAL lock_timeout = '500ms';"
 	upgradeRetryInterval  = time.Second
 	upgradeTimeout        = 10 * time.Minute
@@ -62,7 +59,7 @@ func upgradeOnce(ctx context.Context, config *pgx.ConnConfig, files fs.FS) (newe
 	}
 	version, dirty, err := driver.Version()
 	if err == nil && (version != newest || dirty) {
-		err = wrap("upgrading the schema; nothing was changed", withMigrations(driver, files, (*migrate.Migrate).Up))
+		err = wrap("upgrading the schema; nothing was changed", sqlstore.RunMigrations(files, driver, (*migrate.Migrate).Up))
 	} else {
 		err = errors.Join(wrap("reading the schema's version", err), driver.Close())
 	}
@@ -70,25 +67,6 @@ func upgradeOnce(ctx context.Context, config *pgx.ConnConfig, files fs.FS) (newe
 		return newerSchema.Version, nil
 	}
 	return 0, err
-}
-
-// withMigrations runs step on the given migrations with the driver's connections, and closes them. It returns nil if there is
-// nothing to do, because another server was faster.
-func withMigrations(driver *migrationDriver, files fs.FS, step func(*migrate.Migrate) error) error {
-	steps, err := iofs.New(files, ".")
-	if err != nil {
-		return errors.Join(fmt.Errorf("reading the migrations: %w", err), driver.Close())
-	}
-	m, err := migrate.NewWithInstance("iofs", steps, "postgres", driver)
-	if err != nil {
-		return errors.Join(err, driver.Close())
-	}
-	m.LockTimeout = lockTimeout
-	if err = step(m); errors.Is(err, migrate.ErrNoChange) {
-		err = nil
-	}
-	_, closeErr := m.Close()
-	return errors.Join(err, closeErr)
 }
 
 // IsEmpty returns whether the database of the URL has no schema of Keylodge. It changes nothing.

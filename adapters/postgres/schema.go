@@ -100,7 +100,7 @@ func (d *Database) down(ctx context.Context, result error) (loss dbadmin.DataLos
 		}
 		return result
 	}
-	if err := withMigrations(driver, SchemaFiles, func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
+	if err := sqlstore.RunMigrations(SchemaFiles, driver, func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
 		return loss, wrap(fmt.Sprintf("reverting migration %d; nothing was changed", loss.Migration.Version), err)
 	}
 	return loss, nil

@@ -10,7 +10,6 @@ import (
 
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
-	"github.com/golang-migrate/migrate/v4/source/iofs"
 
 	"github.com/keylodge/keylodge/adapters/sqlstore"
 	"github.com/keylodge/keylodge/migrations"
@@ -36,26 +35,14 @@ func upgrade(db *sql.DB, files fs.FS) (newer int, err error) {
 	return 0, nil
 }
 
-// withMigrations runs step on the given migrations with the driver's connection, and closes it. It returns nil if there is nothing to do.
+// withMigrations runs step on the given migrations with the driver's connection, and closes it.
 func withMigrations(driver *migrationDriver, files fs.FS, step func(*migrate.Migrate) error) error {
-	steps, err := iofs.New(files, ".")
-	if err != nil {
-		return errors.Join(fmt.Errorf("reading the migrations: %w", err), driver.Close())
-	}
 	all, err := sqlstore.Migrations(files)
 	if err != nil {
 		return errors.Join(err, driver.Close())
 	}
 	driver.newest = sqlstore.NewestVersion(all)
-	m, err := migrate.NewWithInstance("iofs", steps, "sqlite", driver)
-	if err != nil {
-		return errors.Join(err, driver.Close())
-	}
-	if err = step(m); errors.Is(err, migrate.ErrNoChange) {
-		err = nil
-	}
-	_, closeErr := m.Close()
-	return errors.Join(err, closeErr)
+	return sqlstore.RunMigrations(files, driver, step)
 }
 
 // migrationDriver is golang-migrate's driver. Everything between Lock and Unlock is one transaction: an upgrade of several migrations

@@ -1,11 +1,16 @@
 package sqlstore
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
+	"github.com/golang-migrate/migrate/v4"
+	"github.com/golang-migrate/migrate/v4/database"
 	"github.com/golang-migrate/migrate/v4/source"
+	"github.com/golang-migrate/migrate/v4/source/iofs"
 
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports/dbadmin"
@@ -27,6 +32,28 @@ func Migrations(files fs.FS) ([]dbadmin.Migration, error) {
 	}
 	return all, nil
 }
+
+// RunMigrations runs step on the given migrations with the driver, and closes the driver. It returns nil if there is nothing to do, for
+// example because another server was faster.
+func RunMigrations(files fs.FS, driver database.Driver, step func(*migrate.Migrate) error) error {
+	steps, err := iofs.New(files, ".")
+	if err != nil {
+		return errors.Join(fmt.Errorf("reading the migrations: %w", err), driver.Close())
+	}
+	m, err := migrate.NewWithInstance("iofs", steps, "database", driver)
+	if err != nil {
+		return errors.Join(err, driver.Close())
+	}
+	m.LockTimeout = lockTimeout
+	if err = step(m); errors.Is(err, migrate.ErrNoChange) {
+		err = nil
+	}
+	_, closeErr := m.Close()
+	return errors.Join(err, closeErr)
+}
+
+// lockTimeout bounds how long an upgrade waits for that of another server.
+const lockTimeout = time.Hour
 
 // NewestVersion returns the version of the last migration.
 func NewestVersion(all []dbadmin.Migration) int { return all[len(all)-1].Version }
