@@ -2,7 +2,6 @@
 package masterkey
 
 import (
-	"bytes"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -104,9 +103,7 @@ func create(path string) error {
 		return err
 	}
 	defer func() { _ = os.Remove(temporary.Name()) }()
-	var text bytes.Buffer
-	fmt.Fprintln(&text, base64.StdEncoding.EncodeToString(secret))
-	_, err = temporary.Write(text.Bytes())
+	_, err = fmt.Fprintln(temporary, base64.StdEncoding.EncodeToString(secret))
 	if err = errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
 		return err
 	}

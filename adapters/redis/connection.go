@@ -135,7 +135,7 @@ func adviceFor(err error) string {
 	switch {
 	case errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid):
 		return "its certificate is not valid for the host in the URL; correct the host, or add the certificate authority to this system's"
-	case strings.HasPrefix(reason, "WRONGPASS"), strings.HasPrefix(reason, "NOAUTH"), strings.Contains(reason, "AUTH"):
+	case strings.HasPrefix(reason, "WRONGPASS"), strings.Contains(reason, "AUTH"):
 		return "correct the user and the password in the URL"
 	case strings.HasPrefix(reason, "NOPERM"):
 		return "let this user run EVAL, EVALSHA, TIME, GET and SET on " + keyPrefix + "*"
