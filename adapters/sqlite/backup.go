@@ -24,7 +24,7 @@ func (f *File) Save(ctx context.Context, file string, replace bool, check dbadmi
 		return saved, err
 	}
 	defer source.Close()
-	if err := source.requireKeylodge(ctx); err != nil {
+	if _, err := source.requireKeylodge(ctx); err != nil {
 		return saved, wrapFile(f.path, err)
 	}
 	if err := f.requireValidTarget(file, replace); err != nil {
@@ -134,10 +134,7 @@ func (d tempFile) verify(ctx context.Context, check dbadmin.CheckOptions) (inven
 	if err := db.exec(ctx, "PRAGMA journal_mode = DELETE"); err != nil {
 		return inventory, err
 	}
-	if err := db.requireKeylodge(ctx); err != nil {
-		return inventory, err
-	}
-	version, err := db.verifySchema(ctx)
+	version, err := db.requireKeylodge(ctx)
 	if err != nil {
 		return inventory, err
 	}

@@ -98,7 +98,7 @@ func (c *checks) checkContents(ctx context.Context, db *maintenanceDB, now time.
 	version, err := db.verifySchema(ctx)
 	switch {
 	case err != nil:
-		c.AddError("database.schema", wrapFile(c.path, err).Error(), "start the release that created it, or restore a backup: keylodge restore FILE")
+		c.AddError("database.schema", wrapFile(c.path, err).Error(), "start the release that created it, or set KEYLODGE_DATABASE_URL to another file, or restore a backup: keylodge restore FILE")
 		return
 	case version < newest:
 		c.AddWarning("database.schema", fmt.Sprintf("it is at version %d, and this program upgrades it to %d", version, newest),

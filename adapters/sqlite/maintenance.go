@@ -180,29 +180,30 @@ func (c *maintenanceDB) inventory(ctx context.Context, version int) (dbadmin.Inv
 	return inventory, rows.Err()
 }
 
-// requireKeylodge returns an error for a database that is not Keylodge's, or has no tables.
-func (c *maintenanceDB) requireKeylodge(ctx context.Context) error {
-	version, err := c.verifySchema(ctx)
+// requireKeylodge is verifySchema, but returns an error for a database without tables.
+func (c *maintenanceDB) requireKeylodge(ctx context.Context) (version int, err error) {
+	version, err = c.verifySchema(ctx)
 	if err == nil && version == 0 {
 		err = errNotKeylodge("it is empty")
 	}
-	return err
+	return version, err
 }
 
-// CheckOwner returns an error if the file at path is the database of another program. It changes nothing. A missing or empty file is no
-// error.
+// CheckOwner returns an error if the file at path is the database of another program, or if its tables cannot be listed. It changes
+// nothing. It returns nil for a file that it cannot open: Open returns that error.
 func CheckOwner(path string) error {
-	ctx, f := context.Background(), NewFile(path)
-	if found, err := f.nonEmpty(); err != nil || !found {
-		return err
-	}
-	db, err := f.open(ctx)
+	ctx := context.Background()
+	db, err := NewFile(path).open(ctx)
 	if err != nil {
-		return err
+		return nil //nolint:nilerr // see above
 	}
 	defer db.Close()
-	if err := db.requireOwnTables(ctx); err != nil {
-		return fmt.Errorf("opening the database %w", wrapFile(path, err))
+	err = db.requireOwnTables(ctx)
+	if _, foreign := errors.AsType[*domain.Error](err); foreign {
+		return fmt.Errorf("opening the database %s: %w; set KEYLODGE_DATABASE_URL to another file", path, err)
+	}
+	if err != nil {
+		return fmt.Errorf("opening the database %s: %w", path, wrap("listing the tables", err))
 	}
 	return nil
 }
@@ -225,7 +226,7 @@ func (c *maintenanceDB) requireOwnTables(ctx context.Context) error {
 		own = len(applied) == 0
 	}
 	if !own {
-		return errNotKeylodge("it has tables of another program, such as " + tables[0] + "; set KEYLODGE_DATABASE_URL to another file")
+		return errNotKeylodge("it has tables of another program, such as " + tables[0])
 	}
 	return nil
 }
@@ -235,6 +236,9 @@ func (c *maintenanceDB) requireOwnTables(ctx context.Context) error {
 func (c *maintenanceDB) verifySchema(ctx context.Context) (version int, err error) {
 	known, err := sqlstore.Migrations(SchemaFiles)
 	if err != nil {
+		return 0, err
+	}
+	if err := c.requireOwnTables(ctx); err != nil {
 		return 0, err
 	}
 	newest := sqlstore.NewestVersion(known)
