@@ -105,12 +105,14 @@ func TestSendEmails_LogOmitsRecipient(t *testing.T) {
 				run := startJobsWithMailer(t, store, &fakeMailer{errs: map[domain.OutboxEmailID]error{id: c.answer}})
 				advance(2 * time.Second)
 				run.stop()
-				if log := run.log.String(); strings.Count(log, fmt.Sprintf(c.line, id)) != 1 || strings.Count(log, "\n") != 1 {
+				log := run.log.String()
+				if strings.Count(log, fmt.Sprintf(c.line, id)) != 1 || strings.Count(log, "\n") != 1 {
 					t.Errorf("logged %s", log)
 				}
+				withoutID := strings.ReplaceAll(log, id.String(), "") // the hexadecimal digits may contain "ada"
 				for _, personal := range []string{"ada", "example.org", "203.0.113.9", "curl"} {
-					if strings.Contains(run.log.String(), personal) {
-						t.Errorf("logged %s", run.log)
+					if strings.Contains(withoutID, personal) {
+						t.Errorf("logged %s", log)
 					}
 				}
 			})
