@@ -114,7 +114,7 @@ CREATE INDEX webauthn_challenges_expires_at_idx ON webauthn_challenges (expires_
 CREATE INDEX webauthn_challenges_session_id_idx ON webauthn_challenges (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX webauthn_challenges_recovery_grant_idx ON webauthn_challenges (recovery_grant) WHERE recovery_grant IS NOT NULL;
 
--- events: the security log. NULL is what does not apply. An event outlives its session and its passkey. Before a user is
+-- events: the audit log. NULL is what does not apply. An event outlives its session and its passkey. Before a user is
 -- deleted, the user's events are anonymized: an event without a user says nothing about a person.
 CREATE TABLE events (
     id            TEXT    NOT NULL PRIMARY KEY CONSTRAINT events_id_check CHECK (length(id) = 36),
