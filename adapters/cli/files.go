@@ -40,41 +40,41 @@ func (p *Program) createOutput(name string, force bool) (*atomicFile, error) {
 	return &atomicFile{file, file, name, force}, nil
 }
 
-func (d *atomicFile) commit() error {
-	if d.file == nil {
+func (a *atomicFile) commit() error {
+	if a.file == nil {
 		return nil
 	}
-	if err := errors.Join(d.file.Sync(), d.file.Close()); err != nil {
-		return fmt.Errorf("writing %s: %w", d.name, err)
+	if err := errors.Join(a.file.Sync(), a.file.Close()); err != nil {
+		return fmt.Errorf("writing %s: %w", a.name, err)
 	}
-	if err := d.rename(); err != nil {
+	if err := a.rename(); err != nil {
 		return err
 	}
-	folder, err := os.Open(filepath.Dir(d.name)) // to sync the new name
+	folder, err := os.Open(filepath.Dir(a.name)) // to sync the new name
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", d.name, err)
+		return fmt.Errorf("writing %s: %w", a.name, err)
 	}
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-func (d *atomicFile) rename() error {
-	if !d.force {
-		switch err := os.Link(d.file.Name(), d.name); {
+func (a *atomicFile) rename() error {
+	if !a.force {
+		switch err := os.Link(a.file.Name(), a.name); {
 		case err == nil:
 			return nil
 		case errors.Is(err, fs.ErrExist):
-			return errFileExists(d.name)
+			return errFileExists(a.name)
 		}
 		// Not every file system has links. The name was free before.
 	}
-	return os.Rename(d.file.Name(), d.name)
+	return os.Rename(a.file.Name(), a.name)
 }
 
 // discard closes and removes the temporary file. It must be called in any case, and does nothing after commit.
-func (d *atomicFile) discard() {
-	if d.file != nil {
-		_ = d.file.Close()
-		_ = os.Remove(d.file.Name()) // fails after commit
+func (a *atomicFile) discard() {
+	if a.file != nil {
+		_ = a.file.Close()
+		_ = os.Remove(a.file.Name()) // fails after commit
 	}
 }
 
