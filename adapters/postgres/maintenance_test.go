@@ -220,15 +220,15 @@ func TestSchema_RejectsUnknownSchemas(t *testing.T) {
 
 // The schema may have tables of other programs, but the names of Keylodge's must be free. A start changes nothing there.
 func TestOpen_RejectsTablesOfAnotherProgram(t *testing.T) {
+	url := postgresserver.EmptyDatabase(t)
+	db := connect(t, url)
 	for statements, reason := range map[string]string{
 		"CREATE TABLE users (name text)":   "it has a table users, which Keylodge did not create",
 		"CREATE VIEW sessions AS SELECT 1": "it has a table sessions, which Keylodge did not create",
 		"CREATE TABLE schema_migrations (version text); INSERT INTO schema_migrations VALUES ('1')":                       "other columns",
 		"CREATE TABLE schema_migrations (version bigint, dirty boolean); INSERT INTO schema_migrations VALUES (1, false)": "no tables users and passkeys",
 	} {
-		url := postgresserver.EmptyDatabase(t)
-		db := connect(t, url)
-		if err := exec(t.Context(), db, statements); err != nil {
+		if err := exec(t.Context(), db, "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"+statements); err != nil {
 			t.Fatal(err)
 		}
 		before := relationsOf(t, db)
@@ -241,8 +241,8 @@ func TestOpen_RejectsTablesOfAnotherProgram(t *testing.T) {
 			t.Errorf("%s: a start left %s of %s", statements, after, before)
 		}
 	}
-	url := postgresserver.EmptyDatabase(t)
-	if err := exec(t.Context(), connect(t, url), "CREATE TABLE notes (text text); CREATE SCHEMA other; CREATE TABLE other.users (name text)"); err != nil {
+	const others = "DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE TABLE notes (text text); CREATE SCHEMA other; CREATE TABLE other.users (name text)"
+	if err := exec(t.Context(), db, others); err != nil {
 		t.Fatal(err)
 	}
 	if err := migrateDatabase(url); err != nil {
