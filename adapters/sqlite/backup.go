@@ -125,8 +125,8 @@ func newTempFile(file string) (tempFile, error) {
 
 // verify checks that the file is a Keylodge database without damage and with valid references. It sets the journal mode so that the
 // database is one file without a write-ahead log.
-func (d tempFile) verify(ctx context.Context, check dbadmin.CheckOptions) (inventory dbadmin.Inventory, err error) {
-	db, err := connectTo(ctx, d.path)
+func (t tempFile) verify(ctx context.Context, check dbadmin.CheckOptions) (inventory dbadmin.Inventory, err error) {
+	db, err := connectTo(ctx, t.path)
 	if err != nil {
 		return inventory, err
 	}
@@ -215,25 +215,25 @@ func errDamaged(problem string) error {
 }
 
 // publish renames the file and syncs its directory. Without replace it does not overwrite a file that another process has created.
-func (d tempFile) publish(file string, replace bool) error {
-	if err := syncPath(d.path); err != nil {
+func (t tempFile) publish(file string, replace bool) error {
+	if err := syncPath(t.path); err != nil {
 		return err
 	}
 	if replace {
-		if err := os.Rename(d.path, file); err != nil {
+		if err := os.Rename(t.path, file); err != nil {
 			return err
 		}
 		return syncPath(filepath.Dir(file))
 	}
-	switch err := os.Link(d.path, file); {
+	switch err := os.Link(t.path, file); {
 	case errors.Is(err, fs.ErrExist):
 		return errFileExists(file)
 	case err != nil: // the file system has no hard links
-		if err := os.Rename(d.path, file); err != nil {
+		if err := os.Rename(t.path, file); err != nil {
 			return err
 		}
 	default:
-		if err := os.Remove(d.path); err != nil {
+		if err := os.Remove(t.path); err != nil {
 			return err
 		}
 	}
@@ -241,9 +241,9 @@ func (d tempFile) publish(file string, replace bool) error {
 }
 
 // discard removes the file, if it still exists, and its sidecars.
-func (d tempFile) discard() {
+func (t tempFile) discard() {
 	for _, suffix := range append([]string{""}, sidecars...) {
-		_ = os.Remove(d.path + suffix) // most of them do not exist
+		_ = os.Remove(t.path + suffix) // most of them do not exist
 	}
 }
 
