@@ -580,6 +580,7 @@ func BenchmarkEnumeration(b *testing.B) {
 // responses.
 // Requirement: ASVS-6.3.1, ASVS-6.3.8
 func TestEnumeration_LockoutIsNotRevealed(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	s := startServer(t, clock, trustLoopback)
 	e := &env{t: t, clock: clock, driver: httpDriver{s}}

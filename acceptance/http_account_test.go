@@ -40,6 +40,7 @@ func clearsSessionCookie(a apiResponse) bool {
 }
 
 func TestSessionCookie_ClearedWhenSessionEnded(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	ada := newSignedInPage(t, s)
 	var listed struct{ Items []struct{ ID string } }
@@ -70,6 +71,7 @@ func TestSessionCookie_ClearedWhenSessionEnded(t *testing.T) {
 
 // A password manager deletes passkeys that are missing in the list.
 func TestSignals_ListRemainingPasskeys(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	ada := newSignedInPage(t, s)
 	first := ada.session.Passkey.ID
@@ -127,6 +129,7 @@ func (p signedInPage) addPasskey(device *authenticator.Authenticator, name strin
 }
 
 func TestAddPasskey_ValidatesName(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	got := newSignedInPage(t, s).addPasskey(authenticator.New(s.origin), "one\u202eeno")
 	got.requireProblem(t, 400, "invalid_request")
@@ -136,6 +139,7 @@ func TestAddPasskey_ValidatesName(t *testing.T) {
 }
 
 func TestBindingCookie_SetForCeremoniesInASession(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	ada := newSignedInPage(t, s)
 	for _, path := range []string{"/v1/session/step-up/options", "/v1/me/passkeys/options"} {
@@ -146,6 +150,7 @@ func TestBindingCookie_SetForCeremoniesInASession(t *testing.T) {
 }
 
 func TestEvents_RecordDeviceAndIP(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	ada := newSignedInPage(t, s)
 	changed := ada.send(http.MethodPatch, "/v1/me", `{"email":"ada@example.org"}`, "User-Agent", "curl/8.5.0")
@@ -174,6 +179,7 @@ func TestEvents_RecordDeviceAndIP(t *testing.T) {
 }
 
 func TestEvents_OperatorActionsHaveNoDevice(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	_, appClient := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
 	id, err := domain.ParseUserID(appClient.sessionContent(t, 201).User.ID)
@@ -197,6 +203,7 @@ func TestEvents_OperatorActionsHaveNoDevice(t *testing.T) {
 // A page of another site can send a form without a preflight request, but not JSON.
 // Requirement: OWASP-CSRF-simple-requests
 func TestInput_UnusedBodyMustBeJSON(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	ada := newSignedInPage(t, s)
 	for _, call := range []struct{ method, path string }{

@@ -13,6 +13,7 @@ import (
 // accepts no cookies.
 // Requirement: ASVS-3.4.1
 func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
+	t.Parallel()
 	const (
 		extension = "chrome-extension://abcdefghijklmnopabcdefghijklmnop"
 		webView   = "capacitor://localhost"

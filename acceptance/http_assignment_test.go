@@ -55,6 +55,7 @@ func surplusMembers(t *testing.T, o operation, other *fullAccount) map[string]an
 // Unknown members of a request have no effect, at any place in the body.
 // Requirement: ASVS-15.3.3
 func TestMassAssignment_SurplusMembersIgnored(t *testing.T) {
+	t.Parallel()
 	s := startServerWithDB(t)
 	for _, o := range readOpenAPI(t).operations(t) {
 		if o.requestMembers == nil {

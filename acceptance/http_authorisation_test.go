@@ -37,6 +37,7 @@ var publicOperations = map[string]string{
 // Function level: all other operations need a session.
 // Requirement: ASVS-7.2.1, ASVS-4.1.3, ASVS-8.2.1, OWASP-sessions-strict
 func TestAuthorization_PublicOperationsAreListed(t *testing.T) {
+	t.Parallel()
 	s := startServerWithDB(t)
 	ada, signedOut := s.newFullAccount("Ada"), s.newFullAccount("Ben")
 	signedOut.mustSend(http.MethodDelete, "/v1/session", "", nil, signedOut.headers)
@@ -76,6 +77,7 @@ func TestAuthorization_PublicOperationsAreListed(t *testing.T) {
 // Object level: with Ada's ids, or with Ada's response to a ceremony, Ben can access only his own account.
 // Requirement: ASVS-8.2.1
 func TestAuthorization_OtherAccountsAreUnreachable(t *testing.T) {
+	t.Parallel()
 	byPossession := []string{"refreshSession", "redeemRecovery", "beginRecovery", "beginSignIn", "beginSignUp"} // the token or the code identifies the account
 	s := startServerWithDB(t)
 	for _, o := range readOpenAPI(t).operations(t) {
@@ -128,6 +130,7 @@ var (
 
 // Requirement: ASVS-7.5.1
 func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
+	t.Parallel()
 	s := startServerWithDB(t)
 	ada, ben := s.newFullAccount("Ada"), s.newFullAccount("Ben")
 	operations := readOpenAPI(t).operations(t)
@@ -175,6 +178,7 @@ func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
 // GET and HEAD requests, which links and images on other pages can cause, write nothing.
 // Requirement: ASVS-3.5.1
 func TestSafeMethods_WriteNothing(t *testing.T) {
+	t.Parallel()
 	s := startServerWithDB(t)
 	ada := s.newFullAccount("Ada")
 	before := s.allRows("job_leases") // the server's jobs write them
@@ -199,6 +203,7 @@ func TestSafeMethods_WriteNothing(t *testing.T) {
 // (intent). Other operations that return tokens continue such a session.
 // Requirement: ASVS-6.3.3, ASVS-6.3.4, NIST-2.2.2, NIST-5.1
 func TestSession_OpenedByPasskeyOnly(t *testing.T) {
+	t.Parallel()
 	continues := map[string]string{"refreshSession": "a refresh token", "mintAccessToken": "a session", "finishStepUp": "a session, and a passkey"}
 	opening := 0
 	for _, o := range readOpenAPI(t).operations(t) {
@@ -220,6 +225,7 @@ func TestSession_OpenedByPasskeyOnly(t *testing.T) {
 
 // Requirement: ASVS-3.3.1, NIST-5.1.1
 func TestStepUp_CookieLastsAsLongAsSession(t *testing.T) {
+	t.Parallel()
 	s := startServerWithDB(t)
 	ada := s.newFullAccount("Ada")
 	s.clock.advance(2 * time.Hour)
@@ -239,6 +245,7 @@ func TestStepUp_CookieLastsAsLongAsSession(t *testing.T) {
 // A copy of the database has no usable token or code, and no digest with which codes could be guessed.
 // Requirement: ASVS-6.5.2, NIST-4.2.1.1
 func TestDatabase_HoldsNoUsableSecrets(t *testing.T) {
+	t.Parallel()
 	s := startServerWithDB(t)
 	ada := s.newFullAccount("Ada")
 	ada.mustSend(http.MethodPost, "/v1/me/recovery/totp/confirm", s.encode(map[string]string{"code": ada.app.code()}), nil, ada.headers)

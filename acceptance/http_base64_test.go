@@ -27,6 +27,7 @@ func toStandardAlphabet(b64 string) string {
 
 // TestBase64_EveryBinaryMember encodes one member of a response at a time, and all members together.
 func TestBase64_EveryBinaryMember(t *testing.T) {
+	t.Parallel()
 	shared := []string{"id", "rawId", "response.clientDataJSON"}
 	ceremonies := map[string][]string{
 		"registration":   append(slices.Clone(shared), "response.attestationObject"),
@@ -87,6 +88,7 @@ func withPadding(by byte) authenticator.Variation {
 }
 
 func TestBase64_PasskeyIDInPath(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	api := s.newAPI(t)
 	begun, rejected := api.beginSignUp(profile{name: "Ada"})

@@ -40,6 +40,7 @@ func signUpWithHeaders(t *testing.T, s *server, origin string, headers ...string
 
 // Requirement: ASVS-3.3.1, NIST-5.1, NIST-5.1.1
 func TestCookies_Attributes(t *testing.T) {
+	t.Parallel()
 	const public = "https://id.example.org"
 	for name, c := range map[string]struct {
 		adjust         func(*config.Config)
@@ -87,6 +88,7 @@ func TestCookies_Attributes(t *testing.T) {
 
 // Requirement: OWASP-sessions-strict
 func TestCookies_ForgedOnesAreIgnored(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	token := verify.Cookies()[0].Value
@@ -122,6 +124,7 @@ func TestCookies_ForgedOnesAreIgnored(t *testing.T) {
 // For an old browser, which sends Origin but no Fetch Metadata, the site is ours if the origin's domain is the RP ID or a
 // subdomain.
 func TestBindingCookie_SiteByOriginWithoutFetchMetadata(t *testing.T) {
+	t.Parallel()
 	const public, app, lookalike = "https://id.example.org", "https://app.example.org", "https://notexample.org"
 	s := startServer(t, newClock(), func(c *config.Config) {
 		c.PublicURL, c.RPID, c.Origins = public, "example.org", []string{public, app, lookalike}
@@ -134,6 +137,7 @@ func TestBindingCookie_SiteByOriginWithoutFetchMetadata(t *testing.T) {
 }
 
 func TestBindingCookie_SetForThisSiteOnly(t *testing.T) {
+	t.Parallel()
 	const partner = "https://app.example.org"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
 	for name, c := range map[string]struct {
@@ -160,6 +164,7 @@ func TestBindingCookie_SetForThisSiteOnly(t *testing.T) {
 // A new secret must not break pending ceremonies, and a cookie of the previous secret must not stay valid for ever.
 // Requirement: ASVS-13.3.1
 func TestBindingCookie_PreviousSecretVerifiesOnly(t *testing.T) {
+	t.Parallel()
 	var previous, current masterkey.Key
 	before := startServer(t, newClock(), func(c *config.Config) { previous = *c.Secret })
 	after := startServer(t, newClock(), func(c *config.Config) {

@@ -57,6 +57,7 @@ func replaceFirst(s string) string {
 
 // Requirement: ASVS-3.5.1, NIST-5.1, OWASP-CSRF-double-submit, OWASP-CSRF-simple-requests
 func TestCSRF_CookieAloneChangesNothing(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	_, ada := signUpWithHeaders(t, s, s.origin)
 	_, ben := signUpWithHeaders(t, s, s.origin)
@@ -99,6 +100,7 @@ func TestCSRF_CookieAloneChangesNothing(t *testing.T) {
 
 // Requirement: OWASP-CSRF-double-submit
 func TestCSRF_ReloadedPageGetsNewToken(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	cookie := sessionCookieOf(t, verify)
@@ -117,6 +119,7 @@ func TestCSRF_ReloadedPageGetsNewToken(t *testing.T) {
 
 // A page of another site cannot use the session cookie, whether its origin is allowed or not.
 func TestCSRF_OtherSitesUseTokensOnly(t *testing.T) {
+	t.Parallel()
 	const partner = "https://app.example.org"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
 	_, verify := signUpWithHeaders(t, s, s.origin)

@@ -16,6 +16,7 @@ import (
 // Another service verifies tokens with only this server's address, and with a library that shares no code with the signer's.
 // Requirement: RFC8725-3.8
 func TestJWKS_IndependentVerifier(t *testing.T) {
+	t.Parallel()
 	const service = "https://api.example.org"
 	for _, algorithm := range []domain.SigningAlgorithm{domain.SigningES256, domain.SigningEdDSA} {
 		t.Run(string(algorithm), func(t *testing.T) {

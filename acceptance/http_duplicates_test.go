@@ -9,6 +9,7 @@ import (
 // A duplicate of a single-value header is ambiguous: a proxy may use one value and this server the other.
 // Requirement: OWASP-CSRF-origin, OWASP-CSRF-simple-requests
 func TestHeaders_DuplicatesRejected(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	session := s.signUpOverRawConn(t, s.origin, "")
 	cookie := "Cookie: " + session.Cookies()[0].Name + "=" + session.Cookies()[0].Value + "\r\n"
@@ -60,6 +61,7 @@ func TestHeaders_DuplicatesRejected(t *testing.T) {
 // cookie comes first. A proxy may split a browser's cookies into several headers.
 // Requirement: ASVS-3.3.1, NIST-5.1, NIST-5.1.1, OWASP-sessions-strict
 func TestCookies_DuplicateSessionCookieRejected(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	ada := s.signUpOverRawConn(t, s.origin, "").Cookies()[0]
 	ben := s.signUpOverRawConn(t, s.origin, "").Cookies()[0]

@@ -99,6 +99,7 @@ func startServerWithMail(t *testing.T, clock *clock) (*server, *mailserver.Serve
 
 // Requirement: WebAuthn-14.6.2
 func TestSignUp_TakenEmailIsNotRevealedWithMail(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	s, mailServer := startServerWithMail(t, clock)
 	e := &env{t: t, clock: clock, driver: httpDriver{s}, mailServer: mailServer}
@@ -121,6 +122,7 @@ func TestSignUp_TakenEmailIsNotRevealedWithMail(t *testing.T) {
 }
 
 func TestConfig_ReportsMail(t *testing.T) {
+	t.Parallel()
 	with, _ := startServerWithMail(t, newClock())
 	for want, s := range map[string]*server{"on": with, "off": startServer(t, newClock(), nil)} {
 		if config, err := client.New(s.origin, s.transport).Config(); err != nil || config.Mail != want {
@@ -130,6 +132,7 @@ func TestConfig_ReportsMail(t *testing.T) {
 }
 
 func TestConfirmEmail_UnavailableWithoutMail(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	_, signedUp := signUpWithHeaders(t, s, s.origin)
 	headers := []string{"Cookie", sessionCookieOf(t, signedUp), "X-CSRF-Token", signedUp.csrfToken(t)}
@@ -150,6 +153,7 @@ func TestConfirmEmail_UnavailableWithoutMail(t *testing.T) {
 }
 
 func TestEmailCode_OnlyInTheEmail(t *testing.T) {
+	t.Parallel()
 	s, mailServer := startServerWithMail(t, newClock())
 	e := &env{t: t, clock: newClock(), driver: httpDriver{s}, mailServer: mailServer}
 	ada := e.person("Ada", phone)

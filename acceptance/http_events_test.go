@@ -95,6 +95,7 @@ func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 // attacker.
 // Requirement: ASVS-16.2.5
 func TestListEvents_AnonymousRejectionsAreCounted(t *testing.T) {
+	t.Parallel()
 	for storage, configure := range map[string]func(*testing.T) func(*config.Config){
 		"sqlite":   func(*testing.T) func(*config.Config) { return trustLoopback },
 		"postgres": func(t *testing.T) func(*config.Config) { return onPostgres(t, trustLoopback) },

@@ -64,6 +64,7 @@ func TestFirstVisit_everyParallelCeremonyCanBeAnswered(t *testing.T) {
 // A ceremony that was begun in one browser is rejected in every other browser (docs/decisions/0007).
 // Requirement: WebAuthn-7.1-8
 func TestFirstVisit_anotherBrowserAnswersNoneOfThem(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	ada := httpDriver{s}.newDevice(t, phone).(*apiDevice)
 	if _, rejected := ada.signUp(profile{name: "Ada"}); rejected != (rejection{}) {
@@ -96,6 +97,7 @@ const ceremonyCookie = "keylodge_ceremony_"
 // browser with a browser cookie gets no further ones.
 // Requirement: OWASP-sessions-strict
 func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	options := s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", s.origin, "Sec-Fetch-Site", "same-origin")
 	set := options.Cookies()

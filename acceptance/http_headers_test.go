@@ -52,6 +52,7 @@ func allRoutes(t *testing.T) [][2]string {
 // parsed (OWASP ASVS 5.0, 3.4; WebAuthn Level 3, section 13.4.8).
 // Requirement: WebAuthn-13.4.8, ASVS-3.4.1, ASVS-16.5.1
 func TestHeaders_SecurityHeadersOnEveryResponse(t *testing.T) {
+	t.Parallel()
 	for public, strict := range map[string]string{
 		"": "", "https://id.example.org": "max-age=31536000; includeSubDomains", "https://example.org": "max-age=31536000",
 		"https://localhost:8443": "", "https://id.localhost": "",
@@ -135,6 +136,7 @@ func TestHeaders_SecurityHeadersOnEveryResponse(t *testing.T) {
 // X-Request-Id as an attribute of its own.
 // Requirement: ASVS-16.2.5
 func TestRequestID_GeneratedByServer(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	seen := map[string]bool{}
 	for sent, kept := range map[string]bool{

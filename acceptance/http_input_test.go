@@ -14,6 +14,7 @@ import (
 
 // Requirement: ASVS-15.3.3
 func TestInput_InvalidValuesReported(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	deep := strings.Repeat("[", 33) + strings.Repeat("]", 33)
 	for name, c := range map[string]struct {
@@ -101,6 +102,7 @@ func verifyBody(challengeID string) string {
 }
 
 func TestInput_AllMissingMembersReported(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	p := s.send(t, http.MethodPost, "/v1/signup/verify", `{"credential":{"rawId":"AA","clientExtensionResults":[]},"passkey_name":"a\u0000b","transport":"unknown"}`).problem(t)
 	var named []string
@@ -118,6 +120,7 @@ func TestInput_AllMissingMembersReported(t *testing.T) {
 }
 
 func TestInput_AllMissingSignInMembersReported(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	p := s.send(t, http.MethodPost, "/v1/login/verify", `{"challenge_id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","credential":{},"transport":"cookie"}`).problem(t)
 	var named []string
@@ -134,6 +137,7 @@ func TestInput_AllMissingSignInMembersReported(t *testing.T) {
 }
 
 func TestInput_ValidValuesAccepted(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	for name, c := range map[string]struct{ path, body string }{
 		"an empty object":                    {"/v1/login/options", `{}`},
@@ -155,6 +159,7 @@ func TestInput_ValidValuesAccepted(t *testing.T) {
 }
 
 func TestInput_LongMemberNameTruncated(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	name := strings.Repeat("é", 1000)
 	p := s.send(t, http.MethodPost, "/v1/login/options", `{"`+name+`":1,"`+name+`":2}`).problem(t)
@@ -165,6 +170,7 @@ func TestInput_LongMemberNameTruncated(t *testing.T) {
 
 // Requirement: OWASP-CSRF-simple-requests
 func TestInput_BodyMustBeJSON(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx", "",
 		"application/json; charset=utf-16", "application/json; charset=iso-8859-1", "application/json; charset=\"utf-7\"", "application/json; charset=",
@@ -192,6 +198,7 @@ func TestInput_BodyMustBeJSON(t *testing.T) {
 // A request that cannot be parsed, or that does not name its challenge, does not consume the challenge. Neither does an
 // invalid member outside the credential.
 func TestInput_UnreadableRequestKeepsChallenge(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	ada := (&env{t: t, clock: clock, driver: httpDriver{s}}).person("Ada", phone)
@@ -215,6 +222,7 @@ func TestInput_UnreadableRequestKeepsChallenge(t *testing.T) {
 }
 
 func TestRouting_UnknownPathsAndMethods(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	s.send(t, http.MethodGet, "/v1/nothing", "").requireProblem(t, 404, "not_found")
 	s.send(t, http.MethodGet, "/V1/config", "").requireProblem(t, 404, "not_found")
@@ -231,6 +239,7 @@ func TestRouting_UnknownPathsAndMethods(t *testing.T) {
 // A request that is rejected before routing gets a problem document with the security headers, and is logged.
 // Requirement: ASVS-4.2.1
 func TestRouting_EarlyErrorsAreProblems(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	for name, got := range map[string]apiResponse{
 		"431 invalid_request":    s.send(t, http.MethodGet, "/v1/config", "", "X-Large", strings.Repeat("x", 17<<10)),
@@ -253,6 +262,7 @@ func TestRouting_EarlyErrorsAreProblems(t *testing.T) {
 // A malformed response that names its challenge consumes it, in every ceremony.
 // Requirement: FIDO-Attestation-Resp-1
 func TestInput_MalformedResponseConsumesChallenge(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	ada := (&env{t: t, clock: clock, driver: httpDriver{s}}).person("Ada", phone)

@@ -8,6 +8,7 @@ import (
 
 // Every operation with a name stores it in Unicode Normalization Form C.
 func TestNames_AreStoredComposed(t *testing.T) {
+	t.Parallel()
 	const sent, stored = "Rene\u0301", "Ren\u00e9"
 	s := startServer(t, newClock(), nil)
 	device := httpDriver{s}.newDevice(t, phone).(*apiDevice)

@@ -10,6 +10,7 @@ import (
 
 // Requirement: ASVS-3.5.1, OWASP-CSRF-origin
 func TestOrigin_OtherSitesRejected(t *testing.T) {
+	t.Parallel()
 	const partner = "https://app.example.org"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
 	for name, c := range map[string]struct {
@@ -55,6 +56,7 @@ func TestOrigin_OtherSitesRejected(t *testing.T) {
 
 // Requirement: ASVS-3.4.1
 func TestCORS_AllowedOriginsOnly(t *testing.T) {
+	t.Parallel()
 	const partner = "https://app.example.org"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
 	for origin, want := range map[string]string{partner: partner, s.origin: s.origin, "https://evil.example": "", "null": ""} {
@@ -88,6 +90,7 @@ func TestCORS_AllowedOriginsOnly(t *testing.T) {
 // section 3.2.2).
 // Requirement: ASVS-3.4.1
 func TestPreflight_AllowsRequestedHeaders(t *testing.T) {
+	t.Parallel()
 	const partner, own = "https://app.example.org", "Authorization, Content-Type, X-CSRF-Token, X-Request-Id"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
 	many := strings.TrimSuffix(strings.Repeat("x-many,", 146), ",") // 1,021 bytes
@@ -136,6 +139,7 @@ func TestPreflight_AllowsRequestedHeaders(t *testing.T) {
 // The binding cookie and the session cookie are set only if the browser will send them back.
 // Requirement: OWASP-CSRF-origin
 func TestCookies_SetForPagesOfThisSiteOnly(t *testing.T) {
+	t.Parallel()
 	const partner, sibling = "https://app.example.org", "http://app.localhost"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner, sibling) })
 	for _, c := range []struct {
@@ -169,6 +173,7 @@ func TestCookies_SetForPagesOfThisSiteOnly(t *testing.T) {
 }
 
 func TestOrigin_ReadsAllowed(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		if got := s.send(t, method, "/v1/config", "", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"); got.StatusCode != 200 {

@@ -13,6 +13,7 @@ import (
 // what to do.
 // Requirement: Durability-outages
 func TestOutage_UnreachableDatabaseIs503(t *testing.T) {
+	t.Parallel()
 	server := postgresserver.StartForTest(t)
 	operator := func(statements ...string) {
 		t.Helper()

@@ -16,6 +16,7 @@ import (
 
 // Requirement: ASVS-6.3.1
 func TestRecovery_LockoutHasRetryAfter(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	redeem := func(body string) apiResponse { return s.send(t, http.MethodPost, "/v1/recovery/redeem", body) }
@@ -41,6 +42,7 @@ func TestRecovery_LockoutHasRetryAfter(t *testing.T) {
 // The response reports missing and malformed members of the proof; for all other errors it is the same.
 // Requirement: ASVS-6.3.8, NIST-4.2.2.2
 func TestRecovery_MissingMembersReported(t *testing.T) {
+	t.Parallel()
 	open := startServer(t, newClock(), nil)
 	both := startServer(t, newClock(), func(c *config.Config) { c.Recovery = domain.RecoveryBoth })
 	for name, c := range map[string]struct {
@@ -82,6 +84,7 @@ func TestRecovery_MissingMembersReported(t *testing.T) {
 // The log has no recovery code, grant token or TOTP secret.
 // Requirement: ASVS-16.2.5
 func TestRecovery_LogsNoSecrets(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	headers := []string{"Cookie", sessionCookieOf(t, verify), "X-CSRF-Token", verify.csrfToken(t)}

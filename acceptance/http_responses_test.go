@@ -43,6 +43,7 @@ func memberPaths(t *testing.T, document []byte) []string {
 }
 
 func TestResponses_HaveDocumentedMembers(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	options, verify := signUpWithHeaders(t, s, s.origin, "User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
 	session := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", verify.Cookies()[0].Name+"="+verify.Cookies()[0].Value)
@@ -140,6 +141,7 @@ func (a apiResponse) sessionContent(t *testing.T, status int) sessionContent {
 
 // Requirement: NIST-appendix-B
 func TestSessionResponse_Content(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		device             []authenticator.Option
 		forge              []authenticator.Variation
@@ -227,6 +229,7 @@ func TestSessionResponse_Content(t *testing.T) {
 // at sign-in and at step-up. The runbook quotes the log message.
 // Requirement: WebAuthn-7.2-22
 func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		device  deviceKind
 		adjust  func(*domain.UsePolicy)
@@ -306,6 +309,7 @@ func (l *logRecorder) lastEntry(message string) (found map[string]any) {
 }
 
 func TestSessionResponse_MissingNamesAreNull(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	got := verify.sessionContent(t, 201)
@@ -315,6 +319,7 @@ func TestSessionResponse_MissingNamesAreNull(t *testing.T) {
 }
 
 func TestConfig_ReflectsSettings(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), func(c *config.Config) {
 		c.Registration, c.RPName, c.PublicURL, c.RPID, c.Origins = domain.RegistrationClosed, "Ada's", "https://id.example.org", "example.org", []string{"https://id.example.org"}
 	})
@@ -335,6 +340,7 @@ func TestConfig_ReflectsSettings(t *testing.T) {
 // The decoys of an unknown address stay the same after a restart, like an account's passkeys, and differ between servers.
 // Requirement: WebAuthn-14.6.2
 func TestDecoys_StableAcrossRestarts(t *testing.T) {
+	t.Parallel()
 	decoys := func(secret *masterkey.Key) (string, *masterkey.Key) {
 		t.Helper()
 		s := startServer(t, newClock(), func(c *config.Config) {
@@ -363,6 +369,7 @@ func TestDecoys_StableAcrossRestarts(t *testing.T) {
 }
 
 func TestMetrics_CountSignIns(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

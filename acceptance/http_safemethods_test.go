@@ -14,6 +14,7 @@ import (
 // A request cannot set members that the server decides (OWASP ASVS 5.0, 15.3.3).
 // Requirement: ASVS-15.3.3
 func TestMassAssignment_ServerOwnedMembersIgnored(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	const more = `"id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","user_id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","email_verified":true,"pending_email":"ben@example.org",` +
 		`"created_at":"2001-01-01T00:00:00Z","auth_time":"2099-01-01T00:00:00Z","expires_at":"2099-01-01T00:00:00Z","amr":["hwk"],"assurance":"recovery",` +
@@ -52,6 +53,7 @@ func TestMassAssignment_ServerOwnedMembersIgnored(t *testing.T) {
 // A link, an image or a prefetch changes nothing (OWASP ASVS 5.0, 3.5.3).
 // Requirement: ASVS-3.5.1
 func TestSafeMethods_ChangeNothingInABrowser(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	cookie := verify.Cookies()[0].Name + "=" + verify.Cookies()[0].Value

@@ -38,6 +38,7 @@ func jwtPart(t *testing.T, token string, n int) map[string]any {
 }
 
 func TestBearer_TokensAndNoCookie(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	_, verify := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
@@ -70,6 +71,7 @@ func TestBearer_TokensAndNoCookie(t *testing.T) {
 }
 
 func TestBearer_InvalidTokenDoesNotFallBackToCookie(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	cookie := sessionCookieOf(t, verify)
@@ -103,6 +105,7 @@ func TestBearer_InvalidTokenDoesNotFallBackToCookie(t *testing.T) {
 // If the audience is another service, this server rejects the tokens for it, so that the service cannot use them here.
 // Requirement: ASVS-6.3.4, ASVS-9.2.1
 func TestBearer_OtherAudienceRejected(t *testing.T) {
+	t.Parallel()
 	const service = "https://api.example.org"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Access.Audience = service })
 	_, verify := signUpWithHeaders(t, s, s.origin)
@@ -133,6 +136,7 @@ func TestBearer_OtherAudienceRejected(t *testing.T) {
 }
 
 func TestJWKS_KeysPublishedBeforeUse(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	published := func() (ids []any) {
@@ -177,6 +181,7 @@ func TestJWKS_KeysPublishedBeforeUse(t *testing.T) {
 }
 
 func TestLists_InvalidQueryReported(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	cookie := sessionCookieOf(t, verify)
@@ -200,6 +205,7 @@ func TestLists_InvalidQueryReported(t *testing.T) {
 }
 
 func TestPatch_AbsentMembersUnchanged(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	cookie, csrf := sessionCookieOf(t, verify), verify.csrfToken(t)

@@ -44,6 +44,7 @@ func requirePrintableLines(t testing.TB, name string, output []byte) {
 
 // Requirement: ASVS-16.2.5
 func TestLog_LinesCannotBeForged(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	const hostile = "Ada\x1b]0;owned\x07\x1b[2J\u009b31m\u202e\u2028\x7f\u200b \" level=ERROR msg=forged"
 	const forged = "%0A%7B%22level%22:%22ERROR%22,%22msg%22:%22forged%22%7D%0D%0Atime=now%20level=ERROR%20msg=forged%1B[2J%C2%9B31m%E2%80%AE%E2%80%A8%FF"

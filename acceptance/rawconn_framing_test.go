@@ -23,6 +23,7 @@ const (
 // 5.0, 4.2.1).
 // Requirement: ASVS-4.2.1
 func TestFraming_AmbiguousRequestsRejected(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	long := strings.Repeat("x", 20<<10)
 	for name, c := range map[string]struct {
@@ -182,6 +183,7 @@ func TestFraming_AmbiguousRequestsRejected(t *testing.T) {
 // Unusual but unambiguous requests are served, and so is the following request on the connection.
 // Requirement: ASVS-4.2.1
 func TestFraming_UnusualValidRequestsServed(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	for name, c := range map[string]struct {
 		raw  string
@@ -231,6 +233,7 @@ func TestFraming_UnusualValidRequestsServed(t *testing.T) {
 // Implementations often disagree about the end of a chunked body, so the server closes the connection after one.
 // Requirement: ASVS-4.2.1
 func TestFraming_ChunkedBodyClosesConnection(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	for name, raw := range map[string]string{
 		"chunks":                    chunked + "1\r\n{\r\n1\r\n}\r\n" + lastChunk,
@@ -259,6 +262,7 @@ func TestFraming_ChunkedBodyClosesConnection(t *testing.T) {
 }
 
 func TestFraming_HTTP10ClosesConnection(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	for _, raw := range []string{"GET /livez HTTP/1.0\r\n\r\n", getLivez + "Connection: close\r\n\r\n", getLivez + "Connection: x, close\r\n\r\n"} {
 		if got := s.dial(t).send(raw + smuggled).readResponses(); !slices.Equal(statusCodes(got), []int{200}) || !got[0].Close {
@@ -270,6 +274,7 @@ func TestFraming_HTTP10ClosesConnection(t *testing.T) {
 // Responses to pipelined requests have the order of the requests, also if some are rejected.
 // Requirement: ASVS-4.2.1
 func TestFraming_PipelinedRequestsInOrder(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	var raw strings.Builder
 	const many = 300
@@ -294,6 +299,7 @@ func TestFraming_PipelinedRequestsInOrder(t *testing.T) {
 // A request before a malformed one gets its response, also if both arrive at once.
 // Requirement: ASVS-4.2.1
 func TestFraming_RequestBeforeErrorIsAnswered(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	for name, malformed := range map[string]string{
 		"a request line in LF":  "GET /livez HTTP/1.1\n" + host + "\r\n",
@@ -311,6 +317,7 @@ func TestFraming_RequestBeforeErrorIsAnswered(t *testing.T) {
 
 // An incomplete request is not served when the client closes the connection.
 func TestFraming_IncompleteRequestHasNoEffect(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	for name, raw := range map[string]string{
 		"half a line":   "GET /liv",

@@ -18,6 +18,7 @@ import (
 // uses a raw connection.
 // Requirement: ASVS-4.1.3
 func TestClientIP_SpoofedHeadersIgnored(t *testing.T) {
+	t.Parallel()
 	const loopback, otherNet = "127.0.0.0/8", "10.0.0.0/8"
 	for name, c := range map[string]struct {
 		proxies string
@@ -163,6 +164,7 @@ func (a apiResponse) stableText(t testing.TB) string {
 
 // Requirement: ASVS-4.1.3
 func TestHeaders_SpoofedOnesHaveNoEffect(t *testing.T) {
+	t.Parallel()
 	const public = "https://id.example.org"
 	overHTTPS := func(c *config.Config) {
 		c.PublicURL, c.RPID, c.Origins = public, "id.example.org", []string{public, "https://shop.example.com"}

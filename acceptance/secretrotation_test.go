@@ -81,6 +81,7 @@ func (r *restartableServer) useCases(secret masterkey.Key) application.UseCases 
 // codes and exports stay valid.
 // Requirement: ASVS-13.3.1
 func TestSecretRotation_IsTransparent(t *testing.T) {
+	t.Parallel()
 	r := newRestartableServer(t)
 	previous, current := newSecret(t), newSecret(t)
 	before := r.start(previous)

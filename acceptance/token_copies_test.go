@@ -13,6 +13,7 @@ func asBearer(token string) []string { return []string{"Authorization", "Bearer 
 // A copy of the session cookie, or of an access token, requests a service token and waits for the owner's step-up.
 // Requirement: ASVS-9.2.1
 func TestServiceToken_rejectedByThisServer(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []domain.TokenKind{domain.TokenSessionCookie, domain.TokenAccess} {
 		t.Run(string(kind), func(t *testing.T) {
 			clock := newClock()
@@ -37,6 +38,7 @@ func TestServiceToken_rejectedByThisServer(t *testing.T) {
 // An access token that requests service tokens does not extend its own life by that.
 // Requirement: ASVS-7.4.1
 func TestServiceToken_expiresWithTheAccessTokenThatRequestedIt(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	h := newTokenHolder(t, s, clock, domain.TokenAccess)
@@ -56,6 +58,7 @@ func TestServiceToken_expiresWithTheAccessTokenThatRequestedIt(t *testing.T) {
 // A copy of an access token is not recent after the owner's step-up, however soon that comes, and does not finish what it began.
 // Requirement: ASVS-7.5.1
 func TestAccessToken_issuedBeforeStepUpIsNotRecent(t *testing.T) {
+	t.Parallel()
 	for _, after := range []time.Duration{0, time.Second, time.Minute} {
 		t.Run(after.String(), func(t *testing.T) {
 			clock := newClock()
@@ -92,6 +95,7 @@ func TestAccessToken_issuedBeforeStepUpIsNotRecent(t *testing.T) {
 // A step-up with an access token sets no cookie and does not change the browser's session.
 // Requirement: ASVS-7.2.4
 func TestStepUp_byTokenKeepsTheCookie(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	h := newTokenHolder(t, s, clock, domain.TokenSessionCookie)
@@ -115,6 +119,7 @@ func TestStepUp_byTokenKeepsTheCookie(t *testing.T) {
 // After a recovery, a copy of the access token does not confirm an app or an address once the owner has stepped up.
 // Requirement: ASVS-7.5.1
 func TestAccessToken_fromRecoveryStaysRestricted(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	h := newTokenHolder(t, s, clock, domain.TokenAccess)

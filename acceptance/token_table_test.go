@@ -24,6 +24,7 @@ const tokensFile = "../docs/security/tokens.md"
 // use, and causes each end for each kind of token.
 // Requirement: ASVS-7.4.1, ASVS-9.2.1
 func TestTokenTable(t *testing.T) {
+	t.Parallel()
 	engines := map[string]func(*config.Config){"SQLite": nil, "PostgreSQL": onPostgres(t, nil)}
 	for engine, configure := range engines {
 		t.Run(engine, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 // Browsers, phones and password managers accept these documents only as application/json and without a redirect.
 func TestWellKnown_Documents(t *testing.T) {
+	t.Parallel()
 	const certificate = "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"
 	s := startServer(t, newClock(), func(c *config.Config) {
 		c.PublicURL, c.RPID = "https://id.example.org", "example.org"
@@ -50,6 +51,7 @@ func TestWellKnown_Documents(t *testing.T) {
 }
 
 func TestWellKnown_UnconfiguredIs404(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	for _, path := range []string{
 		"webauthn", "assetlinks.json", "apple-app-site-association", "change-password",
