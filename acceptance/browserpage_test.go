@@ -327,12 +327,22 @@ const pageTimeout = 5 * time.Minute
 // waitFor waits until the expression is true on the page. It fails the test after pageTimeout.
 func (b *browserPage) waitFor(label, expression string) {
 	b.t.Helper()
-	deadline := time.Now().Add(pageTimeout)
-	for !eval[bool](b, expression) {
-		if time.Now().After(deadline) {
-			b.t.Fatalf("timeout: waited until %s\n%s", label, b.debugText())
+	ctx, cancel := context.WithTimeout(b.ctx, pageTimeout)
+	defer cancel()
+	untilTrue := chromedp.Evaluate[bool](fmt.Sprintf(`new Promise((resolve) => {
+		const check = () => { (%s) ? resolve(true) : setTimeout(check, 20); };
+		check();
+	})`, expression), chromedp.EvalAwaitPromise)
+	for {
+		_, err := chromedp.Run(ctx, untilTrue)
+		if err == nil {
+			return
 		}
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			b.t.Fatalf("timeout: waited until %s: %v\n%s", label, err, b.debugText())
+		case <-time.After(20 * time.Millisecond): // the page was left, and the next one may not exist yet
+		}
 	}
 }
 
