@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -82,10 +81,29 @@ var groupSeparators = strings.NewReplacer("-", "", " ", "")
 
 func normalize(s string) string { return groupSeparators.Replace(strings.ToLower(s)) }
 
+// isWholeNumber reports whether the text has the digits, with or without a separator in the middle, as a number of its own. It is
+// no regular expression, which would be compiled for each code and read the whole log.
 func isWholeNumber(text []byte, digits string) bool {
-	half := len(digits) / 2
-	pattern := `(?i)(^|[^0-9a-z.:+-])` + digits[:half] + `[- ]?` + digits[half:] + `($|[^0-9a-z.-])`
-	return regexp.MustCompile(pattern).Match(text)
+	first, second := digits[:len(digits)/2], digits[len(digits)/2:]
+	for _, separator := range []string{"", "-", " "} {
+		number := []byte(first + separator + second)
+		for start := 0; ; start++ {
+			i := bytes.Index(text[start:], number)
+			if i < 0 {
+				break
+			}
+			start += i
+			before, after := text[:start], text[start+len(number):]
+			if (len(before) == 0 || !continuesNumber(before[len(before)-1], ".:+-")) && (len(after) == 0 || !continuesNumber(after[0], ".-")) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func continuesNumber(c byte, punctuation string) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' || strings.IndexByte(punctuation, c) >= 0
 }
 
 // TestLeakCheck_FindsEverySecret checks findLeaks: the listener records every kind of secret, and findLeaks finds each of them
