@@ -22,10 +22,14 @@ WITHOUT_SETTINGS := env $(patsubst %,-u %,$(filter KEYLODGE_%,$(.VARIABLES)))
 # A test fails instead of being skipped if it lacks one of these; "all" means also disk: the right to mount a small one.
 REQUIRE ?= browser,mailserver,postgres,pgbouncer,haproxy,redis
 GO_TEST = $(WITHOUT_SETTINGS) go test -timeout $(TEST_TIMEOUT)
-GO_TEST_ALL = $(WITHOUT_SETTINGS) REQUIRE=$(REQUIRE) go test -timeout $(TEST_TIMEOUT)
+# Without the part of vet that go test runs for each package: make check runs all of vet.
+GO_TEST_ALL = $(WITHOUT_SETTINGS) REQUIRE=$(REQUIRE) go test -vet=off -timeout $(TEST_TIMEOUT)
 
 # The names of the tests with a browser, which acceptance/driver_browser_test.go enforces.
 BROWSER_TESTS := '^Test(Page|OtherBrowsers)_|^TestExamples$$|^TestStories$$/./^browser_'
+
+# The packages whose tests run programs as processes, where the race detector has no effect.
+PROCESS_TESTS := '/acceptance/\(build\|cluster\|durability\)$$'
 
 # $(call or_run,target) follows a check; if the check fails, it prints the target that fixes the problem.
 or_run = || { echo "FAILED. Fix it with: make $(1)" >&2; exit 1; }
@@ -46,10 +50,19 @@ setup: ## Install the programs that tests and checks need and that are missing
 	@.ci/setup
 
 .PHONY: test
-test: setup ## Run every test with the race detector, a browser, databases and a mail server; installs missing programs
-	CGO_ENABLED=1 $(GO_TEST_ALL) $(RACE) $$(go list ./... | grep -v '/acceptance/\(durability\|cluster\)$$')
-	$(GO_TEST_ALL) -p 1 ./acceptance/durability ./acceptance/cluster # they start the server as a process, where -race has no effect
-	$(GO_TEST_ALL) ./acceptance -run '^TestTransfer_BetweenStores$$' # full size, without the race detector
+test: test-race test-processes test-transfer ## Run every test; installs missing programs; with -j3 in less time
+
+.PHONY: test-race
+test-race: setup # what runs in the process of the tests
+	CGO_ENABLED=1 $(GO_TEST_ALL) $(RACE) $$(go list ./... | grep -v $(PROCESS_TESTS))
+
+.PHONY: test-processes
+test-processes: setup
+	$(GO_TEST_ALL) $$(go list ./... | grep $(PROCESS_TESTS))
+
+.PHONY: test-transfer
+test-transfer: setup # full size, without the race detector
+	$(GO_TEST_ALL) ./acceptance -run '^TestTransfer_BetweenStores$$'
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no server, browser or mail server; installs nothing
@@ -72,7 +85,7 @@ test-durability: ## Run the tests of crashes, outages and a full disk
 	$(GO_TEST) ./acceptance/durability
 
 .PHONY: check
-check: vet verify lint shell ## Run all static checks: vet, verify, lint and shell
+check: verify lint shell ## Run all static checks: verify, lint with vet, and shell
 
 .PHONY: vet
 vet: ## Run go vet
@@ -100,7 +113,7 @@ markdown: ## Check the form and the links of all Markdown files
 	go run -C tools ./markdown ..
 
 .PHONY: lint
-lint: ## Run golangci-lint, which also checks the dependencies between layers
+lint: ## Run golangci-lint, which includes vet and checks the dependencies between layers
 	$(LINT) run
 
 .PHONY: shell
