@@ -195,7 +195,7 @@ func CheckOwner(path string) error {
 	ctx := context.Background()
 	db, err := NewFile(path).open(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // see above
+		return nil
 	}
 	defer db.Close()
 	err = db.requireOwnTables(ctx)
