@@ -8,51 +8,51 @@ import (
 
 func (d *apiDevice) stepUp(forgeries ...forgery) rejection {
 	d.t.Helper()
-	begun, rejected := d.api.beginStepUp()
-	if rejected != (rejection{}) {
-		return rejected
+	begun := d.api.beginStepUp()
+	if !begun.ok() {
+		return begun.rejection
 	}
-	response, err := d.authenticator.Get(begun.options, variations(forgeries)...)
+	response, err := d.authenticator.Get(begun.value.options, variations(forgeries)...)
 	if errors.Is(err, authenticator.ErrNotAllowed) {
 		return rejection{code: "NotAllowedError"}
 	}
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return d.api.finishStepUp(begun.challengeID, response)
+	return d.api.finishStepUp(begun.value.challengeID, response)
 }
 
 func (d *apiDevice) prepareSensitiveAction() rejection { return d.stepUp() }
 
 func (d *apiDevice) addPasskey(name string, forgeries ...forgery) rejection {
 	d.t.Helper()
-	begun, rejected := d.api.beginAddPasskey()
-	if rejected != (rejection{}) {
-		return rejected
+	begun := d.api.beginAddPasskey()
+	if !begun.ok() {
+		return begun.rejection
 	}
-	response, err := d.authenticator.Create(begun.options, variations(forgeries)...)
+	response, err := d.authenticator.Create(begun.value.options, variations(forgeries)...)
 	if errors.Is(err, authenticator.ErrInvalidState) {
 		return rejection{code: "InvalidStateError"}
 	}
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return d.api.finishAddPasskey(begun.challengeID, name, response)
+	return d.api.finishAddPasskey(begun.value.challengeID, name, response)
 }
 
-func (d *apiDevice) passkeys() ([]shownPasskey, rejection)   { return d.api.passkeys() }
+func (d *apiDevice) passkeys() result[[]shownPasskey]        { return d.api.passkeys() }
 func (d *apiDevice) renamePasskey(id, name string) rejection { return d.api.renamePasskey(id, name) }
 func (d *apiDevice) removePasskey(id string) rejection       { return d.api.removePasskey(id) }
-func (d *apiDevice) sessions() ([]shownSession, rejection)   { return d.api.sessions() }
+func (d *apiDevice) sessions() result[[]shownSession]        { return d.api.sessions() }
 func (d *apiDevice) revokeSession(id string) rejection       { return d.api.revokeSession(id) }
-func (d *apiDevice) revokeOtherSessions() (int, rejection)   { return d.api.revokeOtherSessions() }
-func (d *apiDevice) emailStatus() (shownEmail, rejection)    { return d.api.emailStatus() }
+func (d *apiDevice) revokeOtherSessions() result[int]        { return d.api.revokeOtherSessions() }
+func (d *apiDevice) emailStatus() result[shownEmail]         { return d.api.emailStatus() }
 func (d *apiDevice) sendEmailCode() rejection                { return d.api.sendEmailCode() }
 func (d *apiDevice) confirmEmail(code string) rejection      { return d.api.confirmEmail(code) }
 func (d *apiDevice) deleteAccount() rejection                { return d.api.deleteAccount() }
-func (d *apiDevice) events() ([]shownEvent, rejection)       { return d.api.events() }
+func (d *apiDevice) events() result[[]shownEvent]            { return d.api.events() }
 
-func (d *apiDevice) changeAccount(name, email string) (shownUser, rejection) {
+func (d *apiDevice) changeAccount(name, email string) result[shownUser] {
 	return d.api.changeAccount(name, email)
 }
 

@@ -1,26 +1,26 @@
 package acceptance
 
-func (d *apiDevice) recover(proof recoveryProof, forgeries ...forgery) (shownUser, rejection) {
+func (d *apiDevice) recover(proof recoveryProof, forgeries ...forgery) result[shownUser] {
 	d.t.Helper()
-	grant, rejected := d.api.redeem(proof)
-	if rejected != (rejection{}) {
-		return shownUser{}, rejected
+	granted := d.api.redeem(proof)
+	if !granted.ok() {
+		return result[shownUser]{rejection: granted.rejection}
 	}
-	return d.registerWithGrant(grant, forgeries...)
+	return d.registerWithGrant(granted.value, forgeries...)
 }
 
 // registerWithGrant registers a passkey with a recovery grant.
-func (d *apiDevice) registerWithGrant(grant string, forgeries ...forgery) (shownUser, rejection) {
+func (d *apiDevice) registerWithGrant(grant string, forgeries ...forgery) result[shownUser] {
 	d.t.Helper()
-	begun, rejected := d.api.beginRecovery(grant)
-	if rejected != (rejection{}) {
-		return shownUser{}, rejected
+	begun := d.api.beginRecovery(grant)
+	if !begun.ok() {
+		return result[shownUser]{rejection: begun.rejection}
 	}
-	return d.api.finishRecovery(grant, begun.challengeID, d.makeCredential(begun, forgeries...))
+	return d.api.finishRecovery(grant, begun.value.challengeID, d.makeCredential(begun.value, forgeries...))
 }
 
-func (d *apiDevice) recoveryFactors() (shownFactors, rejection) { return d.api.recoveryFactors() }
-func (d *apiDevice) setUpTOTP() (string, rejection)             { return d.api.setUpTOTP() }
-func (d *apiDevice) confirmTOTP(code string) rejection          { return d.api.confirmTOTP(code) }
-func (d *apiDevice) removeTOTP() rejection                      { return d.api.removeTOTP() }
-func (d *apiDevice) makeBackupCodes() ([]string, rejection)     { return d.api.makeBackupCodes() }
+func (d *apiDevice) recoveryFactors() result[shownFactors] { return d.api.recoveryFactors() }
+func (d *apiDevice) setUpTOTP() result[string]             { return d.api.setUpTOTP() }
+func (d *apiDevice) confirmTOTP(code string) rejection     { return d.api.confirmTOTP(code) }
+func (d *apiDevice) removeTOTP() rejection                 { return d.api.removeTOTP() }
+func (d *apiDevice) makeBackupCodes() result[[]string]     { return d.api.makeBackupCodes() }

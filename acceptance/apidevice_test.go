@@ -17,11 +17,11 @@ type apiDevice struct {
 
 // api calls single operations of the server.
 type api interface {
-	beginSignUp(user profile) (pendingCeremony, rejection)
-	finishSignUp(challengeID string, response authenticator.RegistrationResponse) (shownUser, rejection)
-	beginSignIn(email string) (pendingCeremony, rejection)
-	finishSignIn(challengeID string, response authenticator.AuthenticationResponse) (shownUser, rejection)
-	whoAmI() (shownUser, rejection)
+	beginSignUp(user profile) result[pendingCeremony]
+	finishSignUp(challengeID string, response authenticator.RegistrationResponse) result[shownUser]
+	beginSignIn(email string) result[pendingCeremony]
+	finishSignIn(challengeID string, response authenticator.AuthenticationResponse) result[shownUser]
+	whoAmI() result[shownUser]
 	signOut() rejection
 
 	// sessionToken and setSessionToken get and set the session token, as an attacker with a copy of it could.
@@ -31,36 +31,36 @@ type api interface {
 	// reconnect returns an api of another device, for the same server.
 	reconnect() api
 
-	beginStepUp() (pendingCeremony, rejection)
+	beginStepUp() result[pendingCeremony]
 	finishStepUp(challengeID string, response authenticator.AuthenticationResponse) rejection
-	beginAddPasskey() (pendingCeremony, rejection)
+	beginAddPasskey() result[pendingCeremony]
 	finishAddPasskey(challengeID, name string, response authenticator.RegistrationResponse) rejection
-	passkeys() ([]shownPasskey, rejection)
+	passkeys() result[[]shownPasskey]
 	renamePasskey(id, name string) rejection
 	removePasskey(id string) rejection
-	sessions() ([]shownSession, rejection)
+	sessions() result[[]shownSession]
 	revokeSession(id string) rejection
-	revokeOtherSessions() (int, rejection)
-	changeAccount(name, email string) (shownUser, rejection)
+	revokeOtherSessions() result[int]
+	changeAccount(name, email string) result[shownUser]
 	deleteAccount() rejection
-	events() ([]shownEvent, rejection)
+	events() result[[]shownEvent]
 
-	emailStatus() (shownEmail, rejection)
+	emailStatus() result[shownEmail]
 	sendEmailCode() rejection
 	confirmEmail(code string) rejection
 
-	redeem(proof recoveryProof) (grant string, rejected rejection)
-	beginRecovery(grant string) (pendingCeremony, rejection)
-	finishRecovery(grant, challengeID string, response authenticator.RegistrationResponse) (shownUser, rejection)
-	recoveryFactors() (shownFactors, rejection)
-	setUpTOTP() (secret string, rejected rejection)
+	redeem(proof recoveryProof) result[string]
+	beginRecovery(grant string) result[pendingCeremony]
+	finishRecovery(grant, challengeID string, response authenticator.RegistrationResponse) result[shownUser]
+	recoveryFactors() result[shownFactors]
+	setUpTOTP() result[string]
 	confirmTOTP(code string) rejection
 	removeTOTP() rejection
-	makeBackupCodes() ([]string, rejection)
+	makeBackupCodes() result[[]string]
 
 	// useBearerTokens makes the next sign-in open a session with tokens instead of a cookie.
 	useBearerTokens()
-	refresh(token string) (tokenPair, rejection)
+	refresh(token string) result[tokenPair]
 	tokenPair() tokenPair
 	setTokenPair(tokenPair)
 }
@@ -74,36 +74,36 @@ type pendingCeremony struct {
 	options     []byte
 }
 
-func (d *apiDevice) signUp(user profile, forgeries ...forgery) (shownUser, rejection) {
+func (d *apiDevice) signUp(user profile, forgeries ...forgery) result[shownUser] {
 	d.t.Helper()
-	attempt, rejected := d.api.beginSignUp(user)
-	if rejected != (rejection{}) {
-		return shownUser{}, rejected
+	begun := d.api.beginSignUp(user)
+	if !begun.ok() {
+		return result[shownUser]{rejection: begun.rejection}
 	}
-	response, err := d.authenticator.Create(attempt.options, variations(forgeries)...)
+	response, err := d.authenticator.Create(begun.value.options, variations(forgeries)...)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return d.api.finishSignUp(attempt.challengeID, response)
+	return d.api.finishSignUp(begun.value.challengeID, response)
 }
 
-func (d *apiDevice) signIn(email string, forgeries ...forgery) (shownUser, rejection) {
+func (d *apiDevice) signIn(email string, forgeries ...forgery) result[shownUser] {
 	d.t.Helper()
-	attempt, rejected := d.api.beginSignIn(email)
-	if rejected != (rejection{}) {
-		return shownUser{}, rejected
+	begun := d.api.beginSignIn(email)
+	if !begun.ok() {
+		return result[shownUser]{rejection: begun.rejection}
 	}
-	response, err := d.authenticator.Get(attempt.options, variations(forgeries)...)
+	response, err := d.authenticator.Get(begun.value.options, variations(forgeries)...)
 	if errors.Is(err, authenticator.ErrNotAllowed) {
-		return shownUser{}, rejection{code: "NotAllowedError"}
+		return result[shownUser]{rejection: rejection{code: "NotAllowedError"}}
 	}
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return d.api.finishSignIn(attempt.challengeID, response)
+	return d.api.finishSignIn(begun.value.challengeID, response)
 }
 
-func (d *apiDevice) signInDelayed(meanwhile func()) (shownUser, rejection) {
+func (d *apiDevice) signInDelayed(meanwhile func()) result[shownUser] {
 	d.t.Helper()
 	begun := d.mustBeginSignIn()
 	response := d.getAssertion(begun)
@@ -111,16 +111,14 @@ func (d *apiDevice) signInDelayed(meanwhile func()) (shownUser, rejection) {
 	return d.api.finishSignIn(begun.challengeID, response)
 }
 
-func (d *apiDevice) whoAmI() (shownUser, rejection) { return d.api.whoAmI() }
-func (d *apiDevice) signOut() rejection             { return d.api.signOut() }
+func (d *apiDevice) whoAmI() result[shownUser] { return d.api.whoAmI() }
+func (d *apiDevice) signOut() rejection        { return d.api.signOut() }
 
 // The methods with must fail the test if the call is rejected.
 
 func (d *apiDevice) mustBeginSignUp(user profile) pendingCeremony {
 	d.t.Helper()
-	begun, rejected := d.api.beginSignUp(user)
-	d.requireOK(rejected)
-	return begun
+	return d.api.beginSignUp(user).must(d.t)
 }
 
 // mustBeginSignIn begins a sign-in without an address.
@@ -131,52 +129,33 @@ func (d *apiDevice) mustBeginSignIn() pendingCeremony {
 
 func (d *apiDevice) mustBeginSignInByEmail(email string) pendingCeremony {
 	d.t.Helper()
-	begun, rejected := d.api.beginSignIn(email)
-	d.requireOK(rejected)
-	return begun
+	return d.api.beginSignIn(email).must(d.t)
 }
 
 func (d *apiDevice) mustBeginStepUp() pendingCeremony {
 	d.t.Helper()
-	begun, rejected := d.api.beginStepUp()
-	d.requireOK(rejected)
-	return begun
+	return d.api.beginStepUp().must(d.t)
 }
 
 func (d *apiDevice) mustBeginAddPasskey() pendingCeremony {
 	d.t.Helper()
-	begun, rejected := d.api.beginAddPasskey()
-	d.requireOK(rejected)
-	return begun
+	return d.api.beginAddPasskey().must(d.t)
 }
 
 // mustRedeem returns a recovery grant.
 func (d *apiDevice) mustRedeem(proof recoveryProof) string {
 	d.t.Helper()
-	grant, rejected := d.api.redeem(proof)
-	d.requireOK(rejected)
-	return grant
+	return d.api.redeem(proof).must(d.t)
 }
 
 func (d *apiDevice) mustBeginRecovery(grant string) pendingCeremony {
 	d.t.Helper()
-	begun, rejected := d.api.beginRecovery(grant)
-	d.requireOK(rejected)
-	return begun
+	return d.api.beginRecovery(grant).must(d.t)
 }
 
 func (d *apiDevice) mustRefresh(token string) tokenPair {
 	d.t.Helper()
-	pair, rejected := d.api.refresh(token)
-	d.requireOK(rejected)
-	return pair
-}
-
-func (d *apiDevice) requireOK(rejected rejection) {
-	d.t.Helper()
-	if rejected != (rejection{}) {
-		d.t.Fatalf("rejected: %+v", rejected)
-	}
+	return d.api.refresh(token).must(d.t)
 }
 
 // getAssertion returns the authenticator's assertion for the challenge.
@@ -206,14 +185,14 @@ func (d *apiDevice) makeCredential(a pendingCeremony, forgeries ...forgery) auth
 }
 
 // concurrently makes n calls at the same time and counts their error codes; "" counts the calls that succeeded.
-func concurrently(n int, call func(i int) rejection) map[string]int {
+func concurrently[A attempt](n int, call func(i int) A) map[string]int {
 	codes := make([]string, n)
 	start := make(chan struct{})
 	var callers sync.WaitGroup
 	for i := range n {
 		callers.Go(func() {
 			<-start
-			codes[i] = call(i).code
+			codes[i] = call(i).outcome().code
 		})
 	}
 	close(start)

@@ -64,8 +64,7 @@ func otherAccountsPasskeyIsRejected(e *env) {
 	// Ben's passkey for a challenge that lists only Ada's.
 	device := ben.apiDevice()
 	begun := device.mustBeginSignInByEmail(ada.email)
-	_, rejected := device.api.finishSignIn(begun.challengeID, device.getAssertionUnlisted(begun))
-	ben.requireRejectedAndSignedOut(rejected, "passkey_rejected", domain.ReasonUserHandleMismatch)
+	ben.requireRejectedAndSignedOut(device.api.finishSignIn(begun.challengeID, device.getAssertionUnlisted(begun)), "passkey_rejected", domain.ReasonUserHandleMismatch)
 
 	// Ben's passkey with Ada's user handle.
 	adaHandle := ada.apiDevice().getAssertion(ada.apiDevice().mustBeginSignIn()).Response.UserHandle
@@ -109,14 +108,12 @@ func unknownEmailIsIndistinguishable(e *env) {
 	// Ben's passkey is rejected for both addresses in the same way, with its own id and with a listed one.
 	for email, listed := range map[string]credentialDescriptor{"ada@example.org": known[0], "unknown@example.org": unknown[0]} {
 		begun := device.mustBeginSignInByEmail(email)
-		_, rejected := device.api.finishSignIn(begun.challengeID, device.getAssertionUnlisted(begun))
-		ben.requireRejectedAndSignedOut(rejected, "passkey_rejected", domain.ReasonUserHandleMismatch)
+		ben.requireRejectedAndSignedOut(device.api.finishSignIn(begun.challengeID, device.getAssertionUnlisted(begun)), "passkey_rejected", domain.ReasonUserHandleMismatch)
 
 		begun = device.mustBeginSignInByEmail(email)
 		response := device.getAssertionUnlisted(begun, forgery{forge: authenticator.ForgeUserHandle(nil)})
 		response.ID, response.RawID = listed.ID, listed.ID
-		_, rejected = device.api.finishSignIn(begun.challengeID, response)
-		ben.requireRejectedAndSignedOut(rejected, "passkey_rejected", domain.ReasonSignatureInvalid)
+		ben.requireRejectedAndSignedOut(device.api.finishSignIn(begun.challengeID, response), "passkey_rejected", domain.ReasonSignatureInvalid)
 	}
 }
 

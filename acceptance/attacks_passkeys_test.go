@@ -97,7 +97,6 @@ func deniedAuthenticatorIsRejected(e *env) {
 	codes := ada.makesBackupCodes()
 	ada.signsOut()
 	ada.device.useAuthenticator(phone)
-	_, rejected := ada.device.recover(withBackupCode(codes[0]), denied)
-	ada.requireRejectedAndSignedOut(rejected, "passkey_rejected", domain.ReasonAttestationRejected)
+	ada.requireRejectedAndSignedOut(ada.device.recover(withBackupCode(codes[0]), denied), "passkey_rejected", domain.ReasonAttestationRejected)
 	ada.recovers(withBackupCode(codes[0]))
 }

@@ -26,16 +26,15 @@ func grantRegistersOnePasskey(e *env) {
 
 	// A rejected registration consumes its challenge, and the grant stays valid.
 	begun := device.mustBeginRecovery(grant)
-	recovered.requireRejected(onlyRejection(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun, otherOrigin))), "passkey_rejected")
-	recovered.requireRejected(onlyRejection(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun))), "challenge_not_found")
+	recovered.requireRejected(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun, otherOrigin)), "passkey_rejected")
+	recovered.requireRejected(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun)), "challenge_not_found")
 	ada.requireFactors(shownFactors{codesLeft: 10})
 
-	user, rejected := device.registerWithGrant(grant)
-	recovered.requireIdentity(user, rejected)
+	recovered.requireIdentity(device.registerWithGrant(grant))
 	recovered.requireFactors(shownFactors{codesLeft: 9})
-	recovered.requireRejected(onlyRejection(device.registerWithGrant(grant)), "invalid_code")
-	recovered.requireRejected(onlyRejection(device.api.beginRecovery(grant)), "invalid_code")
-	recovered.requireRejected(onlyRejection(device.api.redeem(withBackupCode(codes[0]))), "invalid_code")
+	recovered.requireRejected(device.registerWithGrant(grant), "invalid_code")
+	recovered.requireRejected(device.api.beginRecovery(grant), "invalid_code")
+	recovered.requireRejected(device.api.redeem(withBackupCode(codes[0])), "invalid_code")
 }
 
 func aGrantExpires(e *env) {
@@ -47,8 +46,8 @@ func aGrantExpires(e *env) {
 	e.advance(6 * time.Minute)
 	begun := device.mustBeginRecovery(grant)
 	e.advance(4 * time.Minute)
-	recovered.requireRejected(onlyRejection(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun))), "invalid_code")
-	recovered.requireRejected(onlyRejection(device.api.beginRecovery(grant)), "invalid_code")
+	recovered.requireRejected(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun)), "invalid_code")
+	recovered.requireRejected(device.api.beginRecovery(grant), "invalid_code")
 	recovered.recovers(withBackupCode(codes[0])) // the code is still unused
 }
 
@@ -60,14 +59,14 @@ func grantIsBoundToItsOwner(e *env) {
 	grant := device.mustRedeem(withBackupCode(adaCodes[0]))
 	other := device.mustRedeem(withBackupCode(benCodes[0]))
 	begun := device.mustBeginRecovery(grant)
-	recovered.requireRejected(onlyRejection(device.api.finishRecovery(other, begun.challengeID, device.makeCredential(begun))), "challenge_not_found")
+	recovered.requireRejected(device.api.finishRecovery(other, begun.challengeID, device.makeCredential(begun)), "challenge_not_found")
 	// A challenge for a sign-up, and a challenge for a recovery at a sign-up.
 	begun = device.mustBeginSignUp(profile{name: "Ada"})
-	recovered.requireRejected(onlyRejection(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun))), "challenge_not_found")
+	recovered.requireRejected(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun)), "challenge_not_found")
 	begun = device.mustBeginRecovery(grant)
-	recovered.requireRejected(onlyRejection(device.api.finishSignUp(begun.challengeID, device.makeCredential(begun))), "challenge_not_found")
+	recovered.requireRejected(device.api.finishSignUp(begun.challengeID, device.makeCredential(begun)), "challenge_not_found")
 	for _, invented := range []string{"klg_" + strings.Repeat("A", 43), "klg_", "x", grant + "A", grant[:len(grant)-1]} {
-		recovered.requireRejected(onlyRejection(device.api.beginRecovery(invented)), "invalid_code")
+		recovered.requireRejected(device.api.beginRecovery(invented), "invalid_code")
 	}
 }
 
@@ -79,33 +78,30 @@ func sixteenRecoveriesAtOnce(e *env) {
 	device := recovered.apiDevice()
 
 	code := phoneApp.code()
-	outcomes := concurrently(16, func(int) rejection {
-		return onlyRejection(device.api.redeem(withTOTP(ada.email, code)))
-	})
+	outcomes := concurrently(16, func(int) result[string] { return device.api.redeem(withTOTP(ada.email, code)) })
 	if outcomes[""] != 1 || outcomes["invalid_code"] != 15 { // a used code is not a wrong one, so there is no wait
 		e.t.Fatalf("sixteen concurrent uses of one TOTP code: %v", outcomes)
 	}
 
 	grants := make([]string, 16)
-	outcomes = concurrently(16, func(i int) (rejected rejection) {
-		grants[i], rejected = device.api.redeem(withBackupCode(codes[0]))
-		return rejected
+	outcomes = concurrently(16, func(i int) result[string] {
+		got := device.api.redeem(withBackupCode(codes[0]))
+		grants[i] = got.value
+		return got
 	})
 	for _, grant := range grants {
 		if outcomes[""] != 16 || grant != grants[0] {
 			e.t.Fatalf("sixteen concurrent uses of one backup code: %v, grants %q and %q", outcomes, grant, grants[0])
 		}
 	}
-	enrolments := make([]func() rejection, 16)
+	enrolments := make([]func() result[shownUser], 16)
 	for i := range enrolments {
 		begun := device.mustBeginRecovery(grants[0])
 		device.useAuthenticator(phone)
 		response := device.makeCredential(begun)
-		enrolments[i] = func() rejection {
-			return onlyRejection(device.api.finishRecovery(grants[0], begun.challengeID, response))
-		}
+		enrolments[i] = func() result[shownUser] { return device.api.finishRecovery(grants[0], begun.challengeID, response) }
 	}
-	outcomes = concurrently(16, func(i int) rejection { return enrolments[i]() })
+	outcomes = concurrently(16, func(i int) result[shownUser] { return enrolments[i]() })
 	if outcomes[""] != 1 || outcomes["invalid_code"]+outcomes["challenge_not_found"] != 15 { // a used grant's challenges are deleted
 		e.t.Fatalf("sixteen concurrent registrations with one grant: %v", outcomes)
 	}
@@ -180,10 +176,10 @@ func grantEndsWithItsFactor(e *env) {
 		begun := thief.mustBeginRecovery(grant)
 		ada.stepsUp()
 		stops()
-		if rejected := onlyRejection(thief.api.finishRecovery(grant, begun.challengeID, thief.makeCredential(begun))); rejected.code != "challenge_not_found" {
-			e.t.Fatalf("after %s the grant is still valid: %+v", name, rejected)
+		if got := thief.api.finishRecovery(grant, begun.challengeID, thief.makeCredential(begun)); got.code != "challenge_not_found" {
+			e.t.Fatalf("after %s the grant is still valid: %+v", name, got)
 		}
-		ada.requireRejected(onlyRejection(thief.api.beginRecovery(grant)), "invalid_code")
+		ada.requireRejected(thief.api.beginRecovery(grant), "invalid_code")
 		ada.requireSignedIn()
 		thief.useAuthenticator(phone)
 	}

@@ -32,10 +32,10 @@ func sensitiveActionsRequireStepUp(e *env) {
 	device, blue := ada.apiDevice(), ada.passkeyNamed("Blue key")
 	ada.requireRejected(device.removePasskey(blue.id), "step_up_required")
 	ada.requireRejected(device.deleteAccount(), "step_up_required")
-	ada.requireRejected(onlyRejection(device.api.beginAddPasskey()), "step_up_required")
-	ada.requireRejected(onlyRejection(device.setUpTOTP()), "step_up_required")
+	ada.requireRejected(device.api.beginAddPasskey(), "step_up_required")
+	ada.requireRejected(device.setUpTOTP(), "step_up_required")
 	ada.requireRejected(device.removeTOTP(), "step_up_required")
-	ada.requireRejected(onlyRejection(device.makeBackupCodes()), "step_up_required")
+	ada.requireRejected(device.makeBackupCodes(), "step_up_required")
 	ada.requirePasskeys("", "Blue key")
 	ada.stepsUp()
 	ada.removesPasskey(ada.passkeyNamed(""))
@@ -83,7 +83,7 @@ func stepUpIsBoundToItsSession(e *env) {
 	begun = device.mustBeginSignIn()
 	ada.requireRejected(device.api.finishStepUp(begun.challengeID, device.getAssertion(begun)), "challenge_not_found")
 	begun = device.mustBeginStepUp()
-	ada.requireRejected(onlyRejection(device.api.finishSignIn(begun.challengeID, device.getAssertion(begun))), "challenge_not_found")
+	ada.requireRejected(device.api.finishSignIn(begun.challengeID, device.getAssertion(begun)), "challenge_not_found")
 	requireNotRecent()
 
 	// Another person's passkey.
@@ -113,12 +113,12 @@ func recoveryIsNoStepUp(e *env) {
 	device := recovered.apiDevice()
 	recovered.requireRejected(device.removePasskey(lost.id), "step_up_required")
 	recovered.requireRejected(device.deleteAccount(), "step_up_required")
-	recovered.requireRejected(onlyRejection(device.makeBackupCodes()), "step_up_required")
-	recovered.requireRejected(onlyRejection(device.setUpTOTP()), "step_up_required")
+	recovered.requireRejected(device.makeBackupCodes(), "step_up_required")
+	recovered.requireRejected(device.setUpTOTP(), "step_up_required")
 	recovered.requireRejected(device.removeTOTP(), "step_up_required")
 	recovered.requireRejected(device.confirmTOTP("123456"), "step_up_required")
-	recovered.requireRejected(onlyRejection(device.changeAccount("Ada", "mallory@example.org")), "step_up_required")
-	recovered.requireRejected(onlyRejection(device.api.beginAddPasskey()), "step_up_required")
+	recovered.requireRejected(device.changeAccount("Ada", "mallory@example.org"), "step_up_required")
+	recovered.requireRejected(device.api.beginAddPasskey(), "step_up_required")
 	recovered.stepsUp()
 	recovered.removesPasskey(lost)
 }
@@ -223,12 +223,12 @@ func sixteenRefreshesAtOnce(e *env) {
 	tokens := api.tokenPair()
 	var mu sync.Mutex
 	var successors []string
-	outcomes := concurrently(16, func(int) rejection {
-		pair, rejected := api.refresh(tokens.refresh)
+	outcomes := concurrently(16, func(int) result[tokenPair] {
+		got := api.refresh(tokens.refresh)
 		mu.Lock()
 		defer mu.Unlock()
-		successors = append(successors, pair.refresh)
-		return rejected
+		successors = append(successors, got.value.refresh)
+		return got
 	})
 	slices.Sort(successors)
 	if successors = slices.Compact(successors); outcomes[""] != 16 || len(successors) != 1 {

@@ -29,10 +29,10 @@ func (b *browserPage) stepUp(forgeries ...forgery) rejection {
 
 func (b *browserPage) prepareSensitiveAction() rejection { return rejection{} }
 
-func (b *browserPage) passkeys() ([]shownPasskey, rejection) {
+func (b *browserPage) passkeys() result[[]shownPasskey] {
 	b.t.Helper()
 	if rejected := b.reload(); rejected != (rejection{}) {
-		return nil, rejected
+		return result[[]shownPasskey]{rejection: rejected}
 	}
 	var shown []shownPasskey
 	for _, entry := range b.entries("passkey-list") {
@@ -45,7 +45,7 @@ func (b *browserPage) passkeys() ([]shownPasskey, rejection) {
 		}
 		shown = append(shown, key)
 	}
-	return shown, rejection{}
+	return result[[]shownPasskey]{value: shown}
 }
 
 func (b *browserPage) addPasskey(name string, forgeries ...forgery) rejection {
@@ -78,17 +78,17 @@ func (b *browserPage) removePasskey(id string) rejection {
 	return b.withAuthenticator(nil, func() string { return b.pressAndWait(partSelector(id, "confirm")) })
 }
 
-func (b *browserPage) sessions() ([]shownSession, rejection) {
+func (b *browserPage) sessions() result[[]shownSession] {
 	b.t.Helper()
 	if rejected := b.reload(); rejected != (rejection{}) {
-		return nil, rejected
+		return result[[]shownSession]{rejection: rejected}
 	}
 	b.showAll("device-list", "#more-devices")
 	var shown []shownSession
 	for _, entry := range b.entries("device-list") {
 		shown = append(shown, shownSession{id: entry.ID, device: entry.Parts["name"], current: entry.Parts["current"] != ""})
 	}
-	return shown, rejection{}
+	return result[[]shownSession]{value: shown}
 }
 
 func (b *browserPage) revokeSession(id string) rejection {
@@ -100,45 +100,45 @@ func (b *browserPage) revokeSession(id string) rejection {
 	return rejection{code: b.pressAndWait(button)}
 }
 
-func (b *browserPage) revokeOtherSessions() (int, rejection) {
+func (b *browserPage) revokeOtherSessions() result[int] {
 	b.t.Helper()
 	if rejected := b.reload(); rejected != (rejection{}) {
-		return 0, rejected
+		return result[int]{rejection: rejected}
 	}
 	if !b.isVisible("#sign-out-others") {
-		return 0, rejection{}
+		return result[int]{}
 	}
 	if code := b.pressAndWait("#sign-out-others"); code != "" {
-		return 0, rejection{code: code}
+		return result[int]{rejection: rejection{code: code}}
 	}
 	message := eval[string](b, `document.getElementById('message').textContent`)
 	count, err := strconv.Atoi(regexp.MustCompile(`\d+|$`).FindString(message))
 	if err != nil {
 		b.t.Fatalf("the message has no count: %q", message)
 	}
-	return count, rejection{}
+	return result[int]{value: count}
 }
 
-func (b *browserPage) changeAccount(name, email string) (shownUser, rejection) {
+func (b *browserPage) changeAccount(name, email string) result[shownUser] {
 	b.t.Helper()
 	b.fill("#account-name", name)
 	b.fill("#account-email", email)
 	if rejected := b.withAuthenticator(nil, func() string { return b.pressAndWait("#save-account") }); rejected.code != "" {
-		return shownUser{}, rejected
+		return result[shownUser]{rejection: rejected}
 	}
 	if email == eval[string](b, `document.getElementById('account-email').value`) && b.isVisible("#withdraw-email") {
 		// The field shows the wanted address, but another address is pending.
 		if rejected := b.withAuthenticator(nil, func() string { return b.pressAndWait("#withdraw-email") }); rejected.code != "" {
-			return shownUser{}, rejected
+			return result[shownUser]{rejection: rejected}
 		}
 	}
 	if rejected := b.reload(); rejected != (rejection{}) {
-		return shownUser{}, rejected
+		return result[shownUser]{rejection: rejected}
 	}
-	return shownUser{
+	return result[shownUser]{value: shownUser{
 		name:  eval[string](b, `document.getElementById('account-name').value`),
 		email: eval[string](b, `document.getElementById('account-email').value`),
-	}, rejection{}
+	}}
 }
 
 func (b *browserPage) deleteAccount() rejection {
@@ -150,10 +150,10 @@ func (b *browserPage) deleteAccount() rejection {
 	return b.withAuthenticator(nil, func() string { return b.pressAndWait("#delete-for-good") })
 }
 
-func (b *browserPage) events() ([]shownEvent, rejection) {
+func (b *browserPage) events() result[[]shownEvent] {
 	b.t.Helper()
 	if rejected := b.reload(); rejected != (rejection{}) {
-		return nil, rejected
+		return result[[]shownEvent]{rejection: rejected}
 	}
 	b.showAll("event-list", "#more-events")
 	var shown []shownEvent
@@ -166,7 +166,7 @@ func (b *browserPage) events() ([]shownEvent, rejection) {
 		}
 		shown = append(shown, shownEvent{kind: entry.Kind, reason: entry.Reason})
 	}
-	return shown, rejection{}
+	return result[[]shownEvent]{value: shown}
 }
 
 // Helpers that operate the browser.
@@ -174,8 +174,8 @@ func (b *browserPage) events() ([]shownEvent, rejection) {
 // reload loads the page again, to show the current state of the server.
 func (b *browserPage) reload() rejection {
 	b.t.Helper()
-	if _, rejected := b.whoAmI(); rejected != (rejection{}) {
-		return rejected
+	if got := b.whoAmI(); !got.ok() {
+		return got.rejection
 	}
 	b.waitFor("the account's lists are shown", `document.getElementById('account-lists').getAttribute('aria-busy') === 'false'`)
 	return rejection{}

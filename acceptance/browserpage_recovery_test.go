@@ -15,7 +15,7 @@ import (
 // The actions on the page that prepare a recovery, and the recovery.
 
 // recover fills in the fields that the page shows. The page checks for missing values without a request to the server.
-func (b *browserPage) recover(proof recoveryProof, forgeries ...forgery) (shownUser, rejection) {
+func (b *browserPage) recover(proof recoveryProof, forgeries ...forgery) result[shownUser] {
 	b.t.Helper()
 	if !b.isVisible("#recover") {
 		if !b.isVisible("#lost-passkey") {
@@ -43,10 +43,10 @@ func (b *browserPage) recover(proof recoveryProof, forgeries ...forgery) (shownU
 	return b.runCeremony("#recover", forgeries)
 }
 
-func (b *browserPage) recoveryFactors() (shownFactors, rejection) {
+func (b *browserPage) recoveryFactors() result[shownFactors] {
 	b.t.Helper()
 	if rejected := b.reload(); rejected != (rejection{}) {
-		return shownFactors{}, rejected
+		return result[shownFactors]{rejection: rejected}
 	}
 	have := shownFactors{hasTOTP: b.isVisible("#app-present")}
 	if reminded := b.isVisible("#codes-nudge"); b.isVisible("#codes-present") {
@@ -57,14 +57,14 @@ func (b *browserPage) recoveryFactors() (shownFactors, rejection) {
 	} else if !reminded {
 		b.t.Error("no codes were generated, and the page shows no reminder")
 	}
-	return have, rejection{}
+	return result[shownFactors]{value: have}
 }
 
-func (b *browserPage) setUpTOTP() (string, rejection) {
+func (b *browserPage) setUpTOTP() result[string] {
 	b.t.Helper()
 	rejected := b.withAuthenticator(nil, func() string { return b.pressAndWait("#set-up-app") })
 	if rejected != (rejection{}) {
-		return "", rejected
+		return result[string]{rejection: rejected}
 	}
 	uri := b.decodeQRCode("#app-qr")
 	query := uri.Query()
@@ -78,7 +78,7 @@ func (b *browserPage) setUpTOTP() (string, rejection) {
 	if link := eval[string](b, `document.getElementById('app-link').href`); link != uri.String() {
 		b.t.Fatalf("the QR code has %s, the link %s", uri, link)
 	}
-	return query.Get("secret"), rejection{}
+	return result[string]{value: query.Get("secret")}
 }
 
 func (b *browserPage) confirmTOTP(code string) rejection {
@@ -96,10 +96,10 @@ func (b *browserPage) removeTOTP() rejection {
 	return b.withAuthenticator(nil, func() string { return b.pressAndWait("#confirm-remove-app") })
 }
 
-func (b *browserPage) makeBackupCodes() ([]string, rejection) {
+func (b *browserPage) makeBackupCodes() result[[]string] {
 	b.t.Helper()
 	if rejected := b.reload(); rejected != (rejection{}) {
-		return nil, rejected
+		return result[[]string]{rejection: rejected}
 	}
 	button := "#make-codes"
 	if eval[string](b, `document.getElementById('codes-left').textContent`) != "0" && b.isVisible("#codes-present") {
@@ -107,9 +107,9 @@ func (b *browserPage) makeBackupCodes() ([]string, rejection) {
 		button = "#replace-codes"
 	}
 	if rejected := b.withAuthenticator(nil, func() string { return b.pressAndWait(button) }); rejected != (rejection{}) {
-		return nil, rejected
+		return result[[]string]{rejection: rejected}
 	}
-	return eval[[]string](b, `[...document.querySelectorAll('#code-list li')].map((item) => item.checkVisibility() ? item.innerText : '')`), rejection{}
+	return result[[]string]{value: eval[[]string](b, `[...document.querySelectorAll('#code-list li')].map((item) => item.checkVisibility() ? item.innerText : '')`)}
 }
 
 // decodeQRCode decodes the URI in a QR code on the page, with an independent library.

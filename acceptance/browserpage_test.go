@@ -70,24 +70,24 @@ func (b *browserPage) open() {
 	b.waitFor("the page is loaded", `document.querySelector('main').dataset.state !== 'loading'`)
 }
 
-func (b *browserPage) signUp(user profile, forgeries ...forgery) (shownUser, rejection) {
+func (b *browserPage) signUp(user profile, forgeries ...forgery) result[shownUser] {
 	b.t.Helper()
 	if b.isVisible("#registration-note") {
-		return shownUser{}, rejection{code: "registration_closed"} // there is no form
+		return result[shownUser]{shownUser{}, rejection{code: "registration_closed"}} // there is no form
 	}
 	b.fill("#display-name", user.name)
 	b.fill("#sign-up-email", user.email)
 	return b.runCeremony("#sign-up", forgeries)
 }
 
-func (b *browserPage) signIn(email string, forgeries ...forgery) (shownUser, rejection) {
+func (b *browserPage) signIn(email string, forgeries ...forgery) result[shownUser] {
 	b.t.Helper()
 	b.fill("#email", email)
 	return b.runCeremony("#sign-in", forgeries)
 }
 
 // runCeremony presses a button that starts a ceremony, acts as the user, and returns the result.
-func (b *browserPage) runCeremony(button string, forgeries []forgery) (shownUser, rejection) {
+func (b *browserPage) runCeremony(button string, forgeries []forgery) result[shownUser] {
 	b.t.Helper()
 	if b.kind == autofillPhone {
 		// A suggestion that is requested after automatic presence is set would be taken before the button is pressed.
@@ -103,7 +103,7 @@ func (b *browserPage) runCeremony(button string, forgeries []forgery) (shownUser
 		user = b.shownIdentity()
 		return ""
 	})
-	return user, rejected
+	return result[shownUser]{user, rejected}
 }
 
 // withAuthenticator sets automatic presence while act runs. act returns the code of an error, or "".
@@ -146,16 +146,16 @@ const signedInOrFailed = `(() => {
 })()`
 
 // whoAmI loads the page again and returns the shown identity.
-func (b *browserPage) whoAmI() (shownUser, rejection) {
+func (b *browserPage) whoAmI() result[shownUser] {
 	b.t.Helper()
 	b.open()
 	if b.state() == "signed-in" {
-		return b.shownIdentity(), rejection{}
+		return result[shownUser]{value: b.shownIdentity()}
 	}
 	if code := b.messageCode(); code != "" {
-		return shownUser{}, rejection{code: code}
+		return result[shownUser]{rejection: rejection{code: code}}
 	}
-	return shownUser{}, rejection{code: "unauthenticated"}
+	return result[shownUser]{rejection: rejection{code: "unauthenticated"}}
 }
 
 func (b *browserPage) signOut() rejection {
@@ -274,7 +274,7 @@ func (b *browserPage) clearBackupEligibility() {
 	b.setCredential(func(c *webauthn.Credential) { c.BackupEligibility, c.BackupState = false, false })
 }
 
-func (b *browserPage) signInDelayed(meanwhile func()) (shownUser, rejection) {
+func (b *browserPage) signInDelayed(meanwhile func()) result[shownUser] {
 	b.t.Helper()
 	before := len(b.server.log.rejections())
 	call(b, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*/v1/login/verify"}}})
@@ -290,9 +290,9 @@ func (b *browserPage) signInDelayed(meanwhile func()) (shownUser, rejection) {
 	call(b, fetch.Disable, cdp.Empty{})
 	b.waitFor("the ceremony ends", signedInOrFailed)
 	if b.state() == "signed-in" {
-		return b.shownIdentity(), rejection{}
+		return result[shownUser]{value: b.shownIdentity()}
 	}
-	return shownUser{}, b.rejectionSince(before, b.messageCode())
+	return result[shownUser]{rejection: b.rejectionSince(before, b.messageCode())}
 }
 
 // Helpers that operate the browser.

@@ -29,10 +29,7 @@ func (s *inspectedServer) registration(t *testing.T, tc invalidCase) ceremonyUnd
 	return ceremonyUnderTest{
 		api: api, path: "/v1/signup/verify",
 		begin: func() pendingCeremony {
-			begun, rejected := api.beginSignUp(profile{name: "Ada"})
-			if rejected != (rejection{}) {
-				t.Fatalf("rejected: %+v", rejected)
-			}
+			begun := api.beginSignUp(profile{name: "Ada"}).must(t)
 			return begun
 		},
 		response: by(tc.device), invalidResponse: wrong,
@@ -58,10 +55,7 @@ func (s *inspectedServer) authentication(t *testing.T, tc invalidCase) ceremonyU
 			if tc.byEmail {
 				email = uniqueEmail(t, "Ada")
 			}
-			begun, rejected := api.beginSignIn(email)
-			if rejected != (rejection{}) {
-				t.Fatalf("rejected: %+v", rejected)
-			}
+			begun := api.beginSignIn(email).must(t)
 			return begun
 		},
 		response: respond, invalidResponse: respond,
@@ -79,17 +73,12 @@ func (s *inspectedServer) authentication(t *testing.T, tc invalidCase) ceremonyU
 func (s *inspectedServer) signedOutUser(t *testing.T, name string, tc invalidCase) (*authenticator.Authenticator, authenticator.RegistrationResponse) {
 	t.Helper()
 	device, api := authenticator.New(s.origin, tc.device...), s.newAPI(t)
-	begun, rejected := api.beginSignUp(profile{name: name, email: uniqueEmail(t, name)})
-	if rejected != (rejection{}) {
-		t.Fatalf("rejected: %+v", rejected)
-	}
+	begun := api.beginSignUp(profile{name: name, email: uniqueEmail(t, name)}).must(t)
 	credential, err := device.Create(begun.options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, rejected := api.finishSignUp(begun.challengeID, credential); rejected != (rejection{}) {
-		t.Fatalf("rejected: %+v", rejected)
-	}
+	api.finishSignUp(begun.challengeID, credential).must(t)
 	return device, credential
 }
 

@@ -180,14 +180,12 @@ func TestPolicy_ExistingPasskeysStillSignIn(t *testing.T) {
 		s := startServer(t, newClock(), func(c *config.Config) { c.Database, secret = config.SQLite(path), c.Secret })
 		device = authenticator.New(s.origin)
 		api := s.newAPI(t)
-		begun, _ := api.beginSignUp(profile{name: "Ada"})
+		begun := api.beginSignUp(profile{name: "Ada"}).must(t)
 		credential, err := device.Create(begun.options)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, rejected := api.finishSignUp(begun.challengeID, credential); rejected != (rejection{}) {
-			t.Fatalf("rejected: %+v", rejected)
-		}
+		api.finishSignUp(begun.challengeID, credential).must(t)
 	})
 	s := startServer(t, newClock(), func(c *config.Config) {
 		c.Database, c.Secret = config.SQLite(path), secret
@@ -195,17 +193,17 @@ func TestPolicy_ExistingPasskeysStillSignIn(t *testing.T) {
 		c.Metadata = newMetadata(t, authenticator.Model{AAGUID: modelAAGUID(1), Vendors: []*authenticator.Vendor{vendor}})
 	})
 	api := s.newAPI(t)
-	begun, _ := api.beginSignIn("")
+	begun := api.beginSignIn("").must(t)
 	response, err := device.Get(begun.options, authenticator.ForgeOrigin(s.origin))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if user, rejected := api.finishSignIn(begun.challengeID, response); rejected != (rejection{}) || user.name != "Ada" {
-		t.Errorf("signed in as %+v, rejection %+v, want Ada", user, rejected)
+	if user := api.finishSignIn(begun.challengeID, response).must(t); user.name != "Ada" {
+		t.Errorf("signed in as %+v, want Ada", user)
 	}
-	begun, rejected := api.beginAddPasskey()
-	if rejected != (rejection{}) || !bytes.Contains(begun.options, []byte(`"attestation":"direct"`)) {
-		t.Fatalf("rejection %+v, options %s, want attestation direct", rejected, begun.options)
+	begun = api.beginAddPasskey().must(t)
+	if !bytes.Contains(begun.options, []byte(`"attestation":"direct"`)) {
+		t.Fatalf("options %s, want attestation direct", begun.options)
 	}
 	credential, err := authenticator.New(s.origin).Create(begun.options)
 	if err != nil {
@@ -245,7 +243,7 @@ func TestConformance_EveryAlgorithmAndAttestation(t *testing.T) {
 	for name, options := range kinds {
 		t.Run(name, func(t *testing.T) {
 			device, api := authenticator.New(s.origin, options...), s.newAPI(t)
-			begun, _ := api.beginSignUp(profile{})
+			begun := api.beginSignUp(profile{}).must(t)
 			if !bytes.Contains(begun.options, []byte(`"attestation":"none"`)) {
 				t.Errorf("options %s", begun.options)
 			}
@@ -253,17 +251,15 @@ func TestConformance_EveryAlgorithmAndAttestation(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, rejected := api.finishSignUp(begun.challengeID, credential); rejected != (rejection{}) {
-				t.Fatalf("rejected: %+v; the log: %s", rejected, s.log.text())
+			if got := api.finishSignUp(begun.challengeID, credential); !got.ok() {
+				t.Fatalf("rejected: %+v; the log: %s", got.rejection, s.log.text())
 			}
-			begun, _ = api.beginSignIn("")
+			begun = api.beginSignIn("").must(t)
 			response, err := device.Get(begun.options)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, rejected := api.finishSignIn(begun.challengeID, response); rejected != (rejection{}) {
-				t.Errorf("rejected: %+v", rejected)
-			}
+			api.finishSignIn(begun.challengeID, response).must(t)
 		})
 	}
 }

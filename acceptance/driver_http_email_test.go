@@ -1,8 +1,8 @@
 package acceptance
 
-func (c *httpAPI) emailStatus() (shownEmail, rejection) {
+func (c *httpAPI) emailStatus() result[shownEmail] {
 	user, err := c.Account()
-	return shownEmail{current: user.Email, pending: user.PendingEmail, verified: user.EmailVerified}, c.rejection(err)
+	return result[shownEmail]{shownEmail{current: user.Email, pending: user.PendingEmail, verified: user.EmailVerified}, c.rejection(err)}
 }
 
 func (c *httpAPI) sendEmailCode() rejection { return c.rejection(c.SendEmailCode()) }

@@ -102,25 +102,25 @@ type httpAPI struct {
 	transport string // of new sessions; "" leaves it to the server
 }
 
-func (c *httpAPI) beginSignUp(user profile) (pendingCeremony, rejection) {
+func (c *httpAPI) beginSignUp(user profile) result[pendingCeremony] {
 	return c.begun(c.BeginSignUp(client.SignUpOptionsRequest{Email: &user.email, DisplayName: &user.name}))
 }
 
-func (c *httpAPI) finishSignUp(challengeID string, response authenticator.RegistrationResponse) (shownUser, rejection) {
+func (c *httpAPI) finishSignUp(challengeID string, response authenticator.RegistrationResponse) result[shownUser] {
 	return c.signedIn(c.FinishSignUp(client.SignUpVerifyRequest{ChallengeID: challengeID, Credential: response, Transport: c.transport}))
 }
 
-func (c *httpAPI) beginSignIn(email string) (pendingCeremony, rejection) {
+func (c *httpAPI) beginSignIn(email string) result[pendingCeremony] {
 	return c.begun(c.BeginSignIn(client.SignInOptionsRequest{Email: &email}))
 }
 
-func (c *httpAPI) finishSignIn(challengeID string, response authenticator.AuthenticationResponse) (shownUser, rejection) {
+func (c *httpAPI) finishSignIn(challengeID string, response authenticator.AuthenticationResponse) result[shownUser] {
 	return c.signedIn(c.FinishSignIn(client.SignInVerifyRequest{ChallengeID: challengeID, Credential: response, Transport: c.transport}))
 }
 
-func (c *httpAPI) whoAmI() (shownUser, rejection) {
+func (c *httpAPI) whoAmI() result[shownUser] {
 	user, _, err := c.Session()
-	return shown(user), c.rejection(err)
+	return result[shownUser]{shown(user), c.rejection(err)}
 }
 
 func (c *httpAPI) signOut() rejection { return c.rejection(c.SignOut()) }
@@ -141,14 +141,14 @@ func (c *httpAPI) call(method, path string, body, result any) rejection {
 	return c.rejection(c.Call(method, path, body, result))
 }
 
-func (c *httpAPI) begun(ceremony client.Ceremony, err error) (pendingCeremony, rejection) {
+func (c *httpAPI) begun(ceremony client.Ceremony, err error) result[pendingCeremony] {
 	c.t.Helper()
-	return pendingCeremony{ceremony.ChallengeID, ceremony.Options}, c.rejection(err)
+	return result[pendingCeremony]{pendingCeremony{ceremony.ChallengeID, ceremony.Options}, c.rejection(err)}
 }
 
-func (c *httpAPI) signedIn(session client.SessionResponse, err error) (shownUser, rejection) {
+func (c *httpAPI) signedIn(session client.SessionResponse, err error) result[shownUser] {
 	c.t.Helper()
-	return shown(session.User), c.rejection(err)
+	return result[shownUser]{shown(session.User), c.rejection(err)}
 }
 
 func shown(user client.User) shownUser { return shownUser{name: user.DisplayName, email: user.Email} }

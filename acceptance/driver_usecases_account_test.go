@@ -22,13 +22,13 @@ func (c *useCaseAPI) asPrincipal(call func(actor identity.Principal) error) reje
 	return rejectionOf(c.t, err)
 }
 
-func (c *useCaseAPI) beginStepUp() (begun pendingCeremony, rejected rejection) {
-	rejected = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) beginStepUp() (got result[pendingCeremony]) {
+	got.rejection = c.asPrincipal(func(actor identity.Principal) error {
 		started, err := c.usecases.StepUp.Begin(c.context(), actor, c.binding)
-		begun = pendingCeremony{started.ChallengeID.String(), started.Options}
+		got.value = pendingCeremony{started.ChallengeID.String(), started.Options}
 		return err
 	})
-	return begun, rejected
+	return got
 }
 
 func (c *useCaseAPI) finishStepUp(challengeID string, response authenticator.AuthenticationResponse) rejection {
@@ -46,13 +46,13 @@ func (c *useCaseAPI) finishStepUp(challengeID string, response authenticator.Aut
 	})
 }
 
-func (c *useCaseAPI) beginAddPasskey() (begun pendingCeremony, rejected rejection) {
-	rejected = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) beginAddPasskey() (got result[pendingCeremony]) {
+	got.rejection = c.asPrincipal(func(actor identity.Principal) error {
 		started, err := c.usecases.Passkeys.BeginAdd(c.context(), actor, c.binding)
-		begun = pendingCeremony{started.ChallengeID.String(), started.Options}
+		got.value = pendingCeremony{started.ChallengeID.String(), started.Options}
 		return err
 	})
-	return begun, rejected
+	return got
 }
 
 func (c *useCaseAPI) finishAddPasskey(challengeID, name string, response authenticator.RegistrationResponse) rejection {
@@ -68,15 +68,15 @@ func (c *useCaseAPI) finishAddPasskey(challengeID, name string, response authent
 	})
 }
 
-func (c *useCaseAPI) passkeys() (shown []shownPasskey, rejected rejection) {
-	rejected = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) passkeys() (got result[[]shownPasskey]) {
+	got.rejection = c.asPrincipal(func(actor identity.Principal) error {
 		owned, err := c.usecases.Passkeys.List(c.context(), actor)
 		for _, key := range owned {
-			shown = append(shown, shownPasskey{key.ID().String(), string(key.Name()), string(key.Status())})
+			got.value = append(got.value, shownPasskey{key.ID().String(), string(key.Name()), string(key.Status())})
 		}
 		return err
 	})
-	return shown, rejected
+	return got
 }
 
 func (c *useCaseAPI) renamePasskey(id, name string) rejection {
@@ -100,8 +100,8 @@ func (c *useCaseAPI) removePasskey(id string) rejection {
 // pageSize is so small that stories read several pages.
 const pageSize = 2
 
-func (c *useCaseAPI) sessions() (shown []shownSession, rejected rejection) {
-	rejected = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) sessions() (got result[[]shownSession]) {
+	got.rejection = c.asPrincipal(func(actor identity.Principal) error {
 		var after domain.SessionID
 		for {
 			page, err := c.usecases.Sessions.List(c.context(), actor, after, pageSize)
@@ -110,14 +110,14 @@ func (c *useCaseAPI) sessions() (shown []shownSession, rejected rejection) {
 			}
 			for _, session := range page.Sessions {
 				after = session.ID()
-				shown = append(shown, shownSession{session.ID().String(), session.State().Device.Name, session.ID() == actor.Session.ID()})
+				got.value = append(got.value, shownSession{session.ID().String(), session.State().Device.Name, session.ID() == actor.Session.ID()})
 			}
 			if !page.More {
 				return nil
 			}
 		}
 	})
-	return shown, rejected
+	return got
 }
 
 func (c *useCaseAPI) revokeSession(id string) rejection {
@@ -130,16 +130,16 @@ func (c *useCaseAPI) revokeSession(id string) rejection {
 	})
 }
 
-func (c *useCaseAPI) revokeOtherSessions() (ended int, rejected rejection) {
-	rejected = c.asPrincipal(func(actor identity.Principal) (err error) {
-		ended, err = c.usecases.Sessions.RevokeOthers(c.context(), actor)
+func (c *useCaseAPI) revokeOtherSessions() (got result[int]) {
+	got.rejection = c.asPrincipal(func(actor identity.Principal) (err error) {
+		got.value, err = c.usecases.Sessions.RevokeOthers(c.context(), actor)
 		return err
 	})
-	return ended, rejected
+	return got
 }
 
-func (c *useCaseAPI) changeAccount(name, address string) (user shownUser, rejected rejection) {
-	rejected = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) changeAccount(name, address string) (got result[shownUser]) {
+	got.rejection = c.asPrincipal(func(actor identity.Principal) error {
 		email, badEmail := domain.ParseEmail("email", address)
 		displayName, badName := domain.ParseDisplayName("display_name", name)
 		if err := domain.JoinInvalid(badEmail, badName); err != nil {
@@ -147,19 +147,19 @@ func (c *useCaseAPI) changeAccount(name, address string) (user shownUser, reject
 		}
 		changed, err := c.usecases.Account.Change(c.context(), actor, account.Patch{Email: &email, DisplayName: &displayName})
 		if err == nil {
-			user = identityOf(changed.User)
+			got.value = identityOf(changed.User)
 		}
 		return err
 	})
-	return user, rejected
+	return got
 }
 
 func (c *useCaseAPI) deleteAccount() rejection {
 	return c.asPrincipal(func(actor identity.Principal) error { return c.usecases.Account.Delete(c.context(), actor) })
 }
 
-func (c *useCaseAPI) events() (shown []shownEvent, rejected rejection) {
-	rejected = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) events() (got result[[]shownEvent]) {
+	got.rejection = c.asPrincipal(func(actor identity.Principal) error {
 		var before domain.EventID
 		for {
 			page, err := c.usecases.Account.Events(c.context(), actor, before, pageSize)
@@ -168,28 +168,28 @@ func (c *useCaseAPI) events() (shown []shownEvent, rejected rejection) {
 			}
 			for _, event := range page.Events {
 				before = event.ID()
-				shown = append(shown, shownEvent{string(event.Kind()), event.State().Reason})
+				got.value = append(got.value, shownEvent{string(event.Kind()), event.State().Reason})
 			}
 			if !page.More {
 				return nil
 			}
 		}
 	})
-	return shown, rejected
+	return got
 }
 
 func (c *useCaseAPI) useBearerTokens() { c.transport = domain.TransportBearer }
 
-func (c *useCaseAPI) refresh(token string) (tokenPair, rejection) {
+func (c *useCaseAPI) refresh(token string) result[tokenPair] {
 	parsed, err := domain.ParseRefreshToken(token)
 	if err != nil {
-		return tokenPair{}, rejectionOf(c.t, err)
+		return result[tokenPair]{rejection: rejectionOf(c.t, err)}
 	}
 	pair, err := c.usecases.Sessions.Refresh(c.context(), parsed, c.client())
 	if err != nil {
-		return tokenPair{}, rejectionOf(c.t, err)
+		return result[tokenPair]{rejection: rejectionOf(c.t, err)}
 	}
-	return tokenPair{pair.Access.Token.Reveal(), pair.Refresh.Reveal()}, rejection{}
+	return result[tokenPair]{value: tokenPair{pair.Access.Token.Reveal(), pair.Refresh.Reveal()}}
 }
 
 func (c *useCaseAPI) tokenPair() tokenPair {

@@ -2,12 +2,12 @@ package acceptance
 
 import "github.com/keylodge/keylodge/application/identity"
 
-func (c *useCaseAPI) emailStatus() (shown shownEmail, rejected rejection) {
-	rejected = c.asPrincipal(func(actor identity.Principal) error {
-		shown = shownEmail{current: string(actor.User.Email()), pending: string(actor.User.PendingEmail()), verified: actor.User.EmailVerified()}
+func (c *useCaseAPI) emailStatus() (got result[shownEmail]) {
+	got.rejection = c.asPrincipal(func(actor identity.Principal) error {
+		got.value = shownEmail{current: string(actor.User.Email()), pending: string(actor.User.PendingEmail()), verified: actor.User.EmailVerified()}
 		return nil
 	})
-	return shown, rejected
+	return got
 }
 
 func (c *useCaseAPI) sendEmailCode() rejection {

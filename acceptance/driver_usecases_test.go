@@ -87,17 +87,17 @@ func (c *useCaseAPI) setCurrentToken(token domain.SessionToken) {
 
 func (c *useCaseAPI) context() context.Context { return c.t.Context() }
 
-func (c *useCaseAPI) beginSignUp(user profile) (pendingCeremony, rejection) {
+func (c *useCaseAPI) beginSignUp(user profile) result[pendingCeremony] {
 	email, badEmail := domain.ParseEmail("email", user.email)
 	name, badName := domain.ParseDisplayName("display_name", user.name)
 	if err := domain.JoinInvalid(badEmail, badName); err != nil {
-		return pendingCeremony{}, rejectionOf(c.t, err)
+		return result[pendingCeremony]{rejection: rejectionOf(c.t, err)}
 	}
 	started, err := c.usecases.SignUp.Begin(c.context(), signup.Input{Email: email, DisplayName: name}, c.binding)
-	return pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)
+	return result[pendingCeremony]{pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)}
 }
 
-func (c *useCaseAPI) finishSignUp(challengeID string, response authenticator.RegistrationResponse) (shownUser, rejection) {
+func (c *useCaseAPI) finishSignUp(challengeID string, response authenticator.RegistrationResponse) result[shownUser] {
 	grant, err := c.usecases.SignUp.Finish(c.context(), signup.FinishInput{
 		ChallengeID: c.challengeID(challengeID), Binding: c.binding, Client: c.client(),
 		Credential: c.registrationResponse(response),
@@ -105,16 +105,16 @@ func (c *useCaseAPI) finishSignUp(challengeID string, response authenticator.Reg
 	return c.openSession(grant, err)
 }
 
-func (c *useCaseAPI) beginSignIn(address string) (pendingCeremony, rejection) {
+func (c *useCaseAPI) beginSignIn(address string) result[pendingCeremony] {
 	email, err := domain.ParseEmail("email", address)
 	if err != nil {
-		return pendingCeremony{}, rejectionOf(c.t, err)
+		return result[pendingCeremony]{rejection: rejectionOf(c.t, err)}
 	}
 	started, err := c.usecases.Login.Begin(c.context(), email, c.binding)
-	return pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)
+	return result[pendingCeremony]{pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)}
 }
 
-func (c *useCaseAPI) finishSignIn(challengeID string, response authenticator.AuthenticationResponse) (shownUser, rejection) {
+func (c *useCaseAPI) finishSignIn(challengeID string, response authenticator.AuthenticationResponse) result[shownUser] {
 	grant, err := c.usecases.Login.Finish(c.context(), login.FinishInput{
 		ChallengeID: c.challengeID(challengeID), Binding: c.binding, Client: c.client(),
 		Credential: c.authenticationResponse(response),
@@ -122,23 +122,23 @@ func (c *useCaseAPI) finishSignIn(challengeID string, response authenticator.Aut
 	return c.openSession(grant, err)
 }
 
-func (c *useCaseAPI) openSession(grant sessions.SignIn, err error) (shownUser, rejection) {
+func (c *useCaseAPI) openSession(grant sessions.SignIn, err error) result[shownUser] {
 	if err != nil {
-		return shownUser{}, rejectionOf(c.t, err)
+		return result[shownUser]{rejection: rejectionOf(c.t, err)}
 	}
 	c.setCurrentToken(grant.Token)
 	if grant.Tokens != nil {
 		c.setTokenPair(tokenPair{grant.Tokens.Access.Token.Reveal(), grant.Tokens.Refresh.Reveal()})
 	}
-	return identityOf(grant.User), rejection{}
+	return result[shownUser]{value: identityOf(grant.User)}
 }
 
-func (c *useCaseAPI) whoAmI() (shownUser, rejection) {
+func (c *useCaseAPI) whoAmI() result[shownUser] {
 	actor, err := c.principal()
 	if err != nil {
-		return shownUser{}, rejectionOf(c.t, err)
+		return result[shownUser]{rejection: rejectionOf(c.t, err)}
 	}
-	return identityOf(actor.User), rejection{}
+	return result[shownUser]{value: identityOf(actor.User)}
 }
 
 // principal authenticates the device's session, as every request does.

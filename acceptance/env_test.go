@@ -55,40 +55,40 @@ func (k deviceKind) options() []authenticator.Option {
 
 // device is what a user can do on a device, first signed out, then signed in.
 type device interface {
-	signUp(user profile, forgeries ...forgery) (shownUser, rejection)
-	signIn(email string, forgeries ...forgery) (shownUser, rejection)
+	signUp(user profile, forgeries ...forgery) result[shownUser]
+	signIn(email string, forgeries ...forgery) result[shownUser]
 	// signInDelayed signs in without an address. The user responds to the prompt before meanwhile, and the server receives the
 	// response after it.
-	signInDelayed(meanwhile func()) (shownUser, rejection)
-	whoAmI() (shownUser, rejection)
+	signInDelayed(meanwhile func()) result[shownUser]
+	whoAmI() result[shownUser]
 	signOut() rejection
 	// recover redeems the proof and registers a passkey on the current authenticator.
-	recover(proof recoveryProof, forgeries ...forgery) (shownUser, rejection)
+	recover(proof recoveryProof, forgeries ...forgery) result[shownUser]
 
 	stepUp(forgeries ...forgery) rejection
 	// prepareSensitiveAction performs a step-up if the device does not perform it with the action.
 	prepareSensitiveAction() rejection
-	passkeys() ([]shownPasskey, rejection)
+	passkeys() result[[]shownPasskey]
 	addPasskey(name string, forgeries ...forgery) rejection
 	renamePasskey(id, name string) rejection
 	removePasskey(id string) rejection
-	sessions() ([]shownSession, rejection)
+	sessions() result[[]shownSession]
 	revokeSession(id string) rejection
-	revokeOtherSessions() (int, rejection)
-	changeAccount(name, email string) (shownUser, rejection)
+	revokeOtherSessions() result[int]
+	changeAccount(name, email string) result[shownUser]
 	deleteAccount() rejection
-	events() ([]shownEvent, rejection)
+	events() result[[]shownEvent]
 
-	emailStatus() (shownEmail, rejection)
+	emailStatus() result[shownEmail]
 	sendEmailCode() rejection
 	confirmEmail(code string) rejection
 
-	recoveryFactors() (shownFactors, rejection)
+	recoveryFactors() result[shownFactors]
 	// setUpTOTP returns the secret of a new authenticator app, which confirmTOTP confirms.
-	setUpTOTP() (secret string, rejected rejection)
+	setUpTOTP() result[string]
 	confirmTOTP(code string) rejection
 	removeTOTP() rejection
-	makeBackupCodes() ([]string, rejection)
+	makeBackupCodes() result[[]string]
 
 	// useAuthenticator replaces the current authenticator with another one, without passkeys.
 	useAuthenticator(kind deviceKind)
@@ -134,6 +134,29 @@ type shownUser struct{ name, email string }
 type rejection struct {
 	code   string
 	reason domain.Reason
+}
+
+func (r rejection) ok() bool { return r == rejection{} }
+
+// outcome returns the result of an attempt.
+func (r rejection) outcome() rejection { return r }
+
+// attempt is a rejection, or a result that has one.
+type attempt interface{ outcome() rejection }
+
+// result is the result of an attempt that returns a value if it succeeds.
+type result[T any] struct {
+	value T
+	rejection
+}
+
+// must returns the value. It fails the test if the attempt was rejected.
+func (r result[T]) must(t testing.TB) T {
+	t.Helper()
+	if !r.ok() {
+		t.Fatalf("rejected: %+v", r.rejection)
+	}
+	return r.value
 }
 
 // disables makes the operator disable the account with the person's address. It returns the number of revoked sessions.

@@ -59,7 +59,7 @@ func TestSessionCookie_ClearedWhenSessionEnded(t *testing.T) {
 	}
 	// A sign-out with a token does not clear the cookie of another session.
 	carol := newSignedInPage(t, s)
-	_, appClient := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+	_, appClient := signUpForTokens(t, s, s.origin)
 	got := carol.send(http.MethodDelete, "/v1/session", "", "Authorization", "Bearer "+appClient.tokens(t).AccessToken)
 	if got.StatusCode != 204 || clearsSessionCookie(got) {
 		t.Errorf("signing out with a token: %d %v", got.StatusCode, got.Cookies())
@@ -169,7 +169,7 @@ func TestEvents_RecordDeviceAndIP(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	_, other := signUpWithHeaders(t, s, s.origin, "transport", "bearer", "User-Agent", "curl/8.5.0")
+	_, other := signUpForTokens(t, s, s.origin, "User-Agent", "curl/8.5.0")
 	events := s.send(t, http.MethodGet, "/v1/me/events", "", "Authorization", "Bearer "+other.tokens(t).AccessToken)
 	for _, want := range []string{`"request_id":"` + other.Header.Get("X-Request-Id") + `"`, `"device":{"name":"curl","ip":"127.0.0.1"}`, `"actor":"user"`} {
 		if !strings.Contains(string(events.Body), want) {
@@ -181,7 +181,7 @@ func TestEvents_RecordDeviceAndIP(t *testing.T) {
 func TestEvents_OperatorActionsHaveNoDevice(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, newClock(), nil)
-	_, appClient := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+	_, appClient := signUpForTokens(t, s, s.origin)
 	id, err := domain.ParseUserID(appClient.sessionContent(t, 201).User.ID)
 	if err != nil {
 		t.Fatal(err)

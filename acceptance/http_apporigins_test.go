@@ -54,7 +54,7 @@ func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 
 	// The browser writes the extension's origin into the client data.
 	headers := []string{"Origin", extension, "Sec-Fetch-Site", "none"}
-	options, appClient := signUpWithHeaders(t, s, extension, append(headers, "transport", "bearer")...)
+	options, appClient := signUpForTokens(t, s, extension, headers...)
 	if appClient.StatusCode != 201 || len(options.Cookies())+len(appClient.Cookies()) != 0 {
 		t.Fatalf("status %d, body %s, cookies %v %v, want 201 without cookies", appClient.StatusCode, appClient.Body, options.Cookies(), appClient.Cookies())
 	}
@@ -63,9 +63,9 @@ func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 		t.Errorf("status %d, body %s", got.StatusCode, got.Body)
 	}
 	// In a web view the app performs the ceremony, under its own origin.
-	_, inWebView := signUpWithHeaders(t, s, webView, "Origin", webView, "transport", "bearer")
+	_, inWebView := signUpForTokens(t, s, webView, "Origin", webView)
 	inWebView.requireProblem(t, 422, "passkey_rejected")
-	_, ofApp := signUpWithHeaders(t, s, s.origin, "Origin", webView, "transport", "bearer")
+	_, ofApp := signUpForTokens(t, s, s.origin, "Origin", webView)
 	if ofApp.StatusCode != 201 {
 		t.Errorf("status %d, body %s", ofApp.StatusCode, ofApp.Body)
 	}

@@ -1,9 +1,8 @@
 package acceptance
 
 import (
-	"encoding/json"
+	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
@@ -13,29 +12,42 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// signUpWithHeaders signs up as a browser on the given origin does, and returns both responses. It sends the headers with both
-// requests. The pseudo-header "transport" sets the transport of the session.
+// signUpWithHeaders signs up as a browser on the given origin does, with a cookie. It sends the headers with both requests, and
+// returns both responses.
 func signUpWithHeaders(t *testing.T, s *server, origin string, headers ...string) (options, verify apiResponse) {
 	t.Helper()
-	transport := "cookie"
-	if at := slices.Index(headers, "transport"); at >= 0 {
-		transport = headers[at+1]
-		headers = slices.Delete(slices.Clone(headers), at, at+2)
+	return s.signUp(t, origin, "cookie", headers)
+}
+
+// signUpForTokens is signUpWithHeaders of an app client, whose session has tokens.
+func signUpForTokens(t *testing.T, s *server, origin string, headers ...string) (options, verify apiResponse) {
+	t.Helper()
+	return s.signUp(t, origin, "bearer", headers)
+}
+
+func (s *server) signUp(t *testing.T, origin, transport string, headers []string) (options, verify apiResponse) {
+	t.Helper()
+	c := client.New(s.origin, s.transport) // a cookie jar would not send the cookies of an https origin
+	for i := 0; i < len(headers); i += 2 {
+		c.Header.Add(headers[i], headers[i+1])
 	}
-	options = s.send(t, http.MethodPost, "/v1/signup/options", "", headers...)
-	var begun client.Ceremony
-	if err := json.Unmarshal(options.Body, &begun); err != nil {
+	c.OnResponse = func(response *client.Response) { options, verify = verify, apiResponse{response} }
+	begun, err := c.BeginSignUp(client.SignUpOptionsRequest{})
+	if err != nil {
 		t.Fatal(err)
 	}
 	credential, err := authenticator.New(origin).Create(begun.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, cookie := range options.Cookies() {
-		headers = append(headers, "Cookie", cookie.Name+"="+cookie.Value)
+	for _, cookie := range verify.Cookies() {
+		c.Header.Add("Cookie", cookie.Name+"="+cookie.Value)
 	}
-	body := encode(t, map[string]any{"challenge_id": begun.ChallengeID, "credential": credential, "transport": transport})
-	return options, s.send(t, http.MethodPost, "/v1/signup/verify", string(body), headers...)
+	var rejected *client.Problem // the caller checks the response
+	if _, err := c.FinishSignUp(client.SignUpVerifyRequest{ChallengeID: begun.ChallengeID, Credential: credential, Transport: transport}); err != nil && !errors.As(err, &rejected) {
+		t.Fatal(err)
+	}
+	return options, verify
 }
 
 // Requirement: ASVS-3.3.1, NIST-5.1, NIST-5.1.1

@@ -136,7 +136,7 @@ func TestCSRF_OtherSitesUseTokensOnly(t *testing.T) {
 		}
 	}
 	// A page of an allowed origin can sign in with tokens.
-	options, appClient := signUpWithHeaders(t, s, partner, "Origin", partner, "Sec-Fetch-Site", "cross-site", "transport", "bearer")
+	options, appClient := signUpForTokens(t, s, partner, "Origin", partner, "Sec-Fetch-Site", "cross-site")
 	if len(options.Cookies())+len(appClient.Cookies()) != 0 {
 		t.Errorf("sign-up with tokens sets cookies: %v %v", options.Cookies(), appClient.Cookies())
 	}

@@ -32,7 +32,7 @@ func TestJWKS_IndependentVerifier(t *testing.T) {
 				return jwt.ParseString(token, jwt.WithKeySet(keys), jwt.WithIssuer(s.origin), jwt.WithAudience(service),
 					jwt.WithRequiredClaim("exp"), jwt.WithClock(jwt.ClockFunc(clock.Now)))
 			}
-			_, verify := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+			_, verify := signUpForTokens(t, s, s.origin)
 			token := verify.tokens(t).AccessToken
 			got, err := verified(token)
 			if err != nil {

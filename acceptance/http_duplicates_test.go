@@ -14,7 +14,7 @@ func TestHeaders_DuplicatesRejected(t *testing.T) {
 	session := s.signUpOverRawConn(t, s.origin, "")
 	cookie := "Cookie: " + session.Cookies()[0].Name + "=" + session.Cookies()[0].Value + "\r\n"
 	csrf := session.csrfToken(t)
-	_, verify := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+	_, verify := signUpForTokens(t, s, s.origin)
 	bearer := verify.tokens(t).AccessToken
 	for header, c := range map[string]struct{ request, others, right, wrong string }{
 		"Authorization":     {"GET /v1/session", "", "Bearer " + bearer, "Bearer x"},

@@ -103,7 +103,7 @@ func TestListEvents_AnonymousRejectionsAreCounted(t *testing.T) {
 		t.Run(storage, func(t *testing.T) {
 			clock := newClock()
 			s := startServer(t, clock, configure(t))
-			_, signUp := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+			_, signUp := signUpForTokens(t, s, s.origin)
 			token, passkeyID := signUp.tokens(t).AccessToken, signUp.sessionContent(t, 201).Passkey.ID
 			first := clock.Now()
 			for range 3 {

@@ -41,20 +41,18 @@ func TestFirstVisit_everyParallelCeremonyCanBeAnswered(t *testing.T) {
 			t.Parallel()
 			s := startServer(t, newClock(), configure(t))
 			device := httpDriver{s}.newDevice(t, phone).(*apiDevice)
-			if _, rejected := device.signUp(profile{name: "Ada"}); rejected != (rejection{}) {
-				t.Fatalf("rejected: %+v", rejected)
-			}
+			device.signUp(profile{name: "Ada"}).must(t)
 			visit := s.newAPI(t)
 			device.api = visit
 			signIns, signUps := visit.beginConcurrently(8)
 			for i, begun := range signUps {
-				if _, rejected := visit.finishSignUp(begun.challengeID, device.makeCredential(begun)); rejected != (rejection{}) {
-					t.Errorf("sign-up %d: %+v", i, rejected)
+				if got := visit.finishSignUp(begun.challengeID, device.makeCredential(begun)); !got.ok() {
+					t.Errorf("sign-up %d: %+v", i, got)
 				}
 			}
 			for i, begun := range signIns {
-				if _, rejected := visit.finishSignIn(begun.challengeID, device.getAssertion(begun)); rejected != (rejection{}) {
-					t.Errorf("sign-in %d: %+v", i, rejected)
+				if got := visit.finishSignIn(begun.challengeID, device.getAssertion(begun)); !got.ok() {
+					t.Errorf("sign-in %d: %+v", i, got)
 				}
 			}
 		})
@@ -67,26 +65,22 @@ func TestFirstVisit_anotherBrowserAnswersNoneOfThem(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	ada := httpDriver{s}.newDevice(t, phone).(*apiDevice)
-	if _, rejected := ada.signUp(profile{name: "Ada"}); rejected != (rejection{}) {
-		t.Fatalf("rejected: %+v", rejected)
-	}
+	ada.signUp(profile{name: "Ada"}).must(t)
 	mallory := s.newAPI(t)
 	begun, _ := mallory.beginConcurrently(8)
 
 	first, settled := s.newAPI(t), s.newAPI(t) // Ada's browser on a first visit, with pending ceremonies, and on a later visit
 	first.beginConcurrently(2)
-	if _, rejected := settled.beginSignIn(""); rejected != (rejection{}) {
-		t.Fatalf("rejected: %+v", rejected)
-	}
+	settled.beginSignIn("").must(t)
 	renamed := s.newAPI(t) // with the cookie of another ceremony, renamed for the one that is answered
 	renamed.beginConcurrently(1)
 	for _, cookie := range renamed.Cookies() {
 		renamed.SetCookie(&http.Cookie{Name: ceremonyCookie + begun[2].challengeID, Value: cookie.Value, Path: "/"})
 	}
 	for i, victim := range []*httpAPI{first, settled, renamed, s.newAPI(t)} {
-		_, rejected := victim.finishSignIn(begun[i].challengeID, ada.getAssertion(begun[i]))
-		if rejected != (rejection{"challenge_not_found", domain.ReasonChallengeMismatch}) {
-			t.Errorf("browser %d with Mallory's ceremony: %+v, want challenge_not_found", i, rejected)
+		got := victim.finishSignIn(begun[i].challengeID, ada.getAssertion(begun[i]))
+		if got.rejection != (rejection{"challenge_not_found", domain.ReasonChallengeMismatch}) {
+			t.Errorf("browser %d with Mallory's ceremony: %+v, want challenge_not_found", i, got)
 		}
 	}
 }
@@ -121,9 +115,7 @@ func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
 		t.Errorf("after 16 concurrent requests the browser has %d cookies with %d bytes", len(cookies), size)
 	}
 	for range 3 {
-		if _, rejected := visit.beginSignIn(""); rejected != (rejection{}) {
-			t.Fatalf("rejected: %+v", rejected)
-		}
+		visit.beginSignIn("").must(t)
 	}
 	if now := visit.Cookies(); len(now) != len(cookies) {
 		t.Errorf("later requests set further cookies: %d, then %d", len(cookies), len(now))
@@ -137,13 +129,15 @@ func (c *httpAPI) beginConcurrently(n int) (signIns, signUps []pendingCeremony) 
 	c.HTTP.Transport = newBarrierTransport(n, before)
 	defer func() { c.HTTP.Transport = before }()
 	begun := make([]pendingCeremony, n)
-	outcomes := concurrently(n, func(i int) (rejected rejection) {
+	outcomes := concurrently(n, func(i int) result[pendingCeremony] {
+		var got result[pendingCeremony]
 		if i%2 == 0 {
-			begun[i], rejected = c.beginSignIn("")
+			got = c.beginSignIn("")
 		} else {
-			begun[i], rejected = c.beginSignUp(profile{})
+			got = c.beginSignUp(profile{})
 		}
-		return rejected
+		begun[i] = got.value
+		return got
 	})
 	if outcomes[""] != n {
 		c.t.Fatalf("concurrent options requests: %v, want %d successes", outcomes, n)

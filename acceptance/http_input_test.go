@@ -217,8 +217,7 @@ func TestInput_UnreadableRequestKeepsChallenge(t *testing.T) {
 	} {
 		s.send(t, http.MethodPost, "/v1/signup/verify", body).requireProblem(t, 400, "invalid_request")
 	}
-	user, rejected := ada.apiDevice().api.finishSignUp(signUp.challengeID, response)
-	ada.requireIdentity(user, rejected)
+	ada.requireIdentity(ada.apiDevice().api.finishSignUp(signUp.challengeID, response))
 }
 
 func TestRouting_UnknownPathsAndMethods(t *testing.T) {
@@ -267,8 +266,7 @@ func TestInput_MalformedResponseConsumesChallenge(t *testing.T) {
 	s := startServer(t, clock, nil)
 	ada := (&env{t: t, clock: clock, driver: httpDriver{s}}).person("Ada", phone)
 	ada.signsUp()
-	codes, rejected := ada.device.makeBackupCodes()
-	ada.requireOK(rejected)
+	codes := ada.makesBackupCodes()
 	device := ada.apiDevice()
 	for _, path := range []string{"/v1/me/passkeys", "/v1/session/step-up", "/v1/login", "/v1/signup", "/v1/recovery"} {
 		t.Run(path, func(t *testing.T) {
@@ -279,8 +277,7 @@ func TestInput_MalformedResponseConsumesChallenge(t *testing.T) {
 			case "/v1/me/passkeys", "/v1/session/step-up":
 				api, options = device.api.(*httpAPI), nil
 			case "/v1/recovery":
-				grant, rejected := api.redeem(recoveryProof{backupCode: codes[0]})
-				ada.requireOK(rejected)
+				grant := api.redeem(withBackupCode(codes[0])).must(ada.t)
 				body["grant_token"], options = grant, map[string]any{"grant_token": grant}
 			}
 			begin := func() pendingCeremony {

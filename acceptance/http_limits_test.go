@@ -215,9 +215,7 @@ func TestRateLimit_DefaultsAllowNormalUse(t *testing.T) {
 		if rejected := p.device.stepUp(); rejected != (rejection{}) {
 			t.Fatalf("rejected: %+v", rejected)
 		}
-		if codes, rejected := p.device.makeBackupCodes(); rejected != (rejection{}) || len(codes) == 0 {
-			t.Fatalf("rejected: %+v", rejected)
-		}
+		p.makesBackupCodes()
 	}
 }
 

@@ -13,10 +13,7 @@ func TestNames_AreStoredComposed(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	device := httpDriver{s}.newDevice(t, phone).(*apiDevice)
 	c := device.api.(*httpAPI)
-	begun, rejected := c.beginSignUp(profile{name: sent})
-	if rejected != (rejection{}) {
-		t.Fatalf("rejected: %+v", rejected)
-	}
+	begun := c.beginSignUp(profile{name: sent}).must(t)
 	name := sent
 	request := client.SignUpVerifyRequest{ChallengeID: begun.challengeID, Credential: device.makeCredential(begun), PasskeyName: &name}
 	if session, err := c.FinishSignUp(request); err != nil || session.User.DisplayName != stored {
@@ -24,9 +21,9 @@ func TestNames_AreStoredComposed(t *testing.T) {
 	}
 	named := func(after string) string {
 		t.Helper()
-		keys, rejected := c.passkeys()
-		if rejected != (rejection{}) || len(keys) != 1 || keys[0].name != stored {
-			t.Fatalf("after %s: %+v, %+v", after, keys, rejected)
+		keys := c.passkeys().must(t)
+		if len(keys) != 1 || keys[0].name != stored {
+			t.Fatalf("after %s: %+v", after, keys)
 		}
 		return keys[0].id
 	}
@@ -41,7 +38,7 @@ func TestNames_AreStoredComposed(t *testing.T) {
 	if rejected := device.addPasskey(sent); rejected != (rejection{}) {
 		t.Fatalf("rejected: %+v", rejected)
 	}
-	if keys, rejected := c.passkeys(); rejected != (rejection{}) || len(keys) != 2 || keys[0].name != stored || keys[1].name != stored {
-		t.Errorf("after adding a passkey: %+v, %+v", keys, rejected)
+	if keys := c.passkeys().must(t); len(keys) != 2 || keys[0].name != stored || keys[1].name != stored {
+		t.Errorf("after adding a passkey: %+v", keys)
 	}
 }

@@ -39,8 +39,8 @@ func TestSessionLifetime_NISTSettings(t *testing.T) {
 			e.advance(want.TTL)
 			ada.requireSignedOut("session_expired")
 			api := appClient.apiDevice().api
-			appClient.requireRejected(onlyRejection(api.refresh(api.tokenPair().refresh)), "session_expired")
-			appClient.requireRejected(onlyRejection(api.refresh(tokens.refresh)), "session_expired")
+			appClient.requireRejected(api.refresh(api.tokenPair().refresh), "session_expired")
+			appClient.requireRejected(api.refresh(tokens.refresh), "session_expired")
 			ada.signsIn()
 		})
 	}

@@ -41,7 +41,7 @@ func TestBearer_TokensAndNoCookie(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	s := startServer(t, clock, nil)
-	_, verify := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+	_, verify := signUpForTokens(t, s, s.origin)
 	pair := verify.tokens(t)
 	if len(verify.Cookies()) != 0 || strings.Contains(string(verify.Body), "csrf_token") {
 		t.Errorf("a sign-up with tokens has cookies %v or a CSRF token: %s", verify.Cookies(), verify.Body)
@@ -124,7 +124,7 @@ func TestBearer_OtherAudienceRejected(t *testing.T) {
 	}
 	s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+minted).requireProblem(t, 401, "unauthenticated")
 
-	_, appClient := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+	_, appClient := signUpForTokens(t, s, s.origin)
 	own := appClient.tokens(t).AccessToken
 	if aud, _ := jwtPart(t, own, 1)["aud"].([]any); len(aud) != 2 || !slices.Contains(aud, any(service)) || !slices.Contains(aud, any(s.origin)) {
 		t.Errorf("the aud of an app client's access token is %v", jwtPart(t, own, 1)["aud"])
@@ -157,7 +157,7 @@ func TestJWKS_KeysPublishedBeforeUse(t *testing.T) {
 	}
 	signer := func() any {
 		t.Helper()
-		_, verify := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+		_, verify := signUpForTokens(t, s, s.origin)
 		return jwtPart(t, verify.tokens(t).AccessToken, 0)["kid"]
 	}
 	first := published()

@@ -115,15 +115,11 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 			nia.email = "new@example.org"
 			signingUp := nia.apiDevice().mustBeginSignUp(nia.profile)
 			signingIn := ada.apiDevice().mustBeginSignIn()
-			steppingUp, rejected := ben.apiDevice().api.beginStepUp()
-			ben.requireOK(rejected)
-			adding, rejected := eve.apiDevice().api.beginAddPasskey()
-			eve.requireOK(rejected)
+			steppingUp := ben.apiDevice().mustBeginStepUp()
+			adding := eve.apiDevice().mustBeginAddPasskey()
 			zoeNew := onApp(e.onNewDevice(zoe))
-			grant, rejected := zoeNew.apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
-			zoeNew.requireOK(rejected)
-			recovering, rejected := zoeNew.apiDevice().api.beginRecovery(grant)
-			zoeNew.requireOK(rejected)
+			grant := zoeNew.apiDevice().mustRedeem(withBackupCode(codes[0]))
+			recovering := zoeNew.apiDevice().mustBeginRecovery(grant)
 
 			newKey := nia.apiDevice().makeCredential(signingUp)
 			adaAssertion, benAssertion := ada.apiDevice().getAssertion(signingIn), ben.apiDevice().getAssertion(steppingUp)
@@ -131,15 +127,15 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 			zoeCredential := zoeNew.apiDevice().makeCredential(recovering)
 			finish := map[domain.Purpose]func() rejection{
 				domain.PurposeSignUp: func() rejection {
-					return onlyRejection(nia.apiDevice().api.finishSignUp(signingUp.challengeID, newKey))
+					return nia.apiDevice().api.finishSignUp(signingUp.challengeID, newKey).rejection
 				},
 				domain.PurposeLogin: func() rejection {
-					return onlyRejection(ada.apiDevice().api.finishSignIn(signingIn.challengeID, adaAssertion))
+					return ada.apiDevice().api.finishSignIn(signingIn.challengeID, adaAssertion).rejection
 				},
 				domain.PurposeStepUp:     func() rejection { return ben.apiDevice().api.finishStepUp(steppingUp.challengeID, benAssertion) },
 				domain.PurposeAddPasskey: func() rejection { return eve.apiDevice().api.finishAddPasskey(adding.challengeID, "", eveCredential) },
 				domain.PurposeRecovery: func() rejection {
-					return onlyRejection(zoeNew.apiDevice().api.finishRecovery(grant, recovering.challengeID, zoeCredential))
+					return zoeNew.apiDevice().api.finishRecovery(grant, recovering.challengeID, zoeCredential).rejection
 				},
 			}
 			if c.change != nil {

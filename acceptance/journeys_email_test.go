@@ -78,9 +78,7 @@ func wrongEmailCode(code string) string {
 
 func (p *person) requireEmail(want shownEmail) {
 	p.t.Helper()
-	shown, rejected := p.device.emailStatus()
-	p.requireOK(rejected)
-	if shown != want {
+	if shown := p.device.emailStatus().must(p.t); shown != want {
 		p.t.Fatalf("%s sees %+v, want %+v", p.name, shown, want)
 	}
 }
@@ -88,8 +86,7 @@ func (p *person) requireEmail(want shownEmail) {
 // signsUpWithEmail signs up with an address, which is then pending.
 func (p *person) signsUpWithEmail(email string) {
 	p.t.Helper()
-	_, rejected := p.device.signUp(profile{name: p.name, email: email})
-	p.requireOK(rejected)
+	p.requireOK(p.device.signUp(profile{name: p.name, email: email}))
 	p.requireEmail(shownEmail{pending: email})
 }
 
@@ -108,7 +105,7 @@ func (e *env) personWithVerifiedEmail(name string, kind deviceKind, email string
 // requestsEmail requests another address, which is then pending.
 func (p *person) requestsEmail(email string) {
 	p.t.Helper()
-	p.requireOK(onlyRejection(p.device.changeAccount(p.name, email)))
+	p.requireOK(p.device.changeAccount(p.name, email))
 }
 
 func (p *person) requestsEmailCode() {

@@ -56,9 +56,7 @@ func (e *env) enrolTOTP(p *person) totpApp {
 // setsUpTOTP returns the secret of a new authenticator app, which is not confirmed yet.
 func (p *person) setsUpTOTP() string {
 	p.t.Helper()
-	secret, rejected := p.device.setUpTOTP()
-	p.requireOK(rejected)
-	return secret
+	return p.device.setUpTOTP().must(p.t)
 }
 
 func (p *person) confirmsTOTP(code string) {
@@ -73,8 +71,7 @@ func (p *person) removesTOTP() {
 
 func (p *person) makesBackupCodes() []string {
 	p.t.Helper()
-	codes, rejected := p.device.makeBackupCodes()
-	p.requireOK(rejected)
+	codes := p.device.makeBackupCodes().must(p.t)
 	if len(codes) != 10 {
 		p.t.Fatalf("%d backup codes, want 10", len(codes))
 	}
@@ -83,9 +80,7 @@ func (p *person) makesBackupCodes() []string {
 
 func (p *person) requireFactors(want shownFactors) {
 	p.t.Helper()
-	have, rejected := p.device.recoveryFactors()
-	p.requireOK(rejected)
-	if have != want {
+	if have := p.device.recoveryFactors().must(p.t); have != want {
 		p.t.Fatalf("%s has the recovery factors %+v, want %+v", p.name, have, want)
 	}
 }
@@ -103,13 +98,12 @@ func withTOTP(email, code string) recoveryProof { return recoveryProof{email: em
 // recovers fails the test if the recovery is rejected.
 func (p *person) recovers(proof recoveryProof) {
 	p.t.Helper()
-	user, rejected := p.device.recover(proof)
-	p.requireIdentity(user, rejected)
+	p.requireIdentity(p.device.recover(proof))
 }
 
 func (p *person) requireRecoveryRejected(proof recoveryProof, code string) {
 	p.t.Helper()
-	p.requireRejected(onlyRejection(p.device.recover(proof)), code)
+	p.requireRejected(p.device.recover(proof), code)
 }
 
 func recoversWithABackupCode(e *env) {

@@ -118,10 +118,8 @@ func TestLeakCheck_FindsEverySecret(t *testing.T) {
 	device := ada.apiDevice()
 	api := device.api.(*httpAPI)
 	issued := map[string]string{"cookie": api.sessionToken(), "CSRF token": api.CSRFToken(), "name": ada.name, "address": ada.email}
-	codes, rejected := ada.device.makeBackupCodes()
-	ada.requireOK(rejected)
-	app, rejected := ada.device.setUpTOTP()
-	ada.requireOK(rejected)
+	codes := ada.makesBackupCodes()
+	app := ada.setsUpTOTP()
 	issued["app"], issued["backup code"] = app, codes[3]
 	issued["code of an app"] = "490154"
 	ada.requireRejected(ada.device.confirmTOTP("490154"), "invalid_code")
@@ -129,13 +127,10 @@ func TestLeakCheck_FindsEverySecret(t *testing.T) {
 	appClient.api.useBearerTokens()
 	begun := appClient.mustBeginSignIn()
 	issued["challenge id"] = begun.challengeID
-	if _, rejected := appClient.api.finishSignIn(begun.challengeID, appClient.getAssertion(begun)); rejected != (rejection{}) {
-		t.Fatal(rejected)
-	}
+	appClient.api.finishSignIn(begun.challengeID, appClient.getAssertion(begun)).must(t)
 	pair := appClient.api.tokenPair()
 	issued["access token"], issued["refresh token"] = pair.access, pair.refresh
-	grant, rejected := api.reconnect().redeem(recoveryProof{backupCode: strings.ToUpper(codes[3])})
-	ada.requireOK(rejected)
+	grant := api.reconnect().redeem(recoveryProof{backupCode: strings.ToUpper(codes[3])}).must(ada.t)
 	issued["grant"] = grant
 
 	var recorded []string

@@ -93,7 +93,7 @@ func TestPage_EmailVerificationPrompt(t *testing.T) {
 	b.requireHidden("#email-verified") // the edited address is not confirmed
 
 	ben := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
-	ada.requireOK(onlyRejection(ben.signUp(profile{email: "ben@example.org"})))
+	ada.requireOK(ben.signUp(profile{email: "ben@example.org"}))
 	ben.requireFocus("#email-code")
 	if name := ben.text("#who"); name != "ben@example.org" || ben.isVisible("#who-pending-email") || !ben.isVisible("#who-unconfirmed") {
 		t.Errorf("the heading of a user without a name is %q", name)
@@ -202,7 +202,7 @@ func TestPage_ConfirmEmailAfterRecoveryNeedsStepUp(t *testing.T) {
 	b.saveEmail("ada@example.org")
 	codes := ada.makesBackupCodes()
 	recovered := e.onNewDevice(ada)
-	recovered.recovers(recoveryProof{backupCode: codes[0]})
+	recovered.recovers(withBackupCode(codes[0]))
 	recovered.requireEmail(shownEmail{pending: "ada@example.org"})
 	recovered.requireOK(recovered.device.confirmEmail(e.codeIn(e.lastEmail("ada@example.org", 1))))
 	recovered.requireEvents(shownEvent{kind: "account_changed"}, shownEvent{kind: "stepped_up"}, shownEvent{kind: "recovered"})

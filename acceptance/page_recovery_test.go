@@ -59,8 +59,7 @@ func TestPage_OperatorRecoveryLink(t *testing.T) {
 			b.run(chromedp.Navigate("about:blank"), chromedp.Navigate(copied))
 			b.waitForState("enrolling")
 			b.requireNoTraceOf(token)
-			user, rejected := b.runCeremony("#enrol", nil)
-			ada.requireIdentity(user, rejected)
+			ada.requireIdentity(b.runCeremony("#enrol", nil))
 			b.requireNoTraceOf(token)
 			if shown := b.isVisible("#review-factors"); shown != (policy == domain.RecoveryAny) {
 				t.Errorf("the review of the recovery factors is shown: %t", shown)
@@ -73,8 +72,8 @@ func TestPage_OperatorRecoveryLink(t *testing.T) {
 			if code := b.pressAndWait("#enrol"); code != "invalid_code" || b.state() != afterwards {
 				t.Errorf("a used link: %q, in state %s\n%s", code, b.state(), b.debugText())
 			}
-			if user, rejected := b.whoAmI(); rejected != (rejection{}) || user.name != "Ada" {
-				t.Errorf("the session after a used link: %+v (%+v)", user, rejected)
+			if user := b.whoAmI().must(t); user.name != "Ada" {
+				t.Errorf("the session after a used link: %+v", user)
 			}
 		})
 	}
@@ -96,24 +95,22 @@ func TestPage_DismissedPromptKeepsGrant(t *testing.T) {
 	codes := ada.makesBackupCodes()
 	recovered := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
 	recovered.dismissPrompt()
-	ada.requireRejected(onlyRejection(recovered.recover(recoveryProof{backupCode: codes[0]})), "NotAllowedError")
+	ada.requireRejected(recovered.recover(withBackupCode(codes[0])), "NotAllowedError")
 	recovered.waitForState("enrolling")
 	recovered.clearMessage()
-	user, rejected := recovered.runCeremony("#enrol", nil)
-	ada.requireIdentity(user, rejected)
-	if have, _ := recovered.recoveryFactors(); have.codesLeft != 9 {
+	ada.requireIdentity(recovered.runCeremony("#enrol", nil))
+	if have := recovered.recoveryFactors().must(t); have.codesLeft != 9 {
 		t.Errorf("%d codes are left", have.codesLeft)
 	}
 
 	expired := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
 	expired.dismissPrompt()
-	ada.requireRejected(onlyRejection(expired.recover(recoveryProof{backupCode: codes[1]})), "NotAllowedError")
+	ada.requireRejected(expired.recover(withBackupCode(codes[1])), "NotAllowedError")
 	c.advance(11 * time.Minute)
 	if code := expired.pressAndWait("#enrol"); code != "invalid_code" || expired.state() != "recovering" {
 		t.Errorf("an expired grant: %q, in state %s", code, expired.state())
 	}
-	user, rejected = expired.recover(recoveryProof{backupCode: codes[1]})
-	ada.requireIdentity(user, rejected)
+	ada.requireIdentity(expired.recover(withBackupCode(codes[1])))
 }
 
 func TestPage_ReviewsPasskeysAfterRecovery(t *testing.T) {
@@ -127,8 +124,7 @@ func TestPage_ReviewsPasskeysAfterRecovery(t *testing.T) {
 	c.advance(time.Minute)
 
 	recovered := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
-	user, rejected := recovered.recover(recoveryProof{backupCode: codes[0]})
-	ada.requireIdentity(user, rejected)
+	ada.requireIdentity(recovered.recover(withBackupCode(codes[0])))
 	ada.device = recovered
 	names := func(want ...string) {
 		t.Helper()
@@ -172,8 +168,7 @@ func (p *person) reviewedPasskeyID(name string) string {
 
 func TestPage_SecretsClearedWithForm(t *testing.T) {
 	ada, b, _ := openPage(t)
-	secret, rejected := b.setUpTOTP()
-	ada.requireOK(rejected)
+	secret := b.setUpTOTP().must(ada.t)
 	b.press("#app-form [type='button']")
 	b.requireAbsent(secret)
 	codes := ada.makesBackupCodes()
@@ -249,9 +244,7 @@ func TestPage_ChangeEmailAfterRecoveryNeedsStepUp(t *testing.T) {
 	ada.signsUp()
 	codes := ada.makesBackupCodes()
 	recovered := e.onNewDevice(ada)
-	recovered.recovers(recoveryProof{backupCode: codes[0]})
-	user, rejected := recovered.device.changeAccount("Ada", "ada@example.org")
-	recovered.email = "ada@example.org"
-	recovered.requireIdentity(user, rejected)
+	recovered.recovers(withBackupCode(codes[0]))
+	recovered.changesAccount("Ada", "ada@example.org")
 	recovered.requireEvents(shownEvent{kind: "account_changed"}, shownEvent{kind: "stepped_up"}, shownEvent{kind: "recovered"})
 }

@@ -31,8 +31,7 @@ func TestPage_SignalsChangesToPasswordManager(t *testing.T) {
 	ada, b, _ := openPage(t)
 	first := b.credentials()[0]
 
-	_, rejected := b.changeAccount("Ada Lovelace", "ada@example.org")
-	ada.requireOK(rejected)
+	ada.requireOK(b.changeAccount("Ada Lovelace", "ada@example.org"))
 	b.waitForCredentials("the passkey has the new names", func(credentials []*webauthn.Credential) bool {
 		return len(credentials) == 1 && credentials[0].UserDisplayName == "Ada Lovelace" && credentials[0].UserName == "ada@example.org"
 	})
@@ -89,8 +88,7 @@ func TestPage_RefreshesStaleCSRFToken(t *testing.T) {
 	ada, b, _ := openPage(t)
 	session := ada.listSessions()[0].id
 	evalPromise(b, fmt.Sprintf(`import('/assets/session.js').then(({ setSession }) => { setSession(%q, 'outdated'); return ''; })`, session))
-	_, rejected := b.changeAccount("Ada Lovelace", "")
-	ada.requireOK(rejected)
+	ada.requireOK(b.changeAccount("Ada Lovelace", ""))
 }
 
 // Two windows of one browser are both visible, so there is no visibilitychange event.
@@ -99,12 +97,11 @@ func TestPage_DetectsUserChangedInOtherWindow(t *testing.T) {
 	b.withAuthenticator(nil, func() string {
 		return evalPromise(b, `import('/assets/passkeys.js').then(({ signUp }) => signUp({ displayName: 'Ben' })).then(() => '')`)
 	})
-	_, rejected := b.changeAccount("Ada Lovelace", "")
-	ada.requireRejected(rejected, "session_changed")
+	ada.requireRejected(b.changeAccount("Ada Lovelace", ""), "session_changed")
 	if user := b.shownIdentity(); user.name != "Ben" {
 		t.Errorf("the page shows %+v", user)
 	}
-	if user, _ := b.whoAmI(); user.name != "Ben" {
+	if user := b.whoAmI().must(t); user.name != "Ben" {
 		t.Errorf("the session's user is %+v, want Ben", user)
 	}
 }
@@ -112,12 +109,9 @@ func TestPage_DetectsUserChangedInOtherWindow(t *testing.T) {
 func TestPage_FieldErrors(t *testing.T) {
 	ada, b, _ := openPage(t)
 	ben := browserDriver{b.server}.newDevice(t, phone)
-	if _, rejected := ben.signUp(profile{name: "Ben", email: "ben@example.org"}); rejected != (rejection{}) {
-		t.Fatalf("rejected: %+v", rejected)
-	}
+	ben.signUp(profile{name: "Ben", email: "ben@example.org"}).must(t)
 	key := ada.listPasskeys()[0]
-	_, rejected := b.changeAccount("Ada", "ben@example.org")
-	ada.requireRejected(rejected, "email_taken")
+	ada.requireRejected(b.changeAccount("Ada", "ben@example.org"), "email_taken")
 	b.requireFieldError("#account-email")
 	ada.requireRejected(b.renamePasskey(key.id, "one\u202eeno"), "invalid_request")
 	b.requireFieldError(partSelector(key.id, "new-name"))
@@ -126,8 +120,7 @@ func TestPage_FieldErrors(t *testing.T) {
 func TestPage_FieldErrorAtSignUp(t *testing.T) {
 	ada, b, _ := openPage(t)
 	ada.signsOut()
-	_, rejected := b.signUp(profile{name: "Ada", email: "ada@example.123"})
-	ada.requireRejected(rejected, "invalid_request")
+	ada.requireRejected(b.signUp(profile{name: "Ada", email: "ada@example.123"}), "invalid_request")
 	b.requireFieldError("#sign-up-email")
 	ada.email = "ada.lovelace@example.org"
 	ada.signsUp()
@@ -160,8 +153,7 @@ func TestPage_PagesThroughSecurityLog(t *testing.T) {
 		for (let i = 0; i < 24; i++) await patch('/me/passkeys/%s', { name: String(i) });
 		return '';
 	})()`, key.id))
-	events, rejected := b.events()
-	ada.requireOK(rejected)
+	events := b.events().must(ada.t)
 	if len(events) != 25 || events[0].kind != "passkey_renamed" || events[24].kind != "signed_up" {
 		t.Fatalf("%d events, want 25: %v", len(events), events)
 	}
@@ -269,8 +261,8 @@ func TestPage_ReportsRejectedAuthenticator(t *testing.T) {
 		c.Authenticators = domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{modelAAGUID(1)}}
 	})
 	b := browserDriver{s}.newDevice(t, phone).(*browserPage)
-	if _, rejected := b.signUp(profile{name: "Ada"}); rejected != (rejection{"passkey_rejected", domain.ReasonAttestationRejected}) {
-		t.Fatalf("got %+v", rejected)
+	if got := b.signUp(profile{name: "Ada"}); got.rejection != (rejection{"passkey_rejected", domain.ReasonAttestationRejected}) {
+		t.Fatalf("got %+v", got)
 	}
 	if text := eval[string](b, `document.getElementById('message').textContent`); !strings.Contains(text, "not allowed here; use another one") {
 		t.Errorf("the page shows %q", text)

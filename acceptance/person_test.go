@@ -38,20 +38,17 @@ func (e *env) newUserWithEmail(name string, kind deviceKind, email string) *pers
 
 func (p *person) signsUp(forgeries ...forgery) {
 	p.t.Helper()
-	user, rejected := p.device.signUp(p.profile, forgeries...)
-	p.requireIdentity(user, rejected)
+	p.requireIdentity(p.device.signUp(p.profile, forgeries...))
 }
 
 func (p *person) signsIn(forgeries ...forgery) {
 	p.t.Helper()
-	user, rejected := p.device.signIn("", forgeries...)
-	p.requireIdentity(user, rejected)
+	p.requireIdentity(p.device.signIn("", forgeries...))
 }
 
 func (p *person) signsInByEmail() {
 	p.t.Helper()
-	user, rejected := p.device.signIn(p.email)
-	p.requireIdentity(user, rejected)
+	p.requireIdentity(p.device.signIn(p.email))
 }
 
 func (p *person) signsOut() {
@@ -61,49 +58,44 @@ func (p *person) signsOut() {
 
 func (p *person) requireSignedIn() {
 	p.t.Helper()
-	user, rejected := p.device.whoAmI()
-	p.requireIdentity(user, rejected)
+	p.requireIdentity(p.device.whoAmI())
 }
 
 // requireSignedOut fails the test unless the device's session is rejected with the code.
 func (p *person) requireSignedOut(code string) {
 	p.t.Helper()
-	if user, rejected := p.device.whoAmI(); rejected.code != code {
-		p.t.Fatalf("%s is signed in as %+v, rejection %+v, want %s", p.name, user, rejected, code)
+	if got := p.device.whoAmI(); got.code != code {
+		p.t.Fatalf("%s is signed in as %+v, rejection %+v, want %s", p.name, got.value, got.rejection, code)
 	}
 }
 
 // requireSignUpRejected fails the test unless a sign-up is rejected with code and reason, and no session exists afterwards.
 func (p *person) requireSignUpRejected(code string, reason domain.Reason, forgeries ...forgery) {
 	p.t.Helper()
-	_, rejected := p.device.signUp(p.profile, forgeries...)
-	p.requireRejectedAndSignedOut(rejected, code, reason)
+	p.requireRejectedAndSignedOut(p.device.signUp(p.profile, forgeries...), code, reason)
 }
 
 // requireSignInRejected fails the test unless a sign-in is rejected with code and reason, and no session exists afterwards.
 func (p *person) requireSignInRejected(code string, reason domain.Reason, forgeries ...forgery) {
 	p.t.Helper()
-	_, rejected := p.device.signIn("", forgeries...)
-	p.requireRejectedAndSignedOut(rejected, code, reason)
+	p.requireRejectedAndSignedOut(p.device.signIn("", forgeries...), code, reason)
 }
 
-func (p *person) requireIdentity(user shownUser, rejected rejection) {
+func (p *person) requireIdentity(got result[shownUser]) {
 	p.t.Helper()
-	if rejected != (rejection{}) {
-		p.t.Fatalf("%s is rejected: %+v", p.name, rejected)
-	}
-	if user.name != p.name || user.email != p.email {
+	p.requireOK(got)
+	if user := got.value; user.name != p.name || user.email != p.email {
 		p.t.Fatalf("signed in as %s <%s>, want %s <%s>", user.name, user.email, p.name, p.email)
 	}
 }
 
-func (p *person) requireRejectedAndSignedOut(rejected rejection, code string, reason domain.Reason) {
+func (p *person) requireRejectedAndSignedOut(got attempt, code string, reason domain.Reason) {
 	p.t.Helper()
-	if want := (rejection{code, reason}); rejected != want {
-		p.t.Fatalf("%s got %+v, want %+v", p.name, rejected, want)
+	if want := (rejection{code, reason}); got.outcome() != want {
+		p.t.Fatalf("%s got %+v, want %+v", p.name, got.outcome(), want)
 	}
-	if user, rejected := p.device.whoAmI(); rejected.code != "unauthenticated" && rejected.code != "session_revoked" {
-		p.t.Fatalf("after a rejection %s is signed in as %+v, rejection %+v", p.name, user, rejected)
+	if now := p.device.whoAmI(); now.code != "unauthenticated" && now.code != "session_revoked" {
+		p.t.Fatalf("after a rejection %s is signed in as %+v, rejection %+v", p.name, now.value, now.rejection)
 	}
 }
 
@@ -141,22 +133,19 @@ func (p *person) revokesSession(session shownSession) {
 // revokesOtherSessions returns the number of revoked sessions.
 func (p *person) revokesOtherSessions() int {
 	p.t.Helper()
-	count, rejected := p.device.revokeOtherSessions()
-	p.requireOK(rejected)
-	return count
+	return p.device.revokeOtherSessions().must(p.t)
 }
 
 // changesAccount changes the profile at once. With mail, an address is only requested: see requestsEmail.
 func (p *person) changesAccount(name, email string) {
 	p.t.Helper()
 	p.name, p.email = name, email
-	user, rejected := p.device.changeAccount(name, email)
-	p.requireIdentity(user, rejected)
+	p.requireIdentity(p.device.changeAccount(name, email))
 }
 
 func (p *person) requireChangeRejected(name, email, code string) {
 	p.t.Helper()
-	p.requireRejected(onlyRejection(p.device.changeAccount(name, email)), code)
+	p.requireRejected(p.device.changeAccount(name, email), code)
 }
 
 func (p *person) deletesAccount() {
@@ -183,9 +172,7 @@ func (p *person) passkeyNamed(name string) shownPasskey {
 
 func (p *person) listPasskeys() []shownPasskey {
 	p.t.Helper()
-	keys, rejected := p.device.passkeys()
-	p.requireOK(rejected)
-	return keys
+	return p.device.passkeys().must(p.t)
 }
 
 func (p *person) requirePasskeys(names ...string) {
@@ -203,8 +190,7 @@ func (p *person) requirePasskeys(names ...string) {
 
 func (p *person) listSessions() []shownSession {
 	p.t.Helper()
-	sessions, rejected := p.device.sessions()
-	p.requireOK(rejected)
+	sessions := p.device.sessions().must(p.t)
 	current := 0
 	for _, session := range sessions {
 		if session.current {
@@ -239,9 +225,7 @@ func (p *person) requireSessions(count int) {
 
 func (p *person) listEvents() []shownEvent {
 	p.t.Helper()
-	events, rejected := p.device.events()
-	p.requireOK(rejected)
-	return events
+	return p.device.events().must(p.t)
 }
 
 // requireEvents fails the test unless these are the newest events of the audit log, newest first.
@@ -253,20 +237,18 @@ func (p *person) requireEvents(newest ...shownEvent) {
 	}
 }
 
-func onlyRejection[T any](_ T, rejected rejection) rejection { return rejected }
-
 // requireOK fails the test if the attempt was rejected.
-func (p *person) requireOK(rejected rejection) {
+func (p *person) requireOK(got attempt) {
 	p.t.Helper()
-	if rejected != (rejection{}) {
+	if rejected := got.outcome(); !rejected.ok() {
 		p.t.Fatalf("%s is rejected: %+v", p.name, rejected)
 	}
 }
 
 // requireRejected fails the test unless the attempt was rejected with the code.
-func (p *person) requireRejected(rejected rejection, code string) {
+func (p *person) requireRejected(got attempt, code string) {
 	p.t.Helper()
-	if rejected.code != code {
+	if rejected := got.outcome(); rejected.code != code {
 		p.t.Fatalf("%s got %+v, want %s", p.name, rejected, code)
 	}
 }

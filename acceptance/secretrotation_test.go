@@ -96,8 +96,7 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 	ben.refreshes() // the previous refresh token may be retried, in case the response was lost
 	eve := e.person("Eve", phone)
 	eve.signsUp()
-	pending, rejected := eve.device.setUpTOTP()
-	eve.requireOK(rejected)
+	pending := eve.setsUpTOTP()
 	zoe := e.person("Zoe", phone)
 	zoe.signsUpWithEmail("zoe@example.org")
 	emailCode := e.codeIn(e.lastEmail("zoe@example.org", 1))
@@ -107,13 +106,10 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 	fred.signsUp()
 	signingIn := carl.apiDevice().mustBeginSignIn()
 	signingUp := dora.apiDevice().mustBeginSignUp(dora.profile)
-	steppingUp, rejected := fred.apiDevice().api.beginStepUp()
-	fred.requireOK(rejected)
+	steppingUp := fred.apiDevice().mustBeginStepUp()
 	adaNew := e.onNewDevice(ada)
-	grant, rejected := adaNew.apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
-	adaNew.requireOK(rejected)
-	recovering, rejected := adaNew.apiDevice().api.beginRecovery(grant)
-	adaNew.requireOK(rejected)
+	grant := adaNew.apiDevice().mustRedeem(withBackupCode(codes[0]))
+	recovering := adaNew.apiDevice().mustBeginRecovery(grant)
 	decoys := listDecoys(t, before)
 	file := filepath.Join(t.TempDir(), "users.jsonl")
 	e.exportTo(file, 6)
@@ -135,8 +131,7 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 	ada.requireSignedIn()
 	ada.requireOK(ada.device.renamePasskey(ada.listPasskeys()[0].id, "Renamed")) // with the earlier CSRF token
 	ben.requireSignedIn()                                                        // with the earlier access token
-	pair, rejected := benAPI.refresh(outdated.refresh)                           // within the grace period
-	ben.requireOK(rejected)
+	pair := benAPI.refresh(outdated.refresh).must(ben.t)                         // within the grace period
 	if pair.refresh != benAPI.tokenPair().refresh {
 		t.Error("a retried refresh has another successor after the secret has changed")
 	}
@@ -145,23 +140,18 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 	eve.requireOK(eve.device.confirmTOTP(totpApp{e, pending}.code()))
 	zoe.requireOK(zoe.device.confirmEmail(emailCode))
 
-	user, rejected := carl.apiDevice().api.finishSignIn(signingIn.challengeID, carl.apiDevice().getAssertion(signingIn))
-	carl.requireIdentity(user, rejected)
-	user, rejected = dora.apiDevice().api.finishSignUp(signingUp.challengeID, dora.apiDevice().makeCredential(signingUp))
-	dora.requireIdentity(user, rejected)
+	carl.requireIdentity(carl.apiDevice().api.finishSignIn(signingIn.challengeID, carl.apiDevice().getAssertion(signingIn)))
+	dora.requireIdentity(dora.apiDevice().api.finishSignUp(signingUp.challengeID, dora.apiDevice().makeCredential(signingUp)))
 	fred.requireOK(fred.apiDevice().api.finishStepUp(steppingUp.challengeID, fred.apiDevice().getAssertion(steppingUp)))
 
-	second, rejected := r.env.onNewDevice(ada).apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
-	if rejected != (rejection{}) || second != grant {
-		t.Errorf("the same backup code returns another grant, rejection %+v", rejected)
+	if second := r.env.onNewDevice(ada).apiDevice().mustRedeem(withBackupCode(codes[0])); second != grant {
+		t.Error("the same backup code returns another grant")
 	}
-	recovering, rejected = adaNew.apiDevice().api.beginRecovery(grant)
-	adaNew.requireOK(rejected)
-	user, rejected = adaNew.apiDevice().api.finishRecovery(grant, recovering.challengeID, adaNew.apiDevice().makeCredential(recovering))
-	adaNew.requireIdentity(user, rejected)
+	recovering = adaNew.apiDevice().mustBeginRecovery(grant)
+	adaNew.requireIdentity(adaNew.apiDevice().api.finishRecovery(grant, recovering.challengeID, adaNew.apiDevice().makeCredential(recovering)))
 	r.clock.advance(time.Minute)
-	e.onNewDevice(ada).recovers(recoveryProof{email: ada.email, totpCode: app.code()})
-	e.onNewDevice(ada).recovers(recoveryProof{backupCode: codes[1]})
+	e.onNewDevice(ada).recovers(withTOTP(ada.email, app.code()))
+	e.onNewDevice(ada).recovers(withBackupCode(codes[1]))
 	eve.email = ""
 
 	target := &env{t: t, clock: r.clock, driver: newUseCaseDriver(t, settings(t, r.origin, r.settings(current, previous)), sqlitestore.New(t), r.clock)}
@@ -189,14 +179,12 @@ func TestSecretRotation_MissingPreviousSecretReported(t *testing.T) {
 	emailCode := e.codeIn(e.lastEmail("zoe@example.org", 1))
 	eve := e.person("Eve", phone)
 	eve.signsUp()
-	pending, rejected := eve.device.setUpTOTP()
-	eve.requireOK(rejected)
+	pending := eve.setsUpTOTP()
 	carl := e.person("Signing In", phone)
 	carl.signsUp()
 	carl.signsOut()
 	signingIn := carl.apiDevice().mustBeginSignIn()
-	grant, rejected := e.onNewDevice(ada).apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
-	ada.requireOK(rejected)
+	grant := e.onNewDevice(ada).apiDevice().api.redeem(withBackupCode(codes[0])).must(ada.t)
 
 	cfg := settings(t, r.origin, r.settings(current))
 	if _, err := bootstrap.Open(cfg, r.clock, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_PREVIOUS_SECRETS") || !strings.Contains(err.Error(), "keylodge keys rotate") {
@@ -217,22 +205,17 @@ func TestSecretRotation_MissingPreviousSecretReported(t *testing.T) {
 	ada.apiDevice().api.(*httpAPI).setSessionToken(ada.apiDevice().api.sessionToken()) // requests a new CSRF token
 	ada.requireOK(ada.device.renamePasskey(ada.listPasskeys()[0].id, "Renamed"))
 	ben.requireSignedOut("unauthenticated")
-	_, rejected = ben.apiDevice().api.refresh(outdated)
-	ben.requireRejected(rejected, "refresh_token_invalid") // with the previous secret it would count as reused, and revoke the session
-	ben.refreshes()                                        // the current one is stored as a digest without a key
+	ben.requireRejected(ben.apiDevice().api.refresh(outdated), "refresh_token_invalid") // with the previous secret it would count as reused, and revoke the session
+	ben.refreshes()                                                                     // the current one is stored as a digest without a key
 	ben.requireSignedIn()
 	zoe.apiDevice().api.(*httpAPI).setSessionToken(zoe.apiDevice().api.sessionToken())
 	zoe.requireRejected(zoe.device.confirmEmail(emailCode), "invalid_code")
 	eve.apiDevice().api.(*httpAPI).setSessionToken(eve.apiDevice().api.sessionToken())
 	eve.requireRejected(eve.device.confirmTOTP(totpApp{e, pending}.code()), "invalid_code")
-	_, rejected = carl.apiDevice().api.finishSignIn(signingIn.challengeID, carl.apiDevice().getAssertion(signingIn))
-	carl.requireRejected(rejected, "challenge_not_found")
-	e.onNewDevice(ada).requireRecoveryRejected(recoveryProof{backupCode: codes[1]}, "invalid_code")
-	e.onNewDevice(ada).requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: app.code()}, "invalid_code")
-	_, rejected = e.onNewDevice(ada).apiDevice().api.beginRecovery(grant)
-	if rejected != (rejection{}) { // a grant token is stored as a digest without a key
-		t.Errorf("a grant: %+v", rejected)
-	}
+	carl.requireRejected(carl.apiDevice().api.finishSignIn(signingIn.challengeID, carl.apiDevice().getAssertion(signingIn)), "challenge_not_found")
+	e.onNewDevice(ada).requireRecoveryRejected(withBackupCode(codes[1]), "invalid_code")
+	e.onNewDevice(ada).requireRecoveryRejected(withTOTP(ada.email, app.code()), "invalid_code")
+	e.onNewDevice(ada).apiDevice().mustBeginRecovery(grant) // a grant token is stored as a digest without a key
 	_ = before
 	carl.signsIn() // passkeys do not depend on the secret
 }

@@ -59,10 +59,7 @@ func TestSessionLimit_ConcurrentSignIns(t *testing.T) {
 				for range 16 {
 					devices = append(devices, ada.device.syncedDevice())
 				}
-				outcomes := concurrently(16, func(i int) rejection {
-					_, rejected := devices[i].signIn("")
-					return rejected
-				})
+				outcomes := concurrently(16, func(i int) result[shownUser] { return devices[i].signIn("") })
 				if outcomes[""] != 16 {
 					t.Fatalf("sixteen sign-ins at once: %v", outcomes)
 				}

@@ -66,8 +66,7 @@ func TestAccessToken_issuedBeforeStepUpIsNotRecent(t *testing.T) {
 			h := newTokenHolder(t, s, clock, domain.TokenAccess)
 			copied := h.server.newAPI(t)
 			copied.setTokenPair(tokenPair{access: h.token})
-			begun, rejected := copied.beginAddPasskey()
-			h.ada.requireOK(rejected)
+			begun := copied.beginAddPasskey().must(h.ada.t)
 			clock.advance(after)
 			h.ada.stepsUp()
 
@@ -101,8 +100,7 @@ func TestStepUp_byTokenKeepsTheCookie(t *testing.T) {
 	h := newTokenHolder(t, s, clock, domain.TokenSessionCookie)
 	appClient := h.ada.onSecondDevice().apiDevice()
 	appClient.api.useBearerTokens()
-	_, rejected := appClient.signIn("")
-	h.ada.requireOK(rejected)
+	h.ada.requireOK(appClient.signIn(""))
 	appClient.api.setSessionToken(h.token) // the app client's cookie jar has the browser's cookie, too
 	h.ada.requireOK(appClient.stepUp())
 	if appClient.api.sessionToken() != h.token {
@@ -125,8 +123,7 @@ func TestAccessToken_fromRecoveryStaysRestricted(t *testing.T) {
 	h := newTokenHolder(t, s, clock, domain.TokenAccess)
 	device := (&env{t: t, clock: clock, driver: httpDriver{s}}).person("Ada", phone)
 	device.apiDevice().api.useBearerTokens()
-	_, rejected := device.device.recover(recoveryProof{email: h.ada.email, backupCode: h.codes[0]})
-	h.ada.requireOK(rejected)
+	h.ada.requireOK(device.device.recover(recoveryProof{email: h.ada.email, backupCode: h.codes[0]}))
 	copied := device.apiDevice().api.tokenPair().access
 	device.stepsUp()
 	s.send(t, http.MethodPost, "/v1/me/recovery/totp/confirm", `{"code":"123456"}`, asBearer(copied)...).requireProblem(t, http.StatusForbidden, "step_up_required")

@@ -101,9 +101,7 @@ func newTokenHolder(t *testing.T, s *server, clock *clock, kind domain.TokenKind
 		ada.apiDevice().api.useBearerTokens()
 	}
 	ada.signsUp()
-	var rejected rejection
-	h.codes, rejected = ada.device.makeBackupCodes()
-	ada.requireOK(rejected)
+	h.codes = ada.makesBackupCodes()
 	api := ada.apiDevice().api
 	switch kind {
 	case domain.TokenSessionCookie:
@@ -115,8 +113,7 @@ func newTokenHolder(t *testing.T, s *server, clock *clock, kind domain.TokenKind
 	case domain.TokenService:
 		h.token = h.serviceToken("Cookie", sessionCookie+"="+api.sessionToken())
 	case domain.TokenRecoveryGrant:
-		h.token, rejected = api.redeem(recoveryProof{email: ada.email, backupCode: h.codes[0]})
-		ada.requireOK(rejected)
+		h.token = api.redeem(recoveryProof{email: ada.email, backupCode: h.codes[0]}).must(t)
 	}
 	return h
 }
@@ -194,27 +191,23 @@ func (h *tokenHolder) verifiesByJWKS(token string) bool {
 var tokenEnds = map[domain.TokenEnd]func(*tokenHolder){
 	domain.EndUse: func(h *tokenHolder) {
 		api := h.ada.apiDevice().api
-		if pair, rejected := api.refresh(h.token); rejected == (rejection{}) { // and its successor, because a token may be retried until its successor is used
-			_, rejected = api.refresh(pair.refresh)
-			h.ada.requireOK(rejected)
+		if got := api.refresh(h.token); got.ok() { // and its successor, because a token may be retried until its successor is used
+			h.ada.requireOK(api.refresh(got.value.refresh))
 		}
 		if strings.HasPrefix(h.token, "klg_") {
 			h.ada.device.useAuthenticator(securityKey)
-			_, rejected := h.ada.apiDevice().registerWithGrant(h.token)
-			h.ada.requireOK(rejected)
+			h.ada.requireOK(h.ada.apiDevice().registerWithGrant(h.token))
 		}
 	},
 	domain.EndSignOut: func(h *tokenHolder) { h.ada.signsOut() },
 	domain.EndRevocation: func(h *tokenHolder) {
 		other := h.ada.onSecondDevice()
-		_, rejected := other.device.revokeOtherSessions()
-		h.ada.requireOK(rejected)
+		h.ada.requireOK(other.device.revokeOtherSessions())
 	},
 	domain.EndStepUp: func(h *tokenHolder) { h.ada.stepsUp() },
 	domain.EndRecovery: func(h *tokenHolder) {
 		other := (&env{t: h.t, clock: h.clock, driver: httpDriver{h.server}}).person("Ada", phone)
-		_, rejected := other.device.recover(recoveryProof{email: h.ada.email, backupCode: h.codes[1]})
-		h.ada.requireOK(rejected)
+		h.ada.requireOK(other.device.recover(recoveryProof{email: h.ada.email, backupCode: h.codes[1]}))
 	},
 	domain.EndPasskeyRemoved: func(h *tokenHolder) {
 		first := h.ada.listPasskeys()[0]
@@ -223,8 +216,7 @@ var tokenEnds = map[domain.TokenEnd]func(*tokenHolder){
 		h.ada.requireOK(other.device.removePasskey(first.id))
 	},
 	domain.EndFactorReplaced: func(h *tokenHolder) {
-		_, rejected := h.ada.device.makeBackupCodes()
-		h.ada.requireOK(rejected)
+		h.ada.requireOK(h.ada.device.makeBackupCodes())
 	},
 	domain.EndDisabled: func(h *tokenHolder) {
 		if _, err := h.server.app.UseCases().Admin.DisableUser(h.t.Context(), h.userRef); err != nil {
