@@ -175,7 +175,8 @@ func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
 	}
 }
 
-// GET and HEAD requests, which links and images on other pages can cause, write nothing.
+// GET, HEAD and OPTIONS requests, which links and images on other pages can cause, write nothing and set no cookie. A header
+// with another method has no effect.
 // Requirement: ASVS-3.5.1
 func TestSafeMethods_WriteNothing(t *testing.T) {
 	t.Parallel()
@@ -183,14 +184,15 @@ func TestSafeMethods_WriteNothing(t *testing.T) {
 	ada := s.newFullAccount("Ada")
 	before := s.allRows("job_leases") // the server's jobs write them
 	for _, o := range readOpenAPI(t).operations(t) {
-		if o.method != http.MethodGet {
-			continue
-		}
-		for _, method := range []string{http.MethodGet, http.MethodHead} {
-			path, _ := ada.validRequest(o)
-			got := s.send(t, method, path, "", ada.headers...)
-			if configured := got.StatusCode != 404 || !strings.HasPrefix(o.path, "/.well-known/"); configured && got.StatusCode >= 400 {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
+			path := strings.Replace(o.path, "{id}", ada.passkeyID, 1)
+			got := s.send(t, method, path, "", append(ada.headers, "X-HTTP-Method-Override", o.method)...)
+			configured := got.StatusCode != 404 || !strings.HasPrefix(o.path, "/.well-known/")
+			if o.method == http.MethodGet && method != http.MethodOptions && configured && got.StatusCode >= 400 {
 				t.Errorf("%s %s: %d %s", method, o.path, got.StatusCode, got.Body)
+			}
+			if set := got.Header.Get("Set-Cookie"); set != "" {
+				t.Errorf("%s %s sets %s", method, o.path, set)
 			}
 		}
 	}
