@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,17 +20,18 @@ var (
 	seed   = flag.Uint64("seed", 0, "seed of the random choices; 0 for a new one")
 )
 
-func chosenSeed() uint64 {
+var chosenSeed = sync.OnceValue(func() uint64 {
 	if *seed == 0 {
-		*seed = uint64(time.Now().UnixNano())
+		return uint64(time.Now().UnixNano())
 	}
 	return *seed
-}
+})
 
 // After a kill, acknowledged writes are stored, consumed values stay consumed, and each unanswered write is stored in full or
 // not at all.
 // Requirement: WebAuthn-7.2-22, Durability-crashes
 func TestKill_LosesNothingAcknowledged(t *testing.T) {
+	t.Parallel()
 	random := rand.New(rand.NewPCG(chosenSeed(), 0))
 	s := newServer(t, t.TempDir())
 	load := newLoad(t, s)

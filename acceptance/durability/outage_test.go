@@ -22,6 +22,7 @@ import (
 // While the server cannot write, it reports 503 to clients and on readyz, and loses nothing. It recovers when the cause ends.
 // Requirement: Durability-outages
 func TestOutage_IsReportedAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		folder func(*testing.T) string
 		begin  func(*testing.T, *server) (restore func())
@@ -32,6 +33,7 @@ func TestOutage_IsReportedAndLosesNothing(t *testing.T) {
 		"another process locks the file": {(*testing.T).TempDir, lockDatabase, "stop the other process that has locked the database"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newServer(t, c.folder(t))
 			s.start()
 			load := newLoad(t, s)

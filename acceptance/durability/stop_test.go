@@ -18,6 +18,7 @@ import (
 
 // On SIGTERM under load, the server answers all requests that it has begun, and stores what it acknowledged.
 func TestStop_FinishesRequestsInFlight(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, t.TempDir(), "KEYLODGE_LOG_LEVEL=info") // a line for each request
 	load, random := newLoad(t, s), rand.New(rand.NewPCG(chosenSeed(), 0))
 	var longest time.Duration
@@ -78,6 +79,7 @@ func TestStop_WaitsForSlowClientsUpToTimeout(t *testing.T) {
 // A second signal ends the process at once. Some supervisors send each signal twice within a second; the server counts that as
 // one signal.
 func TestStop_SecondSignalExitsImmediately(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
@@ -134,6 +136,7 @@ const requestTimeout = 10 * time.Second
 
 // The server stores the pending last-seen times before it exits.
 func TestStop_FlushesLastSeen(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, t.TempDir())
 	s.start()
 	load := newLoad(t, s)[:1]
