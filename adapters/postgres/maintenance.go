@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -16,7 +17,10 @@ import (
 )
 
 // Database is a whole database, for maintenance. It does not upgrade the schema.
-type Database struct{ url string }
+type Database struct {
+	url               string
+	disconnectTimeout time.Duration // how long Down waits for servers that are stopping
+}
 
 var (
 	_ dbadmin.Backups   = (*Database)(nil)
@@ -25,7 +29,9 @@ var (
 )
 
 // NewDatabase returns the database of the URL, which need not exist.
-func NewDatabase(databaseURL string) *Database { return &Database{databaseURL} }
+func NewDatabase(databaseURL string) *Database {
+	return &Database{url: databaseURL, disconnectTimeout: 5 * time.Second}
+}
 
 // Save always returns an error that names pg_dump: PostgreSQL's own tools know the server's version.
 func (d *Database) Save(context.Context, string, bool, dbadmin.CheckOptions) (dbadmin.Inventory, error) {

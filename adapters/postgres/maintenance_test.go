@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -92,12 +93,13 @@ func TestDown_RejectedWhileServerConnected(t *testing.T) {
 	for name, parameters := range map[string]string{"": "", "renamed": "&application_name=app"} {
 		url := postgresserver.EmptyDatabase(t) + parameters
 		d := NewDatabase(url)
+		impatient := &Database{url: url, disconnectTimeout: 100 * time.Millisecond}
 		s, err := Open(t.Context(), url)
 		if err != nil {
 			t.Fatal(err)
 		}
 		add(t, s, 0) // so that the pool has a connection
-		for _, down := range []func(context.Context) (dbadmin.DataLoss, error){d.DryRunDown, d.Down} {
+		for _, down := range []func(context.Context) (dbadmin.DataLoss, error){impatient.DryRunDown, impatient.Down} {
 			_, err := down(t.Context())
 			wantDomainError(t, err, "database_in_use", "stop all servers")
 		}
@@ -162,7 +164,7 @@ func TestOpen_WaitsForDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer driver.Close()
-	driver.beforeSteps = driver.lockExclusively
+	driver.beforeSteps = func() error { return driver.lockExclusively(time.Minute) }
 	if err := driver.Lock(); err != nil {
 		t.Fatal(err)
 	}
@@ -185,6 +187,7 @@ func TestOpen_WaitsForDown(t *testing.T) {
 
 // pg_dump locks every table in this mode while it runs.
 func TestDown_RejectedDuringBackup(t *testing.T) {
+	t.Parallel()
 	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	if err := exec(t.Context(), connect(t, url), "BEGIN; LOCK TABLE schema_migrations IN ACCESS SHARE MODE"); err != nil {
 		t.Fatal(err)

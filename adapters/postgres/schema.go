@@ -83,7 +83,7 @@ func (d *Database) down(ctx context.Context, result error) (loss dbadmin.DataLos
 	}
 	var before sqlstore.TableStats
 	driver.beforeSteps = func() (err error) {
-		if err := driver.lockExclusively(); err != nil {
+		if err := driver.lockExclusively(d.disconnectTimeout); err != nil {
 			return err
 		}
 		before, err = readTableStats(ctx, driver.conn)
@@ -106,15 +106,12 @@ func (d *Database) down(ctx context.Context, result error) (loss dbadmin.DataLos
 	return loss, nil
 }
 
-// How long Down waits for servers that are stopping, and for locks on tables.
-const (
-	disconnectTimeout  = 5 * time.Second
-	setDownLockTimeout = "SET LOCAL lock_timeout = '2s'"
-)
+// setDownLockTimeout is how long Down waits for locks on tables.
+const setDownLockTimeout = "SET LOCAL lock_timeout = '2s'"
 
 // lockExclusively prevents every server from starting, which reads the schema's version first, until the transaction ends. It
-// returns an error if a server is connected.
-func (d *migrationDriver) lockExclusively() error {
+// returns an error if a server is still connected after the timeout.
+func (d *migrationDriver) lockExclusively(timeout time.Duration) error {
 	var version string
 	if err := d.conn.QueryRow(d.ctx, "SELECT version()").Scan(&version); err != nil {
 		return err
@@ -127,7 +124,7 @@ func (d *migrationDriver) lockExclusively() error {
 	} else if pooled {
 		return errBehindPooler
 	}
-	if err := d.requireNoOtherConnections(disconnectTimeout); err != nil {
+	if err := d.requireNoOtherConnections(timeout); err != nil {
 		return err
 	}
 	err := exec(d.ctx, d.conn, setDownLockTimeout+"; LOCK TABLE schema_migrations IN ACCESS EXCLUSIVE MODE")
