@@ -297,7 +297,7 @@ func (x *examples) startServer(script string) {
 	exited := make(chan error, 1)
 	server := x.server
 	go func() { exited <- server.Wait() }()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(pageTimeout); ; time.Sleep(20 * time.Millisecond) {
 		select {
 		case err := <-exited:
 			x.server = nil
@@ -327,7 +327,7 @@ func (x *examples) stopServer() {
 	if err := syscall.Kill(group, syscall.SIGTERM); err != nil {
 		x.t.Error(err)
 	}
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(pageTimeout); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if errors.Is(syscall.Kill(group, 0), syscall.ESRCH) {
 			return
 		}

@@ -119,7 +119,7 @@ func (s *server) launch() {
 }
 
 // serverTimeout is the longest time for any operation of a working server, also on a slow disk.
-const serverTimeout = 2 * time.Minute
+const serverTimeout = 5 * time.Minute
 
 // start starts the server and waits until it is ready.
 func (s *server) start() {

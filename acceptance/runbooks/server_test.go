@@ -52,6 +52,9 @@ func (s *situation) set(lines ...string) {
 	settings.Set(s.t, lines...)
 }
 
+// symptomTimeout is how long a test waits for a symptom, or for the end of it. Only a failing test reaches it.
+const symptomTimeout = 5 * time.Minute
+
 // failsToStart runs the server with the settings until it ends by itself.
 func (s *situation) failsToStart(lines ...string) {
 	s.t.Helper()
@@ -63,7 +66,7 @@ func (s *situation) failsToStart(lines ...string) {
 		if code == 0 {
 			s.t.Errorf("with %q the server starts and stops", lines)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(symptomTimeout):
 		s.t.Fatalf("with %q the server starts:\n%s", lines, s.output())
 	}
 }

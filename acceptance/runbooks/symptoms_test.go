@@ -156,7 +156,7 @@ func diskFull(s *situation) {
 // askUntilUnavailable sends a request that writes until one returns 503.
 func (s *situation) askUntilUnavailable() {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(symptomTimeout); time.Now().Before(deadline); {
 		if got := s.ask(http.MethodPost, "/v1/login/options", client.SignInOptionsRequest{}); got.StatusCode == http.StatusServiceUnavailable {
 			s.ask(http.MethodGet, "/readyz", nil)
 			return
@@ -168,7 +168,7 @@ func (s *situation) askUntilUnavailable() {
 // requireReady waits until the server is ready again, which needs no restart.
 func (s *situation) requireReady() {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(symptomTimeout); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if got := s.ask(http.MethodGet, "/readyz", nil); got.StatusCode == http.StatusOK {
 			return
 		}
@@ -236,7 +236,7 @@ func redisGone(s *situation) {
 	if err := server.Run(); err != nil {
 		s.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(s.output(), "available again") && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(symptomTimeout); !strings.Contains(s.output(), "available again") && time.Now().Before(deadline); {
 		time.Sleep(100 * time.Millisecond)
 		s.ask(http.MethodPost, "/v1/login/options", client.SignInOptionsRequest{})
 	}
@@ -320,12 +320,12 @@ func emailNotSent(s *situation) {
 	server.Stop()
 	s.signUp()
 	s.requireProblem(s.api.SendEmailCode())
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(s.output(), "could not be sent") && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(symptomTimeout); !strings.Contains(s.output(), "could not be sent") && time.Now().Before(deadline); {
 		time.Sleep(100 * time.Millisecond)
 	}
 	s.command("doctor")
 	server.Resume()
-	for deadline := time.Now().Add(2 * time.Minute); len(server.Emails("ada@example.org")) == 0; time.Sleep(time.Second) {
+	for deadline := time.Now().Add(symptomTimeout); len(server.Emails("ada@example.org")) == 0; time.Sleep(time.Second) {
 		if time.Now().After(deadline) {
 			s.t.Fatal("the e-mail does not arrive after the mail server has started again")
 		}

@@ -131,7 +131,7 @@ func TestOpen_behindPgBouncerInStatementMode(t *testing.T) {
 // Four servers start at the same time on an empty database. Each has one transaction, and the one that upgrades has two.
 func TestOpen_upgradesBehindPgBouncer(t *testing.T) {
 	url := postgresserver.EmptyDatabase(t)
-	pooler := postgresserver.StartPooler(t, url, "transaction", "default_pool_size = 5", "query_wait_timeout = 20")
+	pooler := postgresserver.StartPooler(t, url, "transaction", "default_pool_size = 5", "query_wait_timeout = 300")
 	if empty, err := IsEmpty(t.Context(), pooler.URL(url)); err != nil || !empty {
 		t.Errorf("IsEmpty: %t, %v", empty, err)
 	}

@@ -20,7 +20,7 @@ func TestUpgrade_DoesNotBlockOtherSessions(t *testing.T) {
 		upgraded <- err
 	}()
 	waitForBlockedSession(t, other, "a")
-	mustExec(t, other, "SET statement_timeout = '60s'; INSERT INTO a VALUES (1)") // fails if the upgrade keeps waiting for the lock
+	mustExec(t, other, "SET statement_timeout = '5min'; INSERT INTO a VALUES (1)") // fails if the upgrade keeps waiting for the lock
 	select {
 	case err := <-upgraded:
 		t.Fatalf("the upgrade did not wait for the backup: %v", err)
@@ -39,7 +39,7 @@ func TestUpgrade_YieldsToOtherTransactions(t *testing.T) {
 	known := []string{"CREATE TABLE a (n bigint)", "CREATE TABLE b (n bigint)"}
 	wantUpgrade(t, db, migrationFiles(known...), "")
 	writer, watcher := connect(t, urlOf(db)), connect(t, urlOf(db))
-	mustExec(t, writer, "SET deadlock_timeout = '60s'; BEGIN; INSERT INTO b VALUES (1)")
+	mustExec(t, writer, "SET deadlock_timeout = '10min'; BEGIN; INSERT INTO b VALUES (1)")
 	upgraded := make(chan error, 1)
 	go func() {
 		_, err := upgrade(context.Background(), db.Config(), migrationFiles(append(known, "ALTER TABLE a ADD COLUMN m bigint; ALTER TABLE b ADD COLUMN m bigint")...))

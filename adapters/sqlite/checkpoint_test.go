@@ -32,7 +32,7 @@ func TestCheckpointer_DoesNotBlockTheWriter(t *testing.T) {
 		}
 	}()
 	updates := 0
-	for deadline := time.After(time.Minute); updates < 10; updates++ {
+	for deadline := time.After(5 * time.Minute); updates < 10; updates++ {
 		select {
 		case err, more := <-written:
 			if err != nil || !more {

@@ -152,7 +152,7 @@ func (s *Server) Close() error {
 }
 
 // serverTimeout is the longest time for an operation of a working server, also on a slow disk.
-const serverTimeout = time.Minute
+const serverTimeout = 5 * time.Minute
 
 // Exec runs statements in one of the server's databases.
 func (s *Server) Exec(database, statements string) error {
