@@ -108,6 +108,7 @@ func TestConformance_UnusualResponsesAccepted(t *testing.T) {
 
 // Attested credential data at a sign-in increase a metric, and record no event in the owner's audit log.
 func TestConformance_AttestedDataAtSignInCounted(t *testing.T) {
+	t.Parallel()
 	s := inspectedServers()["SQLite"](t, nil)
 	c := s.authentication(t, invalidCase{device: es256Only})
 	const counter = `keylodge_passkey_anomalies_total{anomaly="attested_again"} `

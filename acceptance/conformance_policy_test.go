@@ -90,6 +90,7 @@ func attestationPolicyCases(t *testing.T) ([]invalidCase, domain.AuthenticatorPo
 
 // Requirement: WebAuthn-7.1-21
 func TestPolicy_AttestationRequired(t *testing.T) {
+	t.Parallel()
 	table, policy, models := attestationPolicyCases(t)
 	accepted := table[0].device
 	s := inspectedServers()["SQLite"](t, func(c *config.Config) {
@@ -137,6 +138,7 @@ func TestPolicy_AttestationRequired(t *testing.T) {
 
 // Requirement: WebAuthn-7.1-21
 func TestPolicy_AAGUIDListsWithoutAttestation(t *testing.T) {
+	t.Parallel()
 	named := func(id [16]byte) []authenticator.Option {
 		return slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(id)})
 	}
@@ -172,6 +174,7 @@ func claimsModel(id [16]byte) forgery {
 
 // An authenticator policy applies to registrations only: registered passkeys can still sign in.
 func TestPolicy_ExistingPasskeysStillSignIn(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	var device *authenticator.Authenticator
 	var secret *masterkey.Key
@@ -217,6 +220,7 @@ func TestPolicy_ExistingPasskeysStillSignIn(t *testing.T) {
 // Every offered algorithm with every verified attestation format, although the options request no attestation.
 // Requirement: WebAuthn-7.1-20, FIDO-Attestation-Resp-4
 func TestConformance_EveryAlgorithmAndAttestation(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, newClock(), nil)
 	vendor := newVendor(t, "Example Keys")
 	by := func(algorithm authenticator.Algorithm, id [16]byte, change func(*x509.Certificate)) *authenticator.Batch {

@@ -13,6 +13,7 @@ import (
 // the two, the test starts the server again with other settings.
 // Requirement: WebAuthn-7.1-8
 func TestVerify_UsesCurrentSettings(t *testing.T) {
+	t.Parallel()
 	const app = "http://app.localhost:8443" // the origin of all responses
 	allowApp := func(c *config.Config) { c.Origins = append(c.Origins, app) }
 	for name, c := range map[string]struct {

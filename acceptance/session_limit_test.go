@@ -11,6 +11,7 @@ import (
 // An account has no more sessions than its limit: a further sign-in ends the least recently used one, never the one that opens.
 // Requirement: ASVS-7.4.3
 func TestSessionLimit(t *testing.T) {
+	t.Parallel()
 	for engine, open := range map[string]func(testing.TB, func(*config.Config)) func(*config.Config){"SQLite": onSQLite, "PostgreSQL": onPostgres} {
 		t.Run(engine, func(t *testing.T) {
 			const limit = 3
@@ -44,6 +45,7 @@ func TestSessionLimit(t *testing.T) {
 // Concurrent sign-ins do not exceed the limit, whether it is small or the account is near a large one.
 // Requirement: ASVS-7.4.3
 func TestSessionLimit_ConcurrentSignIns(t *testing.T) {
+	t.Parallel()
 	for engine, open := range map[string]func(testing.TB, func(*config.Config)) func(*config.Config){"SQLite": onSQLite, "PostgreSQL": onPostgres} {
 		for _, limit := range []domain.SessionLimit{2, 40} {
 			t.Run(engine, func(t *testing.T) {

@@ -61,6 +61,7 @@ func TestTransfer_BetweenStores(t *testing.T) {
 
 // An export is the same after transfers through several stores.
 func TestTransfer_RoundTrip(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	config := settings(t, useCaseOrigin, nil)
 	const users = 40
