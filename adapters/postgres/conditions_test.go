@@ -261,6 +261,7 @@ func awaitNoConnection(t *testing.T, operator *pgx.Conn, application string) {
 }
 
 func TestStore_droppedDatabase(t *testing.T) {
+	t.Parallel()
 	server, url := startPasswordServer(t)
 	s := openAt(t, url)
 	add(t, s, 0)
@@ -270,6 +271,7 @@ func TestStore_droppedDatabase(t *testing.T) {
 
 // A missing privilege is an outage. A change of the tables by another program is an error with advice.
 func TestStore_privilegesAndTables(t *testing.T) {
+	t.Parallel()
 	server, url := startPasswordServer(t)
 	s := openAt(t, url)
 	add(t, s, 0)

@@ -157,6 +157,7 @@ func (c *dropCommitReply) Read(b []byte) (int, error) {
 }
 
 func TestStore_UnavailableWithoutFreeConnection(t *testing.T) {
+	t.Parallel()
 	server := postgresserver.StartForTest(t, "max_connections=8", "superuser_reserved_connections=0", "max_wal_senders=0")
 	s := openAt(t, server.URL("postgres"))
 	s.pool.Reset()

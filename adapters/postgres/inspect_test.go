@@ -97,6 +97,7 @@ func TestInspect_Replica(t *testing.T) {
 }
 
 func TestInspect_Encoding(t *testing.T) {
+	t.Parallel()
 	server := postgresserver.StartForTest(t)
 	if err := server.Exec("postgres", "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1'"); err != nil {
 		t.Fatal(err)
