@@ -185,12 +185,17 @@ func visible(element string) string {
 	return fmt.Sprintf(`document.querySelector(%q)?.checkVisibility({ visibilityProperty: true }) ?? false`, element)
 }
 
+// focused returns an expression that focuses the element and is true when it has the focus.
+func focused(element string) string {
+	return fmt.Sprintf(`(field => { field?.focus(); return field !== null && field === document.activeElement })(document.querySelector(%q))`, element)
+}
+
 func (b *browserPage) fill(field, text string) {
 	b.t.Helper()
 	b.waitFor(field+" can be filled", visible(field))
 	eval[string](b, fmt.Sprintf(`document.querySelector(%q).value = ''`, field))
 	if text != "" {
-		b.run(chromedp.Focus(chromedp.CSS(field)))
+		b.waitFor(field+" has the focus", focused(field))             // not while the page is busy and has disabled it
 		call(b, input.InsertText, input.InsertTextParams{Text: text}) // as if pasted: some characters have no key
 	}
 }

@@ -76,6 +76,7 @@ func TestMaintenance_Postgres(t *testing.T) {
 		t.Errorf("without a secret: exit %d, %s", exitCode, stdout)
 	}
 	t.Setenv("KEYLODGE_SECRET", settings.FirstSecret)
+	postgresserver.AwaitNoConnections(t, url)
 	wantCommand(t, "migrate down --yes", cli.ExitOK, "Reverted migration 1 (initial)")
 	wantCommand(t, "doctor", cli.ExitOK, "the first start creates them")
 	if made, _ := os.ReadDir("."); len(made) > 0 {

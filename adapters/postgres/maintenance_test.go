@@ -107,6 +107,7 @@ func TestDown_RejectedWhileServerConnected(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+		postgresserver.AwaitNoConnections(t, url)
 		if _, err := d.Down(t.Context()); err != nil {
 			t.Errorf("%s: after Close: %v", name, err)
 		}

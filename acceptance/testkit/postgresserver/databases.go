@@ -1,11 +1,15 @@
 package postgresserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/require"
 )
@@ -121,4 +125,28 @@ func (s *Server) create(t testing.TB, from string) (name string) {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// AwaitNoConnections waits until no connection to the database exists. The server's process ends some time after the client has closed
+// the connection: on a busy machine, later than a command waits for it.
+func AwaitNoConnections(t testing.TB, databaseURL string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), serverTimeout)
+	defer cancel()
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := config.Database
+	config.Database = "postgres"
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for connections := 1; connections > 0; time.Sleep(10 * time.Millisecond) {
+		if err := conn.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = $1", database).Scan(&connections); err != nil {
+			t.Fatalf("waiting until %d connections end: %v", connections, err)
+		}
+	}
 }
