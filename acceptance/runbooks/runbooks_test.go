@@ -17,8 +17,8 @@ var (
 
 // A page quotes messages in blocks of the language text, and in code spans of its headings; the index quotes them in code spans at
 // the beginning of its rows. … stands for what differs. The test produces the symptom, and fails if the program does not print a
-// quoted message.
-func TestRunbooks_QuoteWhatTheProgramPrints(t *testing.T) {
+// quoted message. It then follows the commands of the page, and fails if they do not fix the problem, or if it does not run one.
+func TestRunbooks(t *testing.T) {
 	folder, err := filepath.Abs("../../docs/runbooks")
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +45,8 @@ func TestRunbooks_QuoteWhatTheProgramPrints(t *testing.T) {
 			if produce == nil {
 				t.Fatal("nothing produces the symptom of this page: add it to symptoms")
 			}
-			quotes := quotesOf(read(t, filepath.Join(folder, page+".md")))
+			text := read(t, filepath.Join(folder, page+".md"))
+			quotes := quotesOf(text)
 			if len(quotes) == 0 {
 				t.Error("this page quotes no message")
 			}
@@ -58,8 +59,13 @@ func TestRunbooks_QuoteWhatTheProgramPrints(t *testing.T) {
 					quotes = append(quotes, row[1])
 				}
 			}
-			s := &situation{t: t}
+			s := &situation{t: t, blocks: blocksOf(text), names: map[string]string{}, units: map[string]func() error{}}
 			produce(s)
+			for _, b := range s.blocks {
+				if !b.followed {
+					t.Errorf("the test does not run these commands; <!-- test: skip: REASON --> says why not:\n%s", b.text)
+				}
+			}
 			for _, quote := range quotes {
 				if !contains(s.output(), quote) {
 					t.Errorf("the program does not print %q", quote)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +27,11 @@ import (
 // responses.
 type situation struct {
 	t        *testing.T
-	api      *client.Client // of the server that was started last
+	blocks   []*block
+	names    map[string]string       // of this deployment, by those in the blocks
+	units    map[string]func() error // start services
+	api      *client.Client          // of the server that was started last
+	address  string
 	stop     func()
 	passkeys *authenticator.Authenticator
 
@@ -79,15 +84,25 @@ func (s *situation) command(arguments ...string) string {
 	return stdout.String()
 }
 
-// start runs a server with further settings until the end of the test, or until stop is called.
+// start runs a server with further settings until the end of the test, or until stop is called. Its address is a free one, unless
+// the settings have one; its public URL does not change.
 func (s *situation) start(lines ...string) {
 	s.t.Helper()
-	listener, err := new(net.ListenConfig).Listen(s.t.Context(), "tcp", "127.0.0.1:0")
+	address := "127.0.0.1:0"
+	for _, line := range lines {
+		if wanted, found := strings.CutPrefix(line, "LISTEN="); found {
+			address = wanted
+		}
+	}
+	listener, err := new(net.ListenConfig).Listen(s.t.Context(), "tcp", address)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	address := listener.Addr().String()
-	settings.Add(s.t, append([]string{"LISTEN=" + address, "OPS_LISTEN="}, lines...)...)
+	address = listener.Addr().String()
+	if s.passkeys != nil && os.Getenv("KEYLODGE_PUBLIC_URL") == "" {
+		settings.Add(s.t, "PUBLIC_URL="+s.passkeys.Origin())
+	}
+	settings.Add(s.t, append([]string{"OPS_LISTEN="}, append(lines, "LISTEN="+address)...)...)
 	cfg, err := config.Load()
 	if err != nil {
 		s.t.Fatal(err)
@@ -107,11 +122,19 @@ func (s *situation) start(lines ...string) {
 		app.Close()
 	})
 	s.t.Cleanup(s.stop)
+	s.address = address
 	s.api = client.New("http://"+address, nil)
 	s.api.OnResponse = s.record
 	if s.passkeys == nil {
 		s.passkeys = authenticator.New(cfg.PublicURL, authenticator.DeviceBound())
 	}
+}
+
+// requireCured fails the test if the commands after each fix do not say that the server is ready.
+func (s *situation) requireCured() {
+	s.t.Helper()
+	s.follow("systemctl restart keylodge", `"ready"`)
+	s.stop()
 }
 
 // ask sends a request, in Ada's session if there is one, and records the response if it is an error.
@@ -162,6 +185,34 @@ func (s *situation) signIn(variations ...authenticator.Variation) {
 	}
 	_, err = s.api.FinishSignIn(client.SignInVerifyRequest{ChallengeID: begun.ChallengeID, Credential: credential, Transport: "bearer"})
 	s.requireProblem(err)
+}
+
+// recover opens the link that the operator gave Ada on a new device, and registers a passkey with it.
+func (s *situation) recover(output string) {
+	s.t.Helper()
+	_, token, found := strings.Cut(output, "#recover=")
+	if !found {
+		s.t.Fatalf("no link in %q", output)
+	}
+	token = strings.TrimSpace(token)
+	s.passkeys = authenticator.New(s.passkeys.Origin(), authenticator.DeviceBound())
+	begun, err := s.api.BeginRecovery(token)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	credential, err := s.passkeys.Create(begun.Options)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.api.FinishRecovery(client.RecoveryVerifyRequest{
+		SignUpVerifyRequest: client.SignUpVerifyRequest{ChallengeID: begun.ChallengeID, Credential: credential, Transport: "bearer"},
+		GrantRequest:        client.GrantRequest{GrantToken: token},
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.api.BeginRecovery(token); err == nil {
+		s.t.Error("the link works again")
+	}
 }
 
 // requireProblem fails the test if an error is no response of the server.

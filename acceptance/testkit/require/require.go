@@ -29,6 +29,7 @@ var (
 	PgBouncer  = Need{"pgbouncer", "PgBouncer", []string{"pgbouncer", "/usr/sbin/pgbouncer"}}
 	Redis      = Need{"redis", "Redis or Valkey", []string{"valkey-server", "redis-server"}}
 	HAProxy    = Need{"haproxy", "HAProxy", []string{"haproxy", "/usr/sbin/haproxy"}}
+	Tools      = Need{"tools", "curl, lsof or another program of the operator", nil}
 	SmallDisk  = Need{"disk", "a small disk, which only root can mount", nil}
 )
 
