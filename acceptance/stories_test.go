@@ -112,8 +112,8 @@ func describeStories() string {
 		stories     []story
 	}{
 		{"Journeys", "What users do and see. Every driver runs each journey.", journeys},
-		{"Attacks and races", "Forged, copied, repeated and concurrent requests. The browser driver does not run them: a page cannot\n" +
-			"send such requests.", attacks},
+		{"Attacks and races", "Forged, copied, repeated and concurrent requests. The browser driver does not run them: a page\n" +
+			"cannot send such requests.", attacks},
 		{"App clients and operators", "What happens without a page. The browser driver does not run these stories.", apiStories},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", section.title, section.text)
