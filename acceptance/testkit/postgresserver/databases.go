@@ -143,7 +143,7 @@ func AwaitNoConnections(t testing.TB, databaseURL string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }()
 	for connections := 1; connections > 0; time.Sleep(10 * time.Millisecond) {
 		if err := conn.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = $1", database).Scan(&connections); err != nil {
 			t.Fatalf("waiting until %d connections end: %v", connections, err)
