@@ -50,7 +50,7 @@ setup: ## Install the programs that tests and checks need and that are missing
 	@.ci/setup
 
 .PHONY: test
-test: test-race test-processes test-transfer ## Run every test; installs missing programs; with -j3 in less time
+test: test-race test-processes test-transfer ## Run every test; installs missing programs
 
 .PHONY: test-race
 test-race: setup # what runs in the process of the tests
