@@ -53,12 +53,12 @@ setup: ## Install the programs that tests and checks need and that are missing
 test: test-race test-processes test-transfer ## Run every test; installs missing programs
 
 .PHONY: test-race
-test-race: setup # what runs in the process of the tests
-	CGO_ENABLED=1 $(GO_TEST_ALL) $(RACE) $$(go list ./... | grep -v $(PROCESS_TESTS))
+test-race: setup # what runs in the process of the tests; packages run side by side, so that two cores are busy with -parallel 1
+	CGO_ENABLED=1 $(GO_TEST_ALL) -parallel 1 $(RACE) $$(go list ./... | grep -v $(PROCESS_TESTS))
 
 .PHONY: test-processes
 test-processes: setup
-	$(GO_TEST_ALL) $$(go list ./... | grep $(PROCESS_TESTS))
+	$(GO_TEST_ALL) -p 1 $$(go list ./... | grep $(PROCESS_TESTS))
 
 .PHONY: test-transfer
 test-transfer: setup # full size, without the race detector

@@ -168,7 +168,7 @@ func (s *Server) Exec(database, statements string) error {
 
 // URL returns the URL of a database of the server.
 func (s *Server) URL(database string) string {
-	query := url.Values{"host": {s.folder}}
+	query := url.Values{"host": {s.folder}, "connect_timeout": {"60"}} // a busy machine may need more than the default 5 s
 	for _, setting := range s.settings {
 		if port, found := strings.CutPrefix(setting, "port="); found {
 			query.Set("port", port) // in the name of the socket, too
