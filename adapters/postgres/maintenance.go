@@ -83,21 +83,28 @@ func verifySchema(ctx context.Context, conn *pgx.Conn, newest int) (int, error) 
 // ownVersion is versionOf, but returns an error if the tables are another program's. The first schema of the search_path may have
 // other tables, but none with the name of one of Keylodge's before Keylodge has created it.
 func ownVersion(ctx context.Context, conn *pgx.Conn) (version int, dirty bool, err error) {
-	// Another server may be creating the tables, so those that exist are listed before the version is read, and looked up after it.
-	existing, err := existingTables(ctx, conn)
+	version, dirty, err = readVersion(ctx, conn)
 	if err != nil {
-		return 0, false, wrap("listing the tables", err)
+		return 0, false, err
 	}
-	version, dirty, err = versionOf(ctx, conn)
-	switch {
-	case stateOf(err) == undefinedColumn:
-		return 0, false, errNotKeylodge("its table schema_migrations has other columns")
-	case err != nil:
-		return 0, false, wrap("reading the schema's version", err)
-	case version < 1 && len(existing) > 0:
-		return 0, false, errNotKeylodge("it has a table " + existing[0] + ", which Keylodge did not create; create a database for Keylodge, " +
-			"and set KEYLODGE_DATABASE_URL to it")
-	case version < 1 || dirty:
+	if version < 1 {
+		existing, err := existingTables(ctx, conn)
+		if err != nil {
+			return 0, false, wrap("listing the tables", err)
+		}
+		if len(existing) == 0 {
+			return version, dirty, nil
+		}
+		// Another server may have created them since the version was read.
+		if version, dirty, err = readVersion(ctx, conn); err != nil {
+			return 0, false, err
+		}
+		if version < 1 {
+			return 0, false, errNotKeylodge("it has a table " + existing[0] + ", which Keylodge did not create; create a database for Keylodge, " +
+				"and set KEYLODGE_DATABASE_URL to it")
+		}
+	}
+	if dirty {
 		return version, dirty, nil
 	}
 	var found bool
@@ -106,6 +113,18 @@ func ownVersion(ctx context.Context, conn *pgx.Conn) (version int, dirty bool, e
 	}
 	if !found {
 		return 0, false, errNotKeylodge("it has a table schema_migrations, but no tables users and passkeys")
+	}
+	return version, dirty, nil
+}
+
+// readVersion is versionOf with errors for the operator.
+func readVersion(ctx context.Context, conn *pgx.Conn) (version int, dirty bool, err error) {
+	version, dirty, err = versionOf(ctx, conn)
+	switch {
+	case stateOf(err) == undefinedColumn:
+		return 0, false, errNotKeylodge("its table schema_migrations has other columns")
+	case err != nil:
+		return 0, false, wrap("reading the schema's version", err)
 	}
 	return version, dirty, nil
 }

@@ -219,7 +219,7 @@ func (c *maintenanceDB) requireOwnTables(ctx context.Context) error {
 	own := slices.Contains(tables, "schema_migrations")
 	if own && (!slices.Contains(tables, "users") || !slices.Contains(tables, "passkeys")) {
 		// Other programs have a table of this name, too. It is empty here if all migrations were reverted.
-		applied, err := queryStrings(ctx, c, "SELECT 'applied' FROM schema_migrations")
+		applied, err := queryStrings(ctx, c, "SELECT 'applied' FROM schema_migrations LIMIT 1")
 		if err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/require"
 	"github.com/keylodge/keylodge/adapters/sqlstore"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -396,27 +397,6 @@ func damage(t *testing.T, path string) {
 	overwrite(t, path, int64(page-1)*pageSize, strings.Repeat("x", pageSize))
 }
 
-func TestSave_FullDiskLeavesNoFile(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can mount a small disk")
-	}
-	disk := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk).CombinedOutput(); err != nil {
-		t.Skipf("mounting a small disk: %v, %s", err, out)
-	}
-	defer func() {
-		if out, err := exec.Command("umount", disk).CombinedOutput(); err != nil {
-			t.Errorf("%v, %s", err, out)
-		}
-	}()
-	path := newFilledFile(t)
-	_, err := NewFile(path).Save(t.Context(), filepath.Join(disk, "backup"), false, dbadmin.CheckOptions{Full: true})
-	if err == nil || !strings.Contains(err.Error(), "full") && !strings.Contains(err.Error(), "no space") {
-		t.Errorf("got %v", err)
-	}
-	wantFiles(t, disk)
-}
-
 func TestRestore_RestoresAllContents(t *testing.T) {
 	path := newFilledFile(t)
 	backup := filepath.Join(t.TempDir(), "backup")
@@ -738,7 +718,7 @@ func TestRestoreAndDown_RejectDatabaseInUse(t *testing.T) {
 	t.Run("a reader in another process", func(t *testing.T) {
 		shell, err := exec.LookPath("sqlite3")
 		if err != nil {
-			t.Skip("sqlite3 is not installed")
+			require.Missing(t, require.Tools)
 		}
 		reader := exec.Command(shell, path)
 		in, err := reader.StdinPipe()

@@ -16,7 +16,7 @@ import (
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// Migrations returns the migrations in files, oldest first. There is at least one.
+// Migrations returns the migrations in files, oldest first. files must have at least one.
 func Migrations(files fs.FS) ([]dbadmin.Migration, error) {
 	names, err := fs.Glob(files, "*.up.sql")
 	if err != nil {
