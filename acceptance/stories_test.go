@@ -23,38 +23,43 @@ type story struct {
 }
 
 func TestStories(t *testing.T) {
-	for _, s := range slices.Concat(journeys, attacks, apiStories) {
-		t.Run(strings.ReplaceAll(s.title, " ", "_"), func(t *testing.T) {
+	for _, s := range journeys {
+		t.Run(s.name(), func(t *testing.T) {
 			t.Parallel()
-			s.runOn(t, "use cases on SQLite in memory, with retries", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
-				return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), sqlitestore.Retrying{Store: sqlitestore.New(t)}, c)
-			})
-			s.runOn(t, "use cases on SQLite", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
-				return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), sqliteStore(t), c)
-			})
-			s.runOn(t, "use cases on PostgreSQL", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
-				return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), postgresStore(t), c)
-			})
-			s.runOn(t, "HTTP on SQLite", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
-				return httpDriver{startServer(t, c, configure)}
-			})
-			s.runOn(t, "HTTP on PostgreSQL", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
-				return httpDriver{startServer(t, c, onPostgres(t, configure))}
-			})
-			if !s.inBrowser() {
-				return
-			}
+			s.runWithoutBrowser(t)
 			s.runOn(t, "browser on SQLite", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
 				requireChromium(t)
 				return browserDriver{startServer(t, c, configure)}
 			})
 		})
 	}
+	for _, s := range slices.Concat(attacks, apiStories) {
+		t.Run(s.name(), func(t *testing.T) {
+			t.Parallel()
+			s.runWithoutBrowser(t)
+		})
+	}
 }
 
-// inBrowser reports whether the browser driver runs the story.
-func (s story) inBrowser() bool {
-	return slices.ContainsFunc(journeys, func(journey story) bool { return journey.title == s.title })
+// name is the story's name in -run.
+func (s story) name() string { return strings.ReplaceAll(s.title, " ", "_") }
+
+func (s story) runWithoutBrowser(t *testing.T) {
+	s.runOn(t, "use cases on SQLite in memory, with retries", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
+		return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), sqlitestore.Retrying{Store: sqlitestore.New(t)}, c)
+	})
+	s.runOn(t, "use cases on SQLite", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
+		return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), sqliteStore(t), c)
+	})
+	s.runOn(t, "use cases on PostgreSQL", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
+		return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), postgresStore(t), c)
+	})
+	s.runOn(t, "HTTP on SQLite", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
+		return httpDriver{startServer(t, c, configure)}
+	})
+	s.runOn(t, "HTTP on PostgreSQL", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
+		return httpDriver{startServer(t, c, onPostgres(t, configure))}
+	})
 }
 
 func (s story) runOn(t *testing.T, name string, open func(*testing.T, *clock, func(*config.Config)) protocolDriver) {
