@@ -4,7 +4,6 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/client"
 )
@@ -20,7 +19,6 @@ type load struct {
 	acknowledged     []*person // whose sign-up was acknowledged
 	connectionErrors []error   // no response of a node: the connection failed, or the load balancer reported an error
 	rejections       []error   // unexpected error responses
-	repeated         int       // rounds that were repeated after a 503
 }
 
 // startLoad starts the load. It stops with stop or with the test.
@@ -55,24 +53,8 @@ func (l *load) isStopped() bool {
 func (l *load) repeat(do func() error) {
 	for !l.isStopped() {
 		err := do()
-		if isBusy(err) {
-			l.mu.Lock()
-			l.repeated++
-			l.mu.Unlock()
-			time.Sleep(busyRetry)
-			err = do()
-		}
 		l.record(err)
 	}
-}
-
-// busyRetry is the Retry-After of a 503.
-const busyRetry = 2 * time.Second
-
-// isBusy reports whether the server answered 503 with Retry-After, which a busy machine may cause. A client then repeats what it did.
-func isBusy(err error) bool {
-	problem := (*client.Problem)(nil)
-	return errors.As(err, &problem) && problem.Code == "unavailable" && problem.Response.Header.Get("Retry-After") != ""
 }
 
 func (l *load) record(err error) {
