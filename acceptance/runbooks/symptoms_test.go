@@ -156,10 +156,7 @@ func (s *situation) otherUser() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.set()
-	s.start()
-	s.signUp()
-	s.stop()
+	s.stopAfterSignUp()
 	folder, err := os.Getwd()
 	if err != nil {
 		s.t.Fatal(err)
@@ -190,6 +187,16 @@ func (s *situation) otherUser() {
 	}
 }
 
+// stopAfterSignUp starts the server with a new database and a new authenticator, signs a user up, and stops the server.
+func (s *situation) stopAfterSignUp() {
+	s.t.Helper()
+	s.passkeys = nil
+	s.set()
+	s.start()
+	s.signUp()
+	s.stop()
+}
+
 func (s *situation) keyFile() {
 	s.t.Helper()
 	s.set("LISTEN=127.0.0.1:0", "OPS_LISTEN=")
@@ -208,11 +215,7 @@ func (s *situation) keyFile() {
 
 func (s *situation) otherRPID() {
 	s.t.Helper()
-	s.passkeys = nil
-	s.set()
-	s.start()
-	s.signUp()
-	s.stop()
+	s.stopAfterSignUp()
 	s.failsToStart("LISTEN=127.0.0.1:0", "PUBLIC_URL=https://id.example.org")
 	if rpID := s.printed(`or KEYLODGE_PUBLIC_URL, back to ([^;]+);`); rpID != "localhost" {
 		s.t.Errorf("the message says to set it back to %q", rpID)
@@ -228,11 +231,7 @@ func (s *situation) otherRPID() {
 // newerSchema starts with the database of a newer release, and restores the backup from before the upgrade.
 func (s *situation) newerSchema() {
 	s.t.Helper()
-	s.passkeys = nil
-	s.set()
-	s.start()
-	s.signUp()
-	s.stop()
+	s.stopAfterSignUp()
 	s.command("backup", "before-upgrade.db")
 	execute(s.t, "keylodge.db", "UPDATE schema_migrations SET version = 99; UPDATE schema_floor SET version = 99")
 	settings.Add(s.t, "LISTEN=127.0.0.1:0")
@@ -427,11 +426,7 @@ func redisGone(s *situation) {
 
 // loseSecret starts a server without the secret of its database, and with another one. The database has Ada's account.
 func loseSecret(s *situation) (lost []byte) {
-	s.passkeys = nil
-	s.set()
-	s.start()
-	s.signUp()
-	s.stop()
+	s.stopAfterSignUp()
 	settings.Add(s.t, "LISTEN=127.0.0.1:0")
 	lost, err := os.ReadFile("keylodge.secret")
 	if err != nil {
