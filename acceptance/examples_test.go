@@ -23,6 +23,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/require"
 )
 
 // TestExamples runs the code blocks of README.md, docs/quickstart.md and docs/guides. The blocks of a page run in order, in one
@@ -265,7 +267,7 @@ func (x *examples) command(script string) *exec.Cmd {
 func (x *examples) shell(script string) {
 	x.t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil && strings.Contains(script, "curl ") {
-		x.t.Skip("curl is not installed")
+		require.Missing(x.t, require.Tools)
 	}
 	output, err := x.command(script + "\nexport -p >" + shellState).CombinedOutput()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/client"
+	"github.com/keylodge/keylodge/acceptance/testkit/require"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
@@ -19,7 +20,8 @@ var curlExample = regexp.MustCompile("(?s)\n### ([^\n]+)\n\n`([A-Z]+) ([^`]+)`\n
 func TestReference_CurlExamples(t *testing.T) {
 	t.Parallel()
 	if help, err := exec.CommandContext(t.Context(), "curl", "--help", "all").Output(); err != nil || !strings.Contains(string(help), "--json") {
-		t.Skip("curl 7.82 or newer is not installed")
+		t.Log("the examples need curl 7.82 or newer")
+		require.Missing(t, require.Tools)
 	}
 	page, err := os.ReadFile("../docs/reference/api.md")
 	if err != nil {

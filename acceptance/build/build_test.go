@@ -10,13 +10,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/require"
 )
 
 // Two builds of the same sources give the same bytes, in any folder and with or without git, so that users can verify a
 // binary.
 func TestBuild_IsReproducible(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
-		t.Skip("make is not installed")
+		require.Missing(t, require.Tools)
 	}
 	one, another := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "in", "another", "folder")
 	first, second := build(t, one, false), build(t, another, true)

@@ -21,7 +21,8 @@ type Need struct {
 var (
 	Browser = Need{"browser", "Chromium", []string{
 		"chromium-headless-shell", "headless_shell", "headless-shell", // without windows, and therefore several times faster
-		"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "google-chrome-beta", "google-chrome-unstable", "/usr/local/bin/chrome", "/snap/bin/chromium", "chrome",
+		"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "google-chrome-beta", "google-chrome-unstable",
+		"/usr/local/bin/chrome", "/snap/bin/chromium", "chrome",
 		"/Applications/Chromium.app/Contents/MacOS/Chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 	}}
 	MailServer = Need{"mailserver", "Exim", []string{"exim4", "exim", "/usr/sbin/exim4", "/usr/sbin/exim"}}
@@ -29,7 +30,7 @@ var (
 	PgBouncer  = Need{"pgbouncer", "PgBouncer", []string{"pgbouncer", "/usr/sbin/pgbouncer"}}
 	Redis      = Need{"redis", "Redis or Valkey", []string{"valkey-server", "redis-server"}}
 	HAProxy    = Need{"haproxy", "HAProxy", []string{"haproxy", "/usr/sbin/haproxy"}}
-	Tools      = Need{"tools", "curl, lsof or another program of the operator", nil}
+	Tools      = Need{"tools", "curl, lsof, sqlite3 or another program of the operator", nil}
 	SmallDisk  = Need{"disk", "a small disk, which only root can mount", nil}
 )
 
