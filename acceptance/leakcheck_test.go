@@ -152,7 +152,14 @@ func TestLeakCheck_FindsEverySecret(t *testing.T) {
 			t.Errorf("a key of the server is not found in the form %q", secret)
 		}
 	}
-	for _, innocent := range []string{"12:00:00.490154Z", "127.0.0.1:490154", "took_ms=0.490154", "01a206fa-490154"} {
+	for _, leaking := range []string{"490154", `"490154"`, "490-154", "490 154", "0.490154 490154", "id=7490154 code=490154"} {
+		if found := findLeaks([]byte("code="+leaking), []string{"490154"}); len(found) != 1 {
+			t.Errorf("the code is not found in %s", leaking)
+		}
+	}
+	for _, innocent := range []string{
+		"12:00:00.490154Z", "127.0.0.1:490154", "took_ms=0.490154", "01a206fa-490154", "490154.25", "490154-01a206fa", "7490154", "4901547",
+	} {
 		if found := findLeaks([]byte("time="+innocent+" level=INFO"), []string{"490154"}); len(found) > 0 {
 			t.Errorf("%s is found as a code", innocent)
 		}
