@@ -11,6 +11,10 @@ LINT := CGO_ENABLED=0 go tool -modfile=tools/lint/go.mod golangci-lint
 # Duration of `make fuzz` for each target.
 FUZZTIME ?= 60s
 
+# Parameters of `make bench`: the seconds of one measurement, and the origin and command of a second server.
+SECONDS ?= 5
+PEER ?=
+
 # The release that `keylodge version` prints: make build VERSION=v1.2.3. The binary depends on it and on the sources only, not on
 # the state of the git repository.
 VERSION ?=
@@ -152,7 +156,11 @@ run: ## Run the server from the sources, by default on http://localhost:8080
 	go run .
 
 .PHONY: bench
-bench: ## Run the benchmarks
+bench: build ## Measure complete ceremonies, beside what they cost at least
+	go run ./acceptance/bench -seconds $(SECONDS) -peer '$(PEER)'
+
+.PHONY: microbench
+microbench: ## Run the benchmarks of single functions
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// server is a process under test, pinned to the core of the servers.
+type server struct {
+	name    string
+	dialect dialect
+	origin  string
+	host    string // of its listener
+	command []string
+	folder  string // its working directory, with its database and its log
+	env     []string
+	cores   *cores
+
+	process *exec.Cmd
+	exited  chan struct{}
+	start   time.Duration                 // until the first response
+	cpu     func() (time.Duration, error) // of the server and its database
+	users   users
+}
+
+// newKeylodge returns the product's server with its default settings, but without rate limits. More settings override them.
+func newKeylodge(name, binary, folder string, cores *cores, settings ...string) (*server, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	opsPort, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	host := net.JoinHostPort("127.0.0.1", port)
+	s := &server{name: name, dialect: keylodge{}, origin: "http://localhost:" + port, host: host, command: []string{binary}, folder: folder, cores: cores}
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "KEYLODGE_") {
+			s.env = append(s.env, variable)
+		}
+	}
+	s.env = append(s.env, "KEYLODGE_LISTEN="+host, "KEYLODGE_OPS_LISTEN="+net.JoinHostPort("127.0.0.1", opsPort), "KEYLODGE_RATE_LIMITS=off")
+	s.env = append(s.env, settings...)
+	return s, nil
+}
+
+// newPeer returns the server of PEER: its origin, a space, and its command.
+func newPeer(peer, folder string, cores *cores) (*server, error) {
+	words := strings.Fields(peer)
+	if len(words) < 2 || !strings.HasPrefix(words[0], "http://localhost:") {
+		return nil, fmt.Errorf(`invalid PEER %q: want an origin and a command, for example "http://localhost:3000 node server.js"`, peer)
+	}
+	port := strings.TrimPrefix(words[0], "http://localhost:")
+	return &server{
+		name: "peer", dialect: plain{}, origin: words[0], host: net.JoinHostPort("127.0.0.1", port), command: words[1:],
+		folder: folder, env: os.Environ(), cores: cores,
+	}, nil
+}
+
+func freePort() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	return port, listener.Close()
+}
+
+// startTimeout is the longest time until a server must respond.
+const startTimeout = 5 * time.Minute
+
+// run starts the process and waits for its first response.
+func (s *server) run() error {
+	log, err := os.OpenFile(filepath.Join(s.folder, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.process = exec.Command(s.command[0], s.command[1:]...)
+	s.process.Dir, s.process.Env, s.process.Stdout, s.process.Stderr = s.folder, s.env, log, log
+	endWithParent(s.process)
+	began := time.Now()
+	if err := s.cores.onServerCore(s.process.Start); err != nil {
+		return err
+	}
+	exited := make(chan struct{})
+	s.exited = exited
+	process := s.process
+	go func() {
+		_ = process.Wait() // the log has the reason
+		close(exited)
+	}()
+	if s.cpu == nil {
+		s.cpu = func() (time.Duration, error) { return cpuTime(s.process.Process.Pid) }
+	}
+	for time.Since(began) < startTimeout {
+		select {
+		case <-exited:
+			text, _ := os.ReadFile(log.Name())
+			return fmt.Errorf("%s: the server has exited:\n%s", s.name, text)
+		case <-time.After(time.Millisecond):
+		}
+		if s.responds() {
+			s.start = time.Since(began)
+			return nil
+		}
+	}
+	return errors.Join(fmt.Errorf("%s: no response from %s", s.name, s.origin), s.kill())
+}
+
+func (s *server) responds() bool {
+	c, err := dial(s.host)
+	if err != nil {
+		return false
+	}
+	defer c.close()
+	_, err = c.do("GET", s.dialect.health(), nil)
+	return err == nil
+}
+
+// kill ends the process as SIGKILL does.
+func (s *server) kill() error {
+	if s.process == nil {
+		return nil
+	}
+	err := s.process.Process.Kill()
+	<-s.exited
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	return err
+}
