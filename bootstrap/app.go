@@ -54,6 +54,7 @@ func (a *App) prepare(ctx context.Context, cfg config.Config) error {
 		return err
 	}
 	for id, passkeys := range retired {
+		// Meaning: These users must recover their accounts. keylodge doctor counts them again.
 		a.log.Warn("the database has passkeys of a retired RP ID, which cannot sign in", slog.String("rp_id", id), slog.Int("passkeys", passkeys))
 	}
 	return jobs.WithKeyAdvice(a.usecases.SigningKeys.Refresh(ctx))
@@ -94,6 +95,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
+	// Meaning: The server received a signal to stop. It accepts no new connection, and finishes its requests.
 	a.log.Info("stopping; waiting for requests in flight")
 	if err := a.server.ShutdownWithTimeout(shutdownTimeout); err != nil {
 		return fmt.Errorf("stopping: %w", err)
@@ -106,11 +108,13 @@ func (a *App) ServeOperations(listener net.Listener) (stop func()) {
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := a.operations.Listener(httpapi.LimitListener(listener, a.log)); err != nil {
+			// Meaning: Health checks and metrics have ended, while the API runs. Restart the server.
 			a.log.Error("the operations listener stopped", slog.Any("error", err))
 		}
 	})
 	return func() {
 		if err := a.operations.ShutdownWithTimeout(time.Second); err != nil {
+			// Meaning: A probe or a scraper kept its connection open. The server stops anyway.
 			a.log.Warn("stopping the operations listener failed", slog.Any("error", err))
 		}
 		serving.Wait()

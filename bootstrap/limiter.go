@@ -40,10 +40,13 @@ func rateLimits(cfg config.Config, keys masterkey.Keys, store ports.Store, clock
 	}
 	closeShared := func() {
 		if err := shared.Close(); err != nil {
+			// Meaning: The server stops anyway. There is nothing to do.
 			log.Error("closing the connections to Redis failed", slog.Any("error", err))
 		}
 	}
 	if err := shared.Check(context.Background()); errors.Is(err, domain.ErrUnavailable) {
+		// Meaning: Redis did not respond at startup. The server runs, and follows docs/runbooks/redis-gone.md until Redis
+		// responds.
 		log.Warn("rate limit store unavailable at startup", slog.Any("error", err))
 	} else if err != nil {
 		closeShared()
@@ -63,12 +66,15 @@ var _ ports.LimiterObserver = limiterObserver{}
 
 func (o limiterObserver) Unavailable(cause error) {
 	o.metrics.SetRateLimitStoreUp(false)
+	// Meaning: The shared rate limits cannot be counted. Restore the store: docs/runbooks/redis-gone.md, or
+	// docs/runbooks/postgresql-gone.md if Redis is not configured.
 	o.log.Error("rate limit store unavailable: recovery and code endpoints return 503, other limits apply per node",
 		slog.Any("error", cause))
 }
 
 func (o limiterObserver) Recovered() {
 	o.metrics.SetRateLimitStoreUp(true)
+	// Meaning: The outage has ended: all endpoints respond, and limits are shared again.
 	o.log.Info("rate limit store available again")
 }
 

@@ -53,6 +53,8 @@ func serve(ctx context.Context, stderr io.Writer) error {
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
 	log := newLogger(cfg, stderr)
 	if err := run(ctx, cfg, log); err != nil {
+		// Meaning: The server did not start, or stopped. docs/runbooks/the-server-does-not-start.md lists the errors with their
+		// fixes.
 		log.Error("the server failed", slog.Any("error", err))
 		return cli.ErrAlreadyLogged
 	}
@@ -73,10 +75,13 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer app.Close()
+	// Meaning: The server accepts requests.
 	log.Info("Keylodge is ready", slog.String("url", cfg.PublicURL),
 		slog.String("listen", listener.Addr().String()), slog.String("rp_id", cfg.RPID),
 		slog.Any("database", cfg.Database), slog.String("version", version()))
 	if opsErr != nil {
+		// Meaning: Another program, or a second server, listens on the default address. The server runs without health checks and
+		// metrics.
 		log.Warn("no health checks and metrics: the default address is in use; set KEYLODGE_OPS_LISTEN to a free address, or empty to disable them",
 			slog.Any("error", opsErr))
 	}
@@ -85,17 +90,20 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	}
 	for i, previous := range cfg.PreviousSecrets {
 		if err := previous.CheckStrength(); err != nil {
+			// Meaning: Sessions and tokens can be forged while the secret is set. keylodge doctor says whether data needs it.
 			log.Warn("a previous secret can be guessed; remove it from KEYLODGE_PREVIOUS_SECRETS when no data needs it", slog.Int("number", i+1), slog.Any("error", err))
 		}
 	}
 	logMetadata(cfg.Metadata, system.Clock{}.Now(), log)
 	if labels := cfg.RelatedLabels(); len(labels) > config.MaxRelatedLabels {
+		// Meaning: Passkeys do not work on some of the origins. Remove origins, or run a separate server for them.
 		log.Warn("browsers accept only some of the related origins in KEYLODGE_ORIGINS; remove the others",
 			slog.Int("names", len(labels)), slog.Int("accepted", config.MaxRelatedLabels))
 	}
 	if err := app.Serve(ctx, listener); err != nil {
 		return err
 	}
+	// Meaning: The server has stopped. The database is closed.
 	log.Info("stopped")
 	return nil
 }
@@ -115,9 +123,11 @@ func logMetadata(m *webauthn.Metadata, now time.Time, log *slog.Logger) {
 	}
 	attributes := []any{slog.Int("number", m.Number), slog.Int("models", m.Models), slog.String("next_update", m.NextUpdate.Format(time.DateOnly))}
 	if m.Outdated(now) {
+		// Meaning: The file is past its date. docs/guides/authenticator-policy.md has the commands that replace it.
 		log.Warn("metadata outdated: newer models are rejected, and models compromised since are accepted; replace the file of KEYLODGE_METADATA_FILE and restart", attributes...)
 		return
 	}
+	// Meaning: The policy uses the metadata of this number until next_update.
 	log.Info("attestation is verified with metadata", attributes...)
 }
 

@@ -149,10 +149,14 @@ func openStore(cfg config.Config, _ masterkey.Key, log *slog.Logger) (ports.Stor
 		return nil, nil, err
 	}
 	if version := store.NewerSchema(); version > 0 {
+		// Meaning: A newer release has upgraded the schema, and this release can run on it.
+		// docs/operations/upgrade-and-roll-back.md has both ways on.
 		log.Warn("the database schema is newer than this release: finish the upgrade or roll it back", slog.Int("schema", version))
 	}
 	return store, func() {
 		if err := store.Close(); err != nil {
+			// Meaning: The server stops anyway, and the next start needs no repair. If it repeats, check the disk or the
+			// connection to PostgreSQL.
 			log.Error("closing the database failed", slog.Any("error", err))
 		}
 	}, nil

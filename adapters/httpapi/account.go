@@ -53,6 +53,7 @@ func (s *server) patchAccount(c *fiber.Ctx, principal identity.Principal) error 
 		c.Locals(revealsAccountKey, true)
 	}
 	if len(changed.Fields) > 0 {
+		// Meaning: A user changed the members of the account that changed lists.
 		s.logAccountEvent(c, principal, "account changed", slog.Any("changed", changed.Fields))
 	}
 	return c.JSON(userResponse{userOf(changed.User), s.signalsFor(changed.User, changed.AcceptedCredentials)})
@@ -62,6 +63,7 @@ func (s *server) deleteAccount(c *fiber.Ctx, principal identity.Principal) error
 	if err := s.usecases.Account.Delete(c.UserContext(), principal); err != nil {
 		return err
 	}
+	// Meaning: A user deleted the account.
 	s.logAccountEvent(c, principal, "account deleted")
 	s.clearSessionCookie(c)
 	return c.SendStatus(http.StatusNoContent)

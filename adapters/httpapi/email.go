@@ -28,6 +28,7 @@ func (s *server) confirmEmail(c *fiber.Ctx, principal identity.Principal) error 
 	if err != nil {
 		return err
 	}
+	// Meaning: A user entered the code of the pending e-mail address.
 	s.logAccountEvent(c, principal, "e-mail address confirmed")
 	return c.JSON(userResponse{userOf(changed.User), s.signalsFor(changed.User, changed.AcceptedCredentials)})
 }

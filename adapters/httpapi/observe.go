@@ -48,6 +48,7 @@ func (s *server) observe(c *fiber.Ctx) error {
 	if path := c.Path(); path == livezPath || path == readyzPath {
 		level = slog.LevelDebug // probes send one every few seconds
 	}
+	// Meaning: A request was answered. code is that of an error; probes of /livez and /readyz have the level DEBUG.
 	s.log.LogAttrs(c.UserContext(), level, "request", attributes...)
 	return nil
 }
@@ -69,6 +70,8 @@ func (s *server) recordAnomaly(c *fiber.Ctx, anomaly domain.Anomaly, credential 
 	if anomaly.IndicatesClone() {
 		level = slog.LevelWarn
 	}
+	// Meaning: The use of a passkey was unusual, as anomaly says. With the level WARN it may be cloned:
+	// docs/runbooks/passkey-may-be-cloned.md.
 	s.log.LogAttrs(c.UserContext(), level, "passkey anomaly", slog.String("request_id", requestID(c)),
 		slog.String("anomaly", string(anomaly)), slog.String("outcome", outcome), slog.String("user_id", credential.UserID().String()),
 		slog.String("passkey_id", credential.ID().String()), slog.String("ip", s.clientIP(c)))
@@ -91,6 +94,7 @@ func (s *server) logEarlyRejection(c *fiber.Ctx, p problem) {
 	if c.Locals(observedKey) != nil {
 		return
 	}
+	// Meaning: A request was too large, too slow, or not valid HTTP. If a proxy sends such requests, correct its configuration.
 	s.log.LogAttrs(c.UserContext(), slog.LevelInfo, "request rejected", slog.String("request_id", p.RequestID),
 		slog.Int("status", p.Status), slog.String("code", p.Code), slog.String("ip", s.clientIP(c)))
 }

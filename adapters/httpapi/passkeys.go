@@ -55,6 +55,7 @@ func (s *server) addPasskeyVerify(c *fiber.Ctx, principal identity.Principal) er
 	if err != nil {
 		return err
 	}
+	// Meaning: A user added a passkey to the account.
 	s.logAccountEvent(c, principal, "passkey added", slog.String("passkey_id", added.Credential.ID().String()))
 	response := s.passkeyOf(added.Credential)
 	return c.Status(http.StatusCreated).JSON(passkeyResponse{&response, s.signalsFor(added.User, added.AcceptedCredentials)})
@@ -95,6 +96,7 @@ func (s *server) deletePasskey(c *fiber.Ctx, principal identity.Principal) error
 	if err != nil {
 		return err
 	}
+	// Meaning: A user removed a passkey, which revoked the other sessions that it opened.
 	s.logAccountEvent(c, principal, "passkey removed", slog.String("passkey_id", id.String()))
 	return c.JSON(passkeyResponse{Signals: s.signalsFor(removed.User, removed.AcceptedCredentials)})
 }

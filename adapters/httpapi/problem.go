@@ -132,6 +132,8 @@ func (s *server) logFailure(p problem, err error, c *fiber.Ctx) {
 	var rejection *domain.Rejection
 	if errors.As(err, &rejection) {
 		s.meter.CountRejection(rejection.Reason)
+		// Meaning: A registration, a sign-in or a step-up was rejected. docs/reference/events.md explains reason, which the
+		// client does not receive.
 		s.log.Warn("ceremony rejected", id, slog.String("code", p.Code), slog.String("reason", string(rejection.Reason)),
 			slog.String("detail", rejection.Detail), slog.String("ip", s.clientIP(c)))
 	}
@@ -144,9 +146,11 @@ func (s *server) logFailure(p problem, err error, c *fiber.Ctx) {
 		s.recordAnomaly(c, anomaly.Anomaly, anomaly.Credential, outcome)
 	}
 	if errors.Is(err, domain.ErrRefreshTokenReused) {
+		// Meaning: A refresh token was used twice: it was copied, or an app stores it in two places. The user must sign in again.
 		s.log.Warn("refresh token reused; its session was revoked", id, slog.String("ip", s.clientIP(c)))
 	}
 	if p.Status >= http.StatusInternalServerError && !errors.Is(err, domain.ErrLimiterUnavailable) { // the limiter logs its own outage once
+		// Meaning: A request failed with status 5xx. error has the cause; keylodge doctor checks the database.
 		s.log.Error("request failed", id, slog.String("code", p.Code), slog.Any("error", err))
 	}
 }

@@ -55,6 +55,7 @@ func (s *server) confirmTOTP(c *fiber.Ctx, principal identity.Principal) error {
 	if err := s.usecases.Recovery.ConfirmTOTP(c.UserContext(), principal, code); err != nil {
 		return err
 	}
+	// Meaning: A user confirmed an authenticator app as a recovery factor.
 	s.logAccountEvent(c, principal, "authenticator app added")
 	return c.SendStatus(http.StatusNoContent)
 }
@@ -63,6 +64,7 @@ func (s *server) removeTOTP(c *fiber.Ctx, principal identity.Principal) error {
 	if err := s.usecases.Recovery.RemoveTOTP(c.UserContext(), principal); err != nil {
 		return err
 	}
+	// Meaning: A user removed the authenticator app.
 	s.logAccountEvent(c, principal, "authenticator app removed")
 	return c.SendStatus(http.StatusNoContent)
 }
@@ -73,6 +75,7 @@ func (s *server) generateBackupCodes(c *fiber.Ctx, principal identity.Principal)
 	if err != nil {
 		return err
 	}
+	// Meaning: A user generated backup codes. Earlier codes are invalid.
 	s.logAccountEvent(c, principal, "backup codes generated")
 	return c.JSON(fiber.Map{"codes": mapSlice(codes, domain.BackupCode.RevealFormatted)})
 }

@@ -27,6 +27,7 @@ func (s *server) deleteSession(c *fiber.Ctx) error {
 		if err := s.usecases.Sessions.SignOut(c.UserContext(), principal); err != nil {
 			return err
 		}
+		// Meaning: A user signed out, which revoked the session.
 		s.logAccountEvent(c, principal, "signed out")
 	} else if !ended && !noSession {
 		return err

@@ -32,6 +32,7 @@ func (s *server) revokeSession(c *fiber.Ctx, principal identity.Principal) error
 	if err := s.usecases.Sessions.Revoke(c.UserContext(), principal, id); err != nil {
 		return err
 	}
+	// Meaning: A user revoked a session of the account, which revoked_session_id names.
 	s.logAccountEvent(c, principal, "session revoked", slog.String("revoked_session_id", id.String()))
 	if id == principal.Session.ID() {
 		s.clearSessionCookie(c)
@@ -44,6 +45,7 @@ func (s *server) revokeOtherSessions(c *fiber.Ctx, principal identity.Principal)
 	if err != nil {
 		return err
 	}
+	// Meaning: A user revoked all sessions but the current one.
 	s.logAccountEvent(c, principal, "other sessions revoked", slog.Int("revoked", revoked))
 	return c.JSON(fiber.Map{"revoked": revoked})
 }

@@ -26,6 +26,7 @@ func (s *server) stepUpVerify(c *fiber.Ctx, principal identity.Principal) error 
 	if err != nil {
 		return err
 	}
+	// Meaning: A user confirmed with a passkey, and may make sensitive changes now.
 	s.logAccountEvent(c, principal, "stepped up")
 	s.recordAnomaly(c, stepUp.Anomaly, stepUp.Credential, "allowed")
 	if !stepUp.Token.IsZero() {

@@ -41,6 +41,7 @@ func (s *server) rejectEarly(app *fiber.App, request *fasthttp.RequestCtx, err e
 		c.Set(fiber.HeaderAllow, "GET, HEAD, POST, PATCH, DELETE")
 	}
 	if err := s.renderProblem(c, err); err != nil {
+		// Meaning: An error response could not be written. There is nothing to do unless it repeats.
 		s.log.Error("writing a response failed", slog.Any("error", err))
 	}
 }

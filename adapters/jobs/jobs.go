@@ -83,6 +83,7 @@ func (j Job) once(ctx context.Context, log *slog.Logger) {
 		defer cancel()
 	}
 	if err := j.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		// Meaning: A background job, which job names, has ended with an error. If it repeats, correct the cause in error.
 		log.Error("a job failed and will be retried", slog.String("job", j.Name), slog.Any("error", err))
 	}
 }
@@ -106,6 +107,8 @@ func (r runner) deleteExpired(ctx context.Context) error {
 		if deleted.Unfinished {
 			level, message = slog.LevelInfo, "expired data is being deleted; the next run continues"
 		}
+		// Meaning: The job of every minute deleted expired rows. With the level INFO there were more than one run deletes, and
+		// the next run continues.
 		r.log.Log(ctx, level, message, slog.Int("challenges", deleted.Challenges), slog.Int("sessions", deleted.Sessions),
 			slog.Int("recovery_grants", deleted.RecoveryGrants), slog.Int("lockouts", deleted.Lockouts), slog.Int("emails", deleted.OutboxEmails),
 			slog.Int("events", deleted.Events))
@@ -119,8 +122,10 @@ func (r runner) sendEmails(ctx context.Context) error {
 	for _, f := range delivered.Failed {
 		attributes := []any{slog.String("email_id", f.ID.String()), slog.String("kind", string(f.Kind)), slog.Int("attempts", f.Attempts), slog.Any("error", f.Cause)}
 		if f.GivenUp {
+			// Meaning: The e-mail has expired or the mail server rejects it. docs/runbooks/email-not-sent.md has the causes.
 			r.log.Error("an e-mail could not be sent and was discarded", attributes...)
 		} else {
+			// Meaning: The mail server did not accept the e-mail. If it repeats, follow docs/runbooks/email-not-sent.md.
 			r.log.Warn("an e-mail could not be sent and will be retried", attributes...)
 		}
 	}

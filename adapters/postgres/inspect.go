@@ -65,6 +65,8 @@ func (c *checks) runAll(ctx context.Context) {
 const minServerVersion = 15 // major version; older ones are not tested
 
 func (c *checks) checkServer(ctx context.Context) {
+	// Check database.server: the database server responds, and is a version that Keylodge supports:
+	// docs/runbooks/postgresql-gone.md.
 	var version string
 	var number int
 	if err := c.conn.QueryRow(ctx, "SELECT version(), current_setting('server_version_num')::int").Scan(&version, &number); err != nil {
@@ -84,6 +86,7 @@ func (c *checks) checkServer(ctx context.Context) {
 }
 
 func (c *checks) checkPooler(ctx context.Context) {
+	// Check database.pooler: a pooler is in front of the database server. The server then prepares statements without names.
 	pooled, err := isPooled(ctx, c.conn)
 	switch {
 	case err != nil:
@@ -96,6 +99,7 @@ func (c *checks) checkPooler(ctx context.Context) {
 }
 
 func (c *checks) checkTransport(context.Context) {
+	// Check database.tls: the connection to the database server is encrypted, and its certificate is checked.
 	conn := c.conn.PgConn().Conn()
 	_, encrypted := conn.(*tls.Conn)
 	c.reportTransport(conn.RemoteAddr(), encrypted, verifiesCertificate(c.config.ConnConfig.TLSConfig))
@@ -151,6 +155,7 @@ func (c *checks) checkClock(ctx context.Context) {
 }
 
 func (c *checks) checkEncoding(ctx context.Context) {
+	// Check database.encoding: the database can store every character of names and addresses.
 	var encoding string
 	if err := c.conn.QueryRow(ctx, "SELECT current_setting('server_encoding')").Scan(&encoding); err != nil {
 		c.queryFailed("database.encoding", err)
@@ -232,6 +237,8 @@ const freeConnectionsQuery = `SELECT LEAST(
 	GROUP BY d.oid, d.datconnlimit, r.oid, r.rolconnlimit`
 
 func (c *checks) checkConnections(ctx context.Context) {
+	// Check database.connections: the database server allows as many connections as the servers may open. With too few, requests
+	// wait or fail.
 	var free, own int
 	if err := c.conn.QueryRow(ctx, freeConnectionsQuery).Scan(&free, &own); err != nil {
 		c.AddWarning("database.connections", oneLine(err), "check that max_connections is at least the sum of pool_max_conns of all servers")
@@ -256,6 +263,7 @@ const (
 
 // checkTimes looks for events in the future and for expired challenges that no server has deleted.
 func (c *checks) checkTimes(ctx context.Context) {
+	// Check events: no event is in the future. Otherwise the clock of one of several servers was wrong.
 	if c.schema == 0 {
 		return
 	}

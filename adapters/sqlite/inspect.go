@@ -14,6 +14,7 @@ import (
 
 // Inspect implements dbadmin.Inspector.
 func (f *File) Inspect(ctx context.Context, now time.Time, check dbadmin.CheckOptions) dbadmin.CheckResults {
+	// Check database.file: the file of the database exists, and only its owner can open it.
 	c := checks{path: f.path}
 	found, err := f.nonEmpty()
 	if err != nil {
@@ -49,6 +50,9 @@ const (
 )
 
 func (c *checks) checkFolder() {
+	// Check database.folder: the server can create files next to the database, and other users cannot.
+	// Check database.disk: enough space is left on the disk of the database. On a full disk every write fails:
+	// docs/runbooks/disk-full.md.
 	folder := filepath.Dir(c.path)
 	info, err := os.Stat(folder)
 	if err != nil {
@@ -89,6 +93,9 @@ func (c *checks) checkModes() {
 }
 
 func (c *checks) checkContents(ctx context.Context, db *maintenanceDB, now time.Time, check dbadmin.CheckOptions) {
+	// Check database.schema: this release can run on the schema of the database: docs/operations/upgrade-and-roll-back.md.
+	// Check database.writable: the server can write to the database: docs/runbooks/database-locked.md.
+	// Check database.integrity: SQLite finds no damage in the file. The check ends after ten seconds without --full.
 	known, err := sqlstore.Migrations(SchemaFiles)
 	if err != nil {
 		c.AddError("database.schema", err.Error(), "the program is damaged: reinstall it")
@@ -131,6 +138,7 @@ func (c *checks) checkContents(ctx context.Context, db *maintenanceDB, now time.
 }
 
 func (c *checks) checkJournal(ctx context.Context, db *maintenanceDB) {
+	// Check database.journal: the database uses a write-ahead log, and no process prevents that it is truncated.
 	mode, err := queryStrings(ctx, db, "PRAGMA journal_mode")
 	switch wal, _ := os.Stat(c.path + "-wal"); {
 	case err != nil:
@@ -151,6 +159,9 @@ const clockTolerance = time.Minute
 const cleanupOverdue = time.Hour
 
 func (c *checks) checkTimes(ctx context.Context, db *maintenanceDB, now time.Time) {
+	// Check clock: the clock of this machine agrees with the database. A wrong clock ends sessions, codes and tokens too early or
+	// too late.
+	// Check jobs: the server deletes expired data once a minute.
 	var latest column.Time
 	var overdue int64
 	err := db.QueryRowContext(ctx, "SELECT (SELECT max(at) FROM events), (SELECT count(*) FROM webauthn_challenges WHERE expires_at < ?)",

@@ -19,6 +19,8 @@ import (
 
 // checkRelyingParty checks that browsers accept the RP ID on the page at the public URL, and that users can open this page.
 func (c *checks) checkRelyingParty(context.Context) {
+	// Check rp_id: browsers accept the RP ID on the page at the public URL. With an error no passkey can be added or used there.
+	// Check public_url: users can open the page at the public URL.
 	id, host := c.config.RPID, config.HostOf(c.config.PublicURL)
 	switch {
 	case !config.IsSameOrSubdomain(host, id):
@@ -41,6 +43,8 @@ func (c *checks) checkRelyingParty(context.Context) {
 }
 
 func (c *checks) checkOrigins(context.Context) {
+	// Check origins: browsers let pages of the allowed origins use the passkeys.
+	// Check app_origins: the origins of web views and browser extensions that may call the API.
 	related, labels := c.config.RelatedOrigins(), c.config.RelatedLabels()
 	switch {
 	case len(labels) > config.MaxRelatedLabels:
@@ -63,6 +67,8 @@ func isLocal(listen string) bool {
 }
 
 func (c *checks) checkListeners(ctx context.Context) {
+	// Check listen: the server can listen on its address, or listens there already.
+	// Check ops_listen: the same for health checks and metrics, which the public must not reach.
 	c.checkListener(ctx, "listen", "KEYLODGE_LISTEN", c.config.Listen, c.requireThisServer)
 	if c.config.OpsListen == "" {
 		c.AddOK("ops_listen", "disabled: no health and metrics")
@@ -158,6 +164,8 @@ func fetchJSON(ctx context.Context, address string, document any) error {
 }
 
 func (c *checks) checkProxies(context.Context) {
+	// Check proxies: the server gets the IP addresses of clients from the right proxies. Otherwise clients share one rate limit,
+	// or can spoof their address.
 	every := func(network netip.Prefix) bool { return network.Bits() == 0 }
 	wide := func(network netip.Prefix) bool {
 		return !network.Addr().IsPrivate() && !network.Addr().IsLoopback() && network.Bits() < network.Addr().BitLen()/2

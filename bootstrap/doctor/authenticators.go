@@ -16,6 +16,8 @@ import (
 
 // checkNonCompliantPasskeys reports passkeys that the policy would reject today: it or the metadata changed since they were added.
 func (c *checks) checkNonCompliantPasskeys(ctx context.Context, store ports.Store) {
+	// Check passkeys.authenticators: the policy would accept all existing passkeys. It applies to new passkeys only, so existing
+	// ones still sign in.
 	if !c.config.Authenticators.RequiresAttestation() {
 		return
 	}
@@ -47,6 +49,7 @@ func (c *checks) checkNonCompliantPasskeys(ctx context.Context, store ports.Stor
 }
 
 func (c *checks) checkAuthenticators(context.Context) {
+	// Check authenticators: the policy for authenticators can be enforced, and its metadata is up to date.
 	policy, metadata := c.config.Authenticators, c.config.Metadata
 	if !policy.Attested {
 		if policy.RequiresAttestation() {

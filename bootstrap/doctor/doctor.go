@@ -18,6 +18,7 @@ import (
 // Run executes the checks in the order in which they depend on each other. If the settings are invalid, it reports only their
 // errors.
 func Run(ctx context.Context, options dbadmin.CheckOptions) dbadmin.CheckResults {
+	// Check settings: every setting is valid. With an error the server does not start, and the doctor skips all other checks.
 	cfg, err := config.Load()
 	if err != nil {
 		return settingsResults(err)
@@ -66,6 +67,7 @@ func settingsResults(err error) (results dbadmin.CheckResults) {
 
 // checkStorage inspects the database, and checks its content if it is intact and has the schema of this release.
 func (c *checks) checkStorage(ctx context.Context) {
+	// Check database.open: the server can open the database. With an error it does not start.
 	database := c.config.Database.Maintenance()
 	inspection := database.Inspect(ctx, system.Clock{}.Now(), c.options)
 	c.CheckResults = append(c.CheckResults, inspection...)
@@ -114,6 +116,8 @@ func (c *checks) withProgress(stage dbadmin.Stage, run func()) {
 }
 
 func (c *checks) checkPasskeys(ctx context.Context, store ports.Store) {
+	// Check passkeys: the passkeys in the database have the RP ID of the settings. Passkeys of another RP ID cannot sign in:
+	// browsers offer a passkey only for its own RP ID.
 	service := &maintenance.Service{Store: store, RPIDs: maintenance.RPIDs{Current: c.config.RPID, Retired: c.config.RetiredRPIDs}}
 	retired, err := service.CheckRPID(ctx)
 	if changed, is := errors.AsType[*maintenance.RPIDChangedError](err); is {

@@ -7,8 +7,10 @@ import (
 	"time"
 )
 
-// checkMail checks that the mail server accepts connections. It sends no e-mail.
+// checkMail connects to the mail server.
 func (c *checks) checkMail(ctx context.Context) {
+	// Check mail: the mail server accepts connections. The check neither authenticates nor sends an e-mail:
+	// docs/runbooks/email-not-sent.md.
 	smtp := c.config.SMTP
 	if smtp == nil {
 		c.AddOK("mail", "no e-mail is sent: KEYLODGE_SMTP_HOST is not set")

@@ -12,6 +12,8 @@ import (
 
 // checkRateLimits takes a token from a bucket of the shared store, as requests do.
 func (c *checks) checkRateLimits(ctx context.Context) {
+	// Check rate_limits: requests are limited, and the store of the buckets accepts them. The check takes a token from a bucket,
+	// as requests do.
 	if len(c.config.RateLimits) == 0 {
 		c.AddWarning("rate_limits", "off: the number of requests is not limited", "remove KEYLODGE_RATE_LIMITS=off, unless a proxy limits requests by address")
 		return

@@ -13,6 +13,8 @@ import (
 )
 
 func (c *checks) checkSecretFiles(ctx context.Context) {
+	// Check secret: the server has a secret that cannot be guessed and that other users of the machine cannot read. With an error
+	// it does not start.
 	path := c.config.Database.SecretFile()
 	_, missing := os.Stat(path)
 	switch _, err := c.config.LoadMasterKey(); {
@@ -37,6 +39,9 @@ func (c *checks) checkSecretFiles(ctx context.Context) {
 
 // checkSecrets reports data that no secret decrypts, and which previous secrets are still needed.
 func (c *checks) checkSecrets(ctx context.Context, store ports.Store) {
+	// Check secret.decryption: the secrets decrypt all encrypted data. Otherwise a secret was replaced or lost:
+	// docs/runbooks/secret-lost.md.
+	// Check previous_secrets: data still needs the previous secrets. docs/operations/rotate-the-secret.md says until when.
 	current, err := c.config.LoadMasterKey()
 	if err != nil {
 		return // checkSecretFiles has reported it

@@ -13,6 +13,8 @@ import (
 // checkWellKnown checks that browsers and phones find the well-known documents of this server. They request them from the host of
 // the RP ID over https, and follow no redirect.
 func (c *checks) checkWellKnown(context.Context) {
+	// Check well_known: browsers and phones find the documents of related origins and apps. They request them from the host of
+	// the RP ID over https, and follow no redirect.
 	var served []string
 	for _, document := range []struct {
 		name     string

@@ -1,16 +1,21 @@
 package main
 
 import (
+	"errors"
 	"go/ast"
+	"regexp"
 	"slices"
 	"strings"
 )
 
+// checkComment begins the description of a check beside its source.
+var checkComment = regexp.MustCompile(`^Check ([a-z_.]+): `)
+
 // checkPage is what keylodge doctor may report about one check.
 type checkPage struct {
-	name         string
-	descriptions []string
-	rows         [][]string
+	name        string
+	description string
+	rows        [][]string
 }
 
 // resultMethods are the methods of dbadmin.CheckResults, with the status that they report.
@@ -37,13 +42,9 @@ func doctorPage(p *project) (string, error) {
 			database = ""
 		}
 		source.functions(func(in *ast.FuncDecl) {
-			var names []string
 			add := func(method string, call *ast.CallExpr) {
 				for _, name := range source.texts(call.Args[0], in) {
 					c := get(name)
-					if !slices.Contains(names, name) {
-						names = append(names, name)
-					}
 					advice := ""
 					if len(call.Args) > 2 {
 						advice = strings.Join(source.texts(call.Args[2], in), "; or: ")
@@ -60,14 +61,14 @@ func doctorPage(p *project) (string, error) {
 				}
 				add(method, call)
 			}, "AddError", "AddWarning", "AddOK")
-			if text, ok := strings.CutPrefix(description(in.Name.Name, in.Doc), "Checks "); ok {
-				for _, name := range names {
-					if c := get(name); len(names) == 1 && !slices.Contains(c.descriptions, text) {
-						c.descriptions = append(c.descriptions, "Checks "+text)
-					}
+		})
+		for _, comment := range source.comments() {
+			for line := range strings.SplitSeq(strings.ReplaceAll(comment.Text(), "\nCheck ", "\n\nCheck "), "\n\n") {
+				if found := checkComment.FindStringSubmatch(line); found != nil {
+					get(found[1]).description = sentence(oneLine(strings.TrimPrefix(line, found[0])))
 				}
 			}
-		})
+		}
 	}
 	d := newDocument("Checks of the doctor", `
 `+"`keylodge doctor`"+` prints one line a result: the status, the name of the check, and what it found. Names are stable. An `+"`error`"+` means that
@@ -79,7 +80,10 @@ In the tables, `+unknown+` stands for a value of the installation.
 	slices.SortStableFunc(all, func(a, b *checkPage) int { return strings.Compare(a.name, b.name) })
 	for _, c := range all {
 		d.heading(2, quoted(c.name))
-		d.paragraph(strings.Join(c.descriptions, " "))
+		if c.description == "" || len(c.rows) == 0 {
+			return "", errors.New("the check " + c.name + " has no comment // Check " + c.name + ": …, or no source")
+		}
+		d.paragraph(pagePath.ReplaceAllString(c.description, "[$0](../$1)"))
 		order := []string{"error", "warning", "ok"}
 		slices.SortStableFunc(c.rows, func(a, b []string) int { return slices.Index(order, a[0]) - slices.Index(order, b[0]) })
 		d.table([]string{"Status", "Found", "Advice", "Database"}, slices.CompactFunc(c.rows, func(a, b []string) bool { return slices.Equal(a, b) }))

@@ -10,9 +10,10 @@ import (
 
 // logMessage is a message that the program logs.
 type logMessage struct {
-	level, text string
-	attributes  []string
-	source      string // the folder of the package
+	level, text, meaning string
+	attributes           []string
+	source               string        // the folder of the package
+	call                 *ast.CallExpr // that has the text
 }
 
 // logMethods are the methods of slog.Logger with the position of the message among their arguments. Those without a fixed level
@@ -32,8 +33,12 @@ func (p *project) logMessages() (all []logMessage, err error) {
 					levels = source.levels(call.Args[1], in)
 				}
 				for _, m := range source.messagesOf(call, at, in) {
-					if m.text == unknown {
+					m.meaning = p.meaning(source, m.call)
+					switch {
+					case m.text == unknown:
 						err = errors.New(p.position(call) + ": the message is not constant")
+					case m.meaning == "":
+						err = errors.New(p.position(m.call) + ": the message has no comment // Meaning: …")
 					}
 					m.level, m.source = strings.Join(levels, ", "), source.path
 					all = append(all, m)
@@ -72,7 +77,7 @@ func (s *sourcePackage) messagesOf(call *ast.CallExpr, at int, in *ast.FuncDecl)
 			s.functions(func(caller *ast.FuncDecl) {
 				calls(caller.Body, func(_ string, outer *ast.CallExpr) {
 					for _, text := range s.texts(outer.Args[position], caller) {
-						all = append(all, logMessage{text: text, attributes: append(slices.Clone(own), s.attributes(outer.Args[position+1:], caller)...)})
+						all = append(all, logMessage{text: text, attributes: append(slices.Clone(own), s.attributes(outer.Args[position+1:], caller)...), call: outer})
 					}
 				}, in.Name.Name)
 			})
@@ -80,9 +85,21 @@ func (s *sourcePackage) messagesOf(call *ast.CallExpr, at int, in *ast.FuncDecl)
 		}
 	}
 	for _, text := range s.texts(call.Args[at], in) {
-		all = append(all, logMessage{text: text, attributes: own})
+		all = append(all, logMessage{text: text, attributes: own, call: call})
 	}
 	return all
+}
+
+// meaning returns the comment "Meaning: …" directly above a call, or "".
+func (p *project) meaning(source *sourcePackage, call *ast.CallExpr) string {
+	at := p.files.Position(call.Pos())
+	for _, comment := range source.comments() {
+		if end := p.files.Position(comment.End()); end.Filename == at.Filename && end.Line == at.Line-1 {
+			_, text, _ := strings.Cut(comment.Text(), "Meaning: ")
+			return pagePath.ReplaceAllString(oneLine(text), "[$0](../$1)")
+		}
+	}
+	return ""
 }
 
 // attributes returns the names of the attributes in the arguments, and in the variables that they use.
@@ -166,11 +183,11 @@ Find all records of a request by its `+"`request_id`"+`:`)
 		for _, m := range all {
 			levels := strings.Split(m.level, ", ")
 			if slices.Contains(levels, level) {
-				rows = append(rows, []string{quoted(m.text), quotedList(m.attributes), m.source})
+				rows = append(rows, []string{quoted(m.text), m.meaning, quotedList(m.attributes), m.source})
 			}
 		}
 		d.heading(2, level)
-		d.table([]string{"Message", "Attributes", "Source"}, rows)
+		d.table([]string{"Message", "Meaning", "Attributes", "Source"}, rows)
 	}
 	return d.String(), nil
 }

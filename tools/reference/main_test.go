@@ -92,6 +92,8 @@ func TestRun_rejectsIncompleteSources(t *testing.T) {
 		"error that no source declares":     {"adapters/httpapi/problem.go", "http.StatusMethodNotAllowed: ", "// ", "openapi.yaml has the error 405 method_not_allowed, which no source declares"},
 		"code without a description":        {"adapters/httpapi/openapi.yaml", "`registration_closed`: ", "", "the description of a response explains"},
 		"unknown security requirement":      {"adapters/httpapi/openapi.yaml", "security: []", "security: [{other: []}]", "unknown security requirement [other]"},
+		"message without a comment":         {"bootstrap/limiter.go", "// Meaning: The outage", "// The outage", "the message has no comment // Meaning: …"},
+		"check without a comment":           {"bootstrap/doctor/mail.go", "// Check mail: ", "// ", "the check mail has no comment // Check mail: …"},
 		"message that is not constant":      {"bootstrap/limiter.go", `"rate limit store available again"`, `text()`, "the message is not constant"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -120,6 +120,14 @@ func (s *sourcePackage) valueSpecs(kind token.Token) (specs []*ast.ValueSpec) {
 	return specs
 }
 
+// comments returns the comments of the package.
+func (s *sourcePackage) comments() (all []*ast.CommentGroup) {
+	for _, file := range s.files {
+		all = append(all, file.Comments...)
+	}
+	return all
+}
+
 // functions calls visit for each function with a body, in the order of the files.
 func (s *sourcePackage) functions(visit func(*ast.FuncDecl)) {
 	for _, file := range s.files {
