@@ -28,6 +28,8 @@ const (
 var (
 	readOptions  = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	writeOptions = pgx.TxOptions{IsoLevel: pgx.Serializable} // default_transaction_read_only applies
+	// The commit waits neither for the disk nor for a standby.
+	asyncOptions = pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL synchronous_commit = off"}
 )
 
 // attempt is one run of fn of a View or Update: a transaction on a connection of its own. It runs every statement and records the
@@ -41,12 +43,19 @@ type attempt struct {
 
 var _ postgresdb.DBTX = (*attempt)(nil)
 
+func (s *Store) beginUpdate(ctx context.Context) (*attempt, error) {
+	if ports.HasAsyncCommit(ctx) {
+		return s.begin(ctx, asyncOptions)
+	}
+	return s.begin(ctx, writeOptions)
+}
+
 func (s *Store) begin(ctx context.Context, options pgx.TxOptions) (*attempt, error) {
 	conn, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if options == writeOptions && s.isReadOnly(conn) {
+	if options != readOptions && s.isReadOnly(conn) {
 		conn.Release()
 		return nil, wrap("beginning a transaction", errReadOnly)
 	}

@@ -47,6 +47,26 @@ func TestUpdate_RetriesSerializationFailure(t *testing.T) {
 	}
 }
 
+// The commit of one Update is asynchronous; the next one on the same connection waits for the disk.
+func TestUpdate_AsyncCommit(t *testing.T) {
+	s := openAt(t, postgresserver.MigratedDatabase(t, migrateDatabase)+"&pool_max_conns=1")
+	for _, c := range []struct {
+		ctx  context.Context
+		want string
+	}{{ports.WithAsyncCommit(t.Context()), "off/serializable"}, {t.Context(), "on/serializable"}} {
+		a, err := s.beginUpdate(c.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		const settings = "SELECT current_setting('synchronous_commit') || '/' || current_setting('transaction_isolation')"
+		if err := errors.Join(a.tx.QueryRow(t.Context(), settings).Scan(&got), a.commit(t.Context())); err != nil || got != c.want {
+			t.Errorf("settings %q, %v; want %q", got, err, c.want)
+		}
+		a.end(t.Context())
+	}
+}
+
 // A conflict is retried even if fn ignores the statement's error.
 func TestUpdate_RetriesHiddenConflict(t *testing.T) {
 	s := openNew(t)

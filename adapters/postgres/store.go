@@ -146,7 +146,7 @@ func (s *Store) retry(ctx context.Context, do func(*retryState) (cause, err erro
 // tryUpdate runs fn once in a write transaction. The cause is the error of the database that ended the transaction. It is nil if the
 // transaction was committed, or if fn decided to roll back.
 func (s *Store) tryUpdate(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
-	a, err := s.begin(ctx, writeOptions)
+	a, err := s.beginUpdate(ctx)
 	if err != nil {
 		return err, err
 	}

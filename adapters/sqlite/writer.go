@@ -21,13 +21,17 @@ const maxBatch = 128
 //     and to the writer's goroutine at all other times.
 //   - A request whose fn fails, panics, or exits its goroutine is rolled back alone.
 //   - A caller gets its result after the COMMIT. If the transaction fails, every caller that shares it gets that error.
+//   - A request with an asynchronous commit (ports.WithAsyncCommit) shares its transaction with no other. Its COMMIT does not wait
+//     for the disk; the next COMMIT of another request writes it to the disk, too.
 type writer struct {
 	*connection
 	checkpoint *checkpointer
 	requests   chan *request // unbuffered, so that a caller can leave while it waits
+	async      chan *request // unbuffered; requests with an asynchronous commit
 	closing    chan struct{} // closed when no more requests are accepted
 	closed     chan struct{} // closed when the loop has ended
 	committing bool          // a COMMIT of the writer runs
+	isAsync    bool          // the transaction has an asynchronous commit
 	lastFailed bool          // the last transaction failed: begin tests whether writing works again
 
 	lastTruncateAttempt time.Time
@@ -36,13 +40,14 @@ type writer struct {
 // request is one Update. Each channel carries at most one message, in this order.
 type request struct {
 	ctx       context.Context
+	async     bool       // asynchronous commit
 	started   chan error // nil: the savepoint is open, and the connection is the caller's
 	finished  chan bool  // the connection is the writer's again; true: commit
 	committed chan error // the result of the COMMIT, after finished was true
 }
 
 func startWriter(c *connection, p *checkpointer) (*writer, error) {
-	w := &writer{connection: c, checkpoint: p, requests: make(chan *request), closing: make(chan struct{}), closed: make(chan struct{})}
+	w := &writer{connection: c, checkpoint: p, requests: make(chan *request), async: make(chan *request), closing: make(chan struct{}), closed: make(chan struct{})}
 	// On a full disk SQLite may end the transaction by itself. Later statements then run in autocommit mode, outside the
 	// transaction. This hook rolls back every commit that is not the writer's own.
 	err := c.conn.Raw(func(raw any) error {
@@ -56,7 +61,7 @@ func startWriter(c *connection, p *checkpointer) (*writer, error) {
 	return w, nil
 }
 
-// stop runs the requests that wait, rejects later ones, and returns when the loop has ended.
+// stop runs the requests that wait, rejects later ones and those with an asynchronous commit, and returns when the loop has ended.
 func (w *writer) stop() {
 	close(w.closing)
 	<-w.closed
@@ -71,9 +76,13 @@ func (w *writer) update(ctx context.Context, fn func(tx ports.Tx) error) error {
 		return errClosed
 	default:
 	}
-	r := &request{ctx: ctx, started: make(chan error), finished: make(chan bool), committed: make(chan error, 1)}
+	r := &request{ctx: ctx, async: ports.HasAsyncCommit(ctx), started: make(chan error), finished: make(chan bool), committed: make(chan error, 1)}
+	queue := w.requests
+	if r.async {
+		queue = w.async
+	}
 	select {
-	case w.requests <- r:
+	case queue <- r:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-w.closed:
@@ -114,6 +123,8 @@ func (w *writer) loop() {
 		select {
 		case r := <-w.requests:
 			w.batch(r)
+		case r := <-w.async:
+			w.batch(r)
 		case <-w.checkpoint.copied:
 			// No request waits for this checkpoint. If it fails, for example on a full disk, the next commit tries again.
 			_, _, _ = checkpoint(w.connection)
@@ -136,9 +147,9 @@ func (w *writer) nextQueued() *request {
 	}
 }
 
-// batch runs first and the requests that wait behind it in one transaction.
+// batch runs first and the requests that wait behind it in one transaction. First runs alone if it has an asynchronous commit.
 func (w *writer) batch(first *request) {
-	if err := w.begin(); err != nil {
+	if err := w.begin(first.async); err != nil {
 		// Each of the requests that wait would run into the same error after the same timeout, so they fail now. Later requests
 		// try again.
 		rejected := []*request{first}
@@ -167,9 +178,15 @@ func (w *writer) batch(first *request) {
 	}
 }
 
-// begin starts a transaction. After a failure it also writes, so that a transaction that changes nothing shows whether the database
+// begin starts a transaction. SQLite permits a change of synchronous only between transactions. After a failure it also writes, so that a transaction that changes nothing shows whether the database
 // can be written again.
-func (w *writer) begin() error {
+func (w *writer) begin(async bool) error {
+	if async != w.isAsync {
+		if err := w.exec(map[bool]string{false: "PRAGMA synchronous = FULL", true: "PRAGMA synchronous = NORMAL"}[async]); err != nil {
+			return wrap("setting the synchronous mode", err)
+		}
+		w.isAsync = async
+	}
 	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
 		return wrap("beginning a transaction", err)
 	}
@@ -216,7 +233,7 @@ func (w *writer) runAll(first *request) (accepted []*request, err error) {
 		if err != nil {
 			return accepted, err
 		}
-		if n++; n == maxBatch {
+		if n++; n == maxBatch || r.async {
 			break
 		}
 	}

@@ -36,6 +36,37 @@ func TestUpdate_GroupCommit(t *testing.T) {
 	}
 }
 
+// An Update that arrives while one with an asynchronous commit runs gets a transaction of its own, which waits for the disk.
+func TestUpdate_AsyncCommit(t *testing.T) {
+	s := openNew(t)
+	synchronous := func() (mode string) {
+		if err := s.writer.conn.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&mode); err != nil {
+			t.Error(err)
+		}
+		return mode
+	}
+	later := make(chan error, 1)
+	err := s.Update(ports.WithAsyncCommit(t.Context()), func(tx ports.Tx) error {
+		if mode := synchronous(); mode != "1" {
+			t.Errorf("synchronous is %s in an Update with an asynchronous commit, want 1, NORMAL", mode)
+		}
+		go func() {
+			later <- s.Update(t.Context(), func(tx ports.Tx) error {
+				if mode := synchronous(); mode != "2" {
+					t.Errorf("synchronous is %s in a later Update, want 2, FULL", mode)
+				}
+				return addNumbered(1, tx)
+			})
+		}()
+		storetest.AwaitBlocked(t, 1, "sqlite.(*writer).update")
+		return addNumbered(0, tx)
+	})
+	if err := errors.Join(err, <-later); err != nil {
+		t.Fatal(err)
+	}
+	wantChallenges(t, s, 2)
+}
+
 func TestUpdate_CommitErrorFailsWholeBatch(t *testing.T) {
 	s := openNew(t)
 	setCommitHook(t, s, func() bool { return false })

@@ -24,6 +24,10 @@ const (
 	targetBatchTime  = 1500 * time.Microsecond
 )
 
+// minPause is the shortest pause after a batch. Without it the deletion would fill the disk's queue, since its commits do not wait for
+// the disk, and the commits of sign-ins would wait for it there.
+const minPause = 5 * time.Millisecond
+
 // maxRunTime bounds one DeleteExpired. It is shorter than the lease of the job, so that one node at a time deletes.
 const maxRunTime = 40 * time.Second
 
@@ -36,6 +40,7 @@ type Deleted struct {
 // DeleteExpired deletes expired challenges, sessions, recovery grants and e-mails, and old lockouts and events, in small transactions,
 // for at most maxRunTime. The counts include what was deleted before an error.
 func (s *Service) DeleteExpired(ctx context.Context) (Deleted, error) {
+	ctx = ports.WithAsyncCommit(ctx) // what a power cut restores has still expired, and the next run deletes it
 	now := s.Clock.Now()
 	var deleted Deleted
 	for _, kind := range []struct {
@@ -87,9 +92,9 @@ func (s *Service) deleteInBatches(ctx context.Context, deadline time.Time, total
 		if n < size {
 			return true, nil
 		}
-		// DeleteExpired occupies the writer for at most half of the time: transactions that waited for this batch run before the next.
+		// Transactions that waited for this batch run before the next. DeleteExpired occupies the writer for at most half of the time.
 		if s.Pause != nil {
-			if err := s.Pause(ctx, occupied); err != nil {
+			if err := s.Pause(ctx, max(occupied, minPause)); err != nil {
 				return false, err
 			}
 		}

@@ -65,6 +65,21 @@ var unitOfWork = rules{
 		wantSeedOnly(t, store)
 	},
 
+	"an Update with an asynchronous commit commits, or rolls back": func(t *testing.T, store ports.Store) {
+		seed(t, store)
+		ctx := ports.WithAsyncCommit(t.Context())
+		err := store.Update(ctx, func(tx ports.Tx) error { return errors.Join(writeEverything(ctx, tx), errCaller) })
+		wantError(t, err, errCaller)
+		wantSeedOnly(t, store)
+		if err := store.Update(ctx, func(tx ports.Tx) error { return writeEverything(ctx, tx) }); err != nil {
+			t.Fatal(err)
+		}
+		got, err := userByID(t, store, userID("new"))
+		wantSame(t, got, err, user("new"))
+		_, err = userByID(t, store, userID("leaver"))
+		wantError(t, err, domain.ErrUserNotFound)
+	},
+
 	"an error that fn handles does not roll back": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		duplicate := user("ben")
