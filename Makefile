@@ -32,6 +32,10 @@ GO_TEST_ALL = $(WITHOUT_SETTINGS) REQUIRE=$(REQUIRE) go test -vet=off -timeout $
 # The names of the tests with a browser, which acceptance/driver_browser_test.go enforces.
 BROWSER_TESTS := '^Test(Page|OtherBrowsers)_|^TestExamples$$|^TestStories$$/./^browser_'
 
+# The tests of ./acceptance about concurrent requests, which acceptance/apidevice_test.go enforces, and each story once.
+# docs/decisions/0045-race-detector-where-requests-run-concurrently.md has the reasons.
+RACE_TESTS := '^Test(FirstVisit|Framing|ListEvents|SessionLimit|SizeLimit|Timeout)_|^TestStories$$/./^HTTP_on_SQLite$$'
+
 # The packages whose tests run programs as processes, where the race detector has no effect.
 PROCESS_TESTS := '/acceptance/\(build\|cluster\|durability\)$$'
 
@@ -54,19 +58,24 @@ setup: ## Install the programs that tests and checks need and that are missing
 	@.ci/setup
 
 .PHONY: test
-test: test-race test-processes test-transfer ## Run every test; installs missing programs
+test: test-race test-plain test-processes ## Run every test; installs missing programs
 
 .PHONY: test-race
-test-race: setup # what runs in the process of the tests; packages run side by side, so that two cores are busy with -parallel 1
-	CGO_ENABLED=1 $(GO_TEST_ALL) -parallel 1 $(RACE) $$(go list ./... | grep -v $(PROCESS_TESTS))
+test-race: setup # packages run side by side, so that two cores are busy with -parallel 1
+	CGO_ENABLED=1 $(GO_TEST_ALL) -parallel 1 $(RACE) $$(go list ./... | grep -v -e '/acceptance$$' -e $(PROCESS_TESTS))
+	CGO_ENABLED=1 $(GO_TEST_ALL) $(RACE) ./acceptance -run $(RACE_TESTS)
+
+.PHONY: test-plain
+test-plain: setup # every test of ./acceptance
+	$(GO_TEST_ALL) ./acceptance
 
 .PHONY: test-processes
 test-processes: setup
 	$(GO_TEST_ALL) -p 1 $$(go list ./... | grep $(PROCESS_TESTS))
 
-.PHONY: test-transfer
-test-transfer: setup # full size, without the race detector
-	$(GO_TEST_ALL) ./acceptance -run '^TestTransfer_BetweenStores$$'
+.PHONY: test-acceptance-race
+test-acceptance-race: setup ## Run every test of the stories, the HTTP API and the page with the race detector
+	CGO_ENABLED=1 $(GO_TEST_ALL) -parallel 1 $(RACE) ./acceptance
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no server, browser or mail server; installs nothing

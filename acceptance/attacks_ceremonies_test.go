@@ -27,7 +27,7 @@ func sixteenResponsesAtOnce(e *env) {
 	device := ada.apiDevice()
 	begun := device.mustBeginSignIn()
 	response := device.getAssertion(begun)
-	outcomes := concurrently(16, func(int) result[shownUser] { return device.api.finishSignIn(begun.challengeID, response) })
+	outcomes := concurrently(e.t, 16, func(int) result[shownUser] { return device.api.finishSignIn(begun.challengeID, response) })
 	if outcomes[""] != 1 || outcomes["challenge_not_found"] != 15 {
 		e.t.Fatalf("sixteen copies of one response: %v, want 1 session and 15 times no challenge", outcomes)
 	}

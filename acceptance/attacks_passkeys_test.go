@@ -26,7 +26,7 @@ func lastPasskeysAreRemovedConcurrently(e *env) {
 	ada := e.newUser("Ada", phone)
 	ada.addsPasskey("Blue key", securityKey)
 	keys := ada.listPasskeys()
-	outcomes := concurrently(16, func(i int) rejection { return ada.device.removePasskey(keys[i%2].id) })
+	outcomes := concurrently(e.t, 16, func(i int) rejection { return ada.device.removePasskey(keys[i%2].id) })
 	if outcomes[""] != 1 || outcomes["last_passkey"]+outcomes["not_found"] != 15 {
 		e.t.Fatalf("sixteen concurrent removals of two passkeys: %v", outcomes)
 	}
@@ -45,7 +45,7 @@ func passkeyLimitIsReachedConcurrently(e *env) {
 		response := device.makeCredential(begun)
 		registrations = append(registrations, func() rejection { return device.api.finishAddPasskey(begun.challengeID, "", response) })
 	}
-	outcomes := concurrently(16, func(i int) rejection { return registrations[i]() })
+	outcomes := concurrently(e.t, 16, func(i int) rejection { return registrations[i]() })
 	if outcomes[""] != 1 || outcomes["passkey_limit_reached"] != 15 {
 		e.t.Fatalf("sixteen concurrent registrations with one passkey allowed: %v", outcomes)
 	}

@@ -78,13 +78,13 @@ func sixteenRecoveriesAtOnce(e *env) {
 	device := recovered.apiDevice()
 
 	code := phoneApp.code()
-	outcomes := concurrently(16, func(int) result[string] { return device.api.redeem(withTOTP(ada.email, code)) })
+	outcomes := concurrently(e.t, 16, func(int) result[string] { return device.api.redeem(withTOTP(ada.email, code)) })
 	if outcomes[""] != 1 || outcomes["invalid_code"] != 15 { // a used code is not a wrong one, so there is no wait
 		e.t.Fatalf("sixteen concurrent uses of one TOTP code: %v", outcomes)
 	}
 
 	grants := make([]string, 16)
-	outcomes = concurrently(16, func(i int) result[string] {
+	outcomes = concurrently(e.t, 16, func(i int) result[string] {
 		got := device.api.redeem(withBackupCode(codes[0]))
 		grants[i] = got.value
 		return got
@@ -101,7 +101,7 @@ func sixteenRecoveriesAtOnce(e *env) {
 		response := device.makeCredential(begun)
 		enrolments[i] = func() result[shownUser] { return device.api.finishRecovery(grants[0], begun.challengeID, response) }
 	}
-	outcomes = concurrently(16, func(i int) result[shownUser] { return enrolments[i]() })
+	outcomes = concurrently(e.t, 16, func(i int) result[shownUser] { return enrolments[i]() })
 	if outcomes[""] != 1 || outcomes["invalid_code"]+outcomes["challenge_not_found"] != 15 { // a used grant's challenges are deleted
 		e.t.Fatalf("sixteen concurrent registrations with one grant: %v", outcomes)
 	}

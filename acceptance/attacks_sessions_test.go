@@ -223,7 +223,7 @@ func sixteenRefreshesAtOnce(e *env) {
 	tokens := api.tokenPair()
 	var mu sync.Mutex
 	var successors []string
-	outcomes := concurrently(16, func(int) result[tokenPair] {
+	outcomes := concurrently(e.t, 16, func(int) result[tokenPair] {
 		got := api.refresh(tokens.refresh)
 		mu.Lock()
 		defer mu.Unlock()

@@ -129,7 +129,7 @@ func (c *httpAPI) beginConcurrently(n int) (signIns, signUps []pendingCeremony) 
 	c.HTTP.Transport = newBarrierTransport(n, before)
 	defer func() { c.HTTP.Transport = before }()
 	begun := make([]pendingCeremony, n)
-	outcomes := concurrently(n, func(i int) result[pendingCeremony] {
+	outcomes := concurrently(c.t, n, func(i int) result[pendingCeremony] {
 		var got result[pendingCeremony]
 		if i%2 == 0 {
 			got = c.beginSignIn("")

@@ -63,7 +63,7 @@ func TestSessionLimit_ConcurrentSignIns(t *testing.T) {
 					devices = append(devices, ada.device.syncedDevice())
 				}
 				var repeated atomic.Int64
-				outcomes := concurrently(16, func(i int) result[shownUser] {
+				outcomes := concurrently(t, 16, func(i int) result[shownUser] {
 					outcome := devices[i].signIn("")
 					// A server that is too busy answers 503, and a client repeats the sign-in. A lasting outage fails the test.
 					for began := time.Now(); outcome.code == "unavailable" && time.Since(began) < pageTimeout; repeated.Add(1) {
