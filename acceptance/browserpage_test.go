@@ -66,8 +66,17 @@ func (b *browserPage) setAutomaticPresence(yes bool) {
 }
 
 func (b *browserPage) open() {
-	b.run(chromedp.Navigate(b.server.origin + "/"))
+	b.navigate(b.server.origin + "/")
 	b.waitFor("the page is loaded", `document.querySelector('main').dataset.state !== 'loading'`)
+}
+
+// navigate loads the URL. chromedp.Navigate would need the events that newTab disables.
+func (b *browserPage) navigate(url string) {
+	b.t.Helper()
+	if failed := call(b, page.Navigate, page.NavigateParams{URL: url}).ErrorText; failed != "" {
+		b.t.Fatalf("loading %s: %s", url, failed)
+	}
+	b.waitFor(url+" is loaded", `document.readyState === 'complete'`)
 }
 
 func (b *browserPage) signUp(user profile, forgeries ...forgery) result[shownUser] {
@@ -203,7 +212,24 @@ func (b *browserPage) fill(field, text string) {
 func (b *browserPage) press(button string) {
 	b.t.Helper()
 	b.waitFor(button+" can be pressed", visible(button))
-	b.run(chromedp.Click(chromedp.CSS(button), chromedp.NodeVisible))
+	b.run(click(button))
+}
+
+// click presses the mouse button in the middle of the element. chromedp.Click would need the events that newTab disables.
+func click(element string) chromedp.Action[chromedp.Void] {
+	middle := chromedp.Evaluate[[]float64](fmt.Sprintf(`(element => {
+		element.scrollIntoView({ block: 'center', behavior: 'instant' });
+		const box = element.getBoundingClientRect();
+		return [box.x + box.width / 2, box.y + box.height / 2];
+	})(document.querySelector(%q))`, element))
+	return chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		at, err := middle(ctx, tab)
+		if err != nil {
+			return err
+		}
+		_, err = chromedp.MouseClickXY(at[0], at[1])(ctx, tab)
+		return err
+	})
 }
 
 // Forgeries of the virtual authenticator.
@@ -286,7 +312,7 @@ func (b *browserPage) signInDelayed(meanwhile func()) result[shownUser] {
 	b.setAutomaticPresence(true)
 	defer b.setAutomaticPresence(false)
 	anyRequest := func(fetch.EventRequestPaused) bool { return true }
-	paused, err := chromedp.Run(b.ctx, chromedp.WaitEvent(fetch.RequestPaused, anyRequest, chromedp.Click(chromedp.CSS("#sign-in"))))
+	paused, err := chromedp.Run(b.ctx, chromedp.WaitEvent(fetch.RequestPaused, anyRequest, click("#sign-in")))
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -3,11 +3,19 @@ package acceptance
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/css"
+	"github.com/chromedp/cdproto/dom"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
@@ -26,12 +34,7 @@ func (d browserDriver) operator() application.UseCases { return d.server.app.Use
 
 func (d browserDriver) newDevice(t testing.TB, kind deviceKind) device {
 	t.Helper()
-	ctx, closeTab := chromedp.NewContext(chromium(t), chromedp.WithNewBrowserContext())
-	t.Cleanup(closeTab)
-	ctx, cancel := context.WithTimeout(ctx, time.Hour) // for a whole story; pageTimeout bounds each wait
-	t.Cleanup(cancel)
-	b := &browserPage{t: t, ctx: ctx, server: d.server, kind: kind}
-	b.run(chromedp.Navigate("about:blank"))
+	b := &browserPage{t: t, ctx: newProfile(t), server: d.server, kind: kind}
 	call(b, webauthn.Enable, webauthn.EnableParams{})
 	b.attachAuthenticator()
 	if kind == autofillPhone {
@@ -43,8 +46,52 @@ func (d browserDriver) newDevice(t testing.TB, kind deviceKind) device {
 	return b
 }
 
+// newProfile returns a tab of a new profile, which shares no cookies with others.
+func newProfile(t testing.TB) context.Context {
+	t.Helper()
+	ctx := chromium(t)
+	browser := chromedp.FromContext(ctx).Browser
+	profile, err := cdp.Call(ctx, browser, target.CreateBrowserContext, target.CreateBrowserContextParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := cdp.Call(ctx, browser, target.DisposeBrowserContext, target.DisposeBrowserContextParams(profile)); err != nil {
+			t.Error(err)
+		}
+	})
+	return newTab(t, profile.BrowserContextID)
+}
+
+// newTab returns another tab of the profile. It draws nothing, if the browser can do without: no test looks at pixels, and drawing
+// takes a third of the browser's CPU time.
+func newTab(t testing.TB, profile cdp.BrowserContextID) context.Context {
+	t.Helper()
+	ctx, yes := chromium(t), true
+	params := target.CreateTargetParams{URL: "about:blank", BrowserContextID: profile, NewWindow: &yes, EnableBeginFrameControl: &headlessShell}
+	tab, err := cdp.Call(ctx, chromedp.FromContext(ctx).Browser, target.CreateTarget, params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, closeTab := chromedp.NewContext(ctx, chromedp.WithTargetID(tab.TargetID))
+	t.Cleanup(closeTab)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// chromedp enables these events, which the browser would send for each change of the page and each request.
+	for _, disable := range []cdp.Command[cdp.Empty, cdp.Empty]{css.Disable, dom.Disable, log.Disable, network.Disable} {
+		if _, err := chromedp.Call(ctx, disable, cdp.Empty{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Hour) // for a whole story; pageTimeout bounds each wait
+	t.Cleanup(cancel)
+	return ctx
+}
+
 var (
 	startChromium   sync.Once
+	headlessShell   bool // the browser is the one without windows
 	chromiumContext context.Context
 	stopChromium    = func() {}
 )
@@ -61,6 +108,7 @@ func chromium(t testing.TB) context.Context {
 	t.Helper()
 	path := requireChromium(t)
 	startChromium.Do(func() {
+		headlessShell = strings.Contains(filepath.Base(path), "headless")
 		options := append(chromedp.DefaultExecAllocatorOptions[:],
 			chromedp.ExecPath(path),
 			chromedp.NoSandbox, // root has no user namespace for the sandbox, and the browser loads only our own page
@@ -71,11 +119,14 @@ func chromium(t testing.TB) context.Context {
 			chromedp.Flag("disable-domain-reliability", true),
 			chromedp.Flag("no-pings", true),
 			chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE localhost"),
+			chromedp.Flag("enable-features", "NetworkServiceInProcess2"), // without messages between processes for each request
+			chromedp.Flag("enable-begin-frame-control", headlessShell),
+			chromedp.Flag("run-all-compositor-stages-before-draw", headlessShell),
 		)
 		allocator, stopProcess := chromedp.NewExecAllocator(context.Background(), options...)
 		first, closeFirst := chromedp.NewContext(allocator)
 		stopChromium = func() { closeFirst(); stopProcess() }
-		if err := chromedp.Do(first, chromedp.Navigate("about:blank")); err != nil {
+		if err := chromedp.Do(first); err != nil {
 			t.Errorf("starting %s: %v", path, err)
 			return
 		}

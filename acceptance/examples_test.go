@@ -1,7 +1,6 @@
 package acceptance
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,7 +21,6 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/webauthn"
-	"github.com/chromedp/chromedp"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/require"
 )
@@ -343,12 +341,7 @@ func (x *examples) tab() *browserPage {
 	if x.browser != nil {
 		return x.browser
 	}
-	ctx, closeTab := chromedp.NewContext(chromium(x.t), chromedp.WithNewBrowserContext())
-	x.t.Cleanup(closeTab)
-	ctx, cancel := context.WithTimeout(ctx, 2*pageTimeout)
-	x.t.Cleanup(cancel)
-	b := &browserPage{t: x.t, ctx: ctx, server: &server{origin: "http://localhost:" + strconv.Itoa(x.port), log: &x.log}}
-	b.run(chromedp.Navigate("about:blank"))
+	b := &browserPage{t: x.t, ctx: newProfile(x.t), server: &server{origin: "http://localhost:" + strconv.Itoa(x.port), log: &x.log}}
 	call(b, webauthn.Enable, webauthn.EnableParams{})
 	b.attachAuthenticator()
 	b.setAutomaticPresence(true)
@@ -368,7 +361,7 @@ func (x *examples) tab() *browserPage {
 
 func (x *examples) open(url string) {
 	x.t.Helper()
-	x.tab().run(chromedp.Navigate(url))
+	x.tab().navigate(url)
 }
 
 var moduleSyntax = strings.NewReplacer("\nexport ", "\n")

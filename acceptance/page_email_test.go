@@ -8,6 +8,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/fetch"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/mailserver"
@@ -89,7 +90,8 @@ func TestPage_EmailVerificationPrompt(t *testing.T) {
 	if !b.isVisible("#email-verified") {
 		t.Error("the address is not marked as confirmed")
 	}
-	b.run(chromedp.SendKeys(chromedp.CSS("#account-email"), "x"))
+	b.waitFor("the address has the focus", focused("#account-email"))
+	call(b, input.InsertText, input.InsertTextParams{Text: "x"})
 	b.requireHidden("#email-verified") // the edited address is not confirmed
 
 	ben := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
@@ -106,11 +108,11 @@ func TestPage_EmailPromptDoesNotStealFocus(t *testing.T) {
 	call(b, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*/v1/me"}}})
 	anyRequest := func(fetch.EventRequestPaused) bool { return true }
 	b.clearMessage()
-	paused, err := chromedp.Run(b.ctx, chromedp.WaitEvent(fetch.RequestPaused, anyRequest, chromedp.Click(chromedp.CSS("#save-account"))))
+	paused, err := chromedp.Run(b.ctx, chromedp.WaitEvent(fetch.RequestPaused, anyRequest, click("#save-account")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.run(chromedp.Focus(chromedp.CSS("#delete-account")))
+	b.waitFor("the button has the focus", focused("#delete-account"))
 	call(b, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: paused.RequestID})
 	call(b, fetch.Disable, cdp.Empty{})
 	b.waitFor("the page asks for the code", `document.getElementById('email-code').checkVisibility() && document.querySelector('main').getAttribute('aria-busy') === 'false'`)

@@ -1,14 +1,12 @@
 package acceptance
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/cdproto/webauthn"
-	"github.com/chromedp/chromedp"
 )
 
 // The browser stores the cookies of concurrent responses. The HTTP tests of a first visit use Go's cookie jar.
@@ -49,7 +47,7 @@ func TestPage_RestoredTabsSignIn(t *testing.T) {
 	ada.signsUp()
 	two := one.openSecondTab()
 	for _, b := range []*browserPage{one, two} {
-		b.run(chromedp.Navigate("about:blank"))
+		b.navigate("about:blank")
 		b.setAutomaticPresence(true)
 	}
 	call(one, network.ClearBrowserCookies, cdp.Empty{})
@@ -69,12 +67,8 @@ func TestPage_RestoredTabsSignIn(t *testing.T) {
 // openSecondTab opens another tab of the same browser, with the same passkeys.
 func (b *browserPage) openSecondTab() *browserPage {
 	b.t.Helper()
-	ctx, closeTab := chromedp.NewContext(b.ctx, chromedp.WithExistingBrowserContext(chromedp.FromContext(b.ctx).BrowserContextID))
-	b.t.Cleanup(closeTab)
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
-	b.t.Cleanup(cancel)
-	other := &browserPage{t: b.t, ctx: ctx, server: b.server, kind: b.kind}
-	other.run(chromedp.Navigate("about:blank"))
+	tab := call(b, target.GetTargetInfo, target.GetTargetInfoParams{}).TargetInfo
+	other := &browserPage{t: b.t, ctx: newTab(b.t, tab.BrowserContextID), server: b.server, kind: b.kind}
 	call(other, webauthn.Enable, webauthn.EnableParams{})
 	other.attachAuthenticator()
 	for _, credential := range b.credentials() {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/chromedp"
 
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
@@ -56,7 +55,8 @@ func TestPage_OperatorRecoveryLink(t *testing.T) {
 
 			link, token := recoveryLink(t, s, ada.email)
 			copied := strings.Replace(link, "klg_", "klg_\u00ad\u200b", 1) // with characters that a mail program inserted
-			b.run(chromedp.Navigate("about:blank"), chromedp.Navigate(copied))
+			b.navigate("about:blank")
+			b.navigate(copied)
 			b.waitForState("enrolling")
 			b.requireNoTraceOf(token)
 			ada.requireIdentity(b.runCeremony("#enrol", nil))
