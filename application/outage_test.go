@@ -141,6 +141,16 @@ func (c failingCredentials) ListByUser(ctx context.Context, id domain.UserID) ([
 	return valueOrFail(c.failing, func() ([]*domain.Credential, error) { return c.Credentials.ListByUser(ctx, id) })
 }
 
+func (c failingCredentials) ByIDWithOwner(ctx context.Context, id domain.CredentialID) (credential *domain.Credential, owner *domain.User, err error) {
+	err = orFail(c.failing, func() (err error) { credential, owner, err = c.Credentials.ByIDWithOwner(ctx, id); return err })
+	return credential, owner, err
+}
+
+func (c failingCredentials) ListWithOwner(ctx context.Context, id domain.UserID) (passkeys domain.Passkeys, owner *domain.User, err error) {
+	err = orFail(c.failing, func() (err error) { passkeys, owner, err = c.Credentials.ListWithOwner(ctx, id); return err })
+	return passkeys, owner, err
+}
+
 func (c failingCredentials) Save(ctx context.Context, credential *domain.Credential) error {
 	return orFail(c.failing, func() error { return c.Credentials.Save(ctx, credential) })
 }
@@ -157,8 +167,8 @@ func (c failingChallenges) ByID(ctx context.Context, id domain.ChallengeID) (*do
 	return valueOrFail(c.failing, func() (*domain.Challenge, error) { return c.Challenges.ByID(ctx, id) })
 }
 
-func (c failingChallenges) Take(ctx context.Context, id domain.ChallengeID) (*domain.Challenge, error) {
-	return valueOrFail(c.failing, func() (*domain.Challenge, error) { return c.Challenges.Take(ctx, id) })
+func (c failingChallenges) Consume(ctx context.Context, id domain.ChallengeID) error {
+	return orFail(c.failing, func() error { return c.Challenges.Consume(ctx, id) })
 }
 
 func (c failingChallenges) DeleteExpired(ctx context.Context, expired time.Time, limit int) (int, error) {
@@ -179,6 +189,10 @@ func (s failingSessions) ByID(ctx context.Context, id domain.SessionID) (*domain
 
 func (s failingSessions) ListActive(ctx context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error) {
 	return valueOrFail(s.failing, func() ([]*domain.Session, error) { return s.Sessions.ListActive(ctx, user, now, before, limit) })
+}
+
+func (s failingSessions) CountUnrevoked(ctx context.Context, user domain.UserID, upTo int) (int, error) {
+	return valueOrFail(s.failing, func() (int, error) { return s.Sessions.CountUnrevoked(ctx, user, upTo) })
 }
 
 func (s failingSessions) Save(ctx context.Context, session *domain.Session) error {

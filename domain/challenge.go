@@ -25,7 +25,7 @@ type ChallengeContext struct {
 	RecoveryGrant TokenDigest // zero for ceremonies other than recovery
 }
 
-// Challenge is the server-side state of a ceremony. The store returns it for consumption once (ports.Challenges.Take); Redeem
+// Challenge is the server-side state of a ceremony. The store returns it for consumption once (ports.Challenges.Consume); Redeem
 // checks whether the answer may consume it.
 type Challenge struct{ state ChallengeState }
 

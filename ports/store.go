@@ -70,8 +70,13 @@ type Credentials interface {
 	Add(ctx context.Context, c *domain.Credential) error
 	// ByID returns the passkey, or domain.ErrPasskeyUnknown.
 	ByID(ctx context.Context, id domain.CredentialID) (*domain.Credential, error)
+	// ByIDWithOwner is ByID that also returns the owner.
+	ByIDWithOwner(ctx context.Context, id domain.CredentialID) (*domain.Credential, *domain.User, error)
 	// ListByUser returns a user's passkeys, oldest first.
 	ListByUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error)
+	// ListWithOwner is ListByUser that also returns the user. It returns domain.ErrPasskeyUnknown for a user who has no passkey or
+	// does not exist.
+	ListWithOwner(ctx context.Context, id domain.UserID) (domain.Passkeys, *domain.User, error)
 	// Save stores the changes of a passkey. It returns domain.ErrPasskeyUnknown.
 	Save(ctx context.Context, c *domain.Credential) error
 	// Remove deletes the passkey. It returns domain.ErrPasskeyUnknown.
@@ -87,9 +92,8 @@ type Challenges interface {
 	Add(ctx context.Context, c *domain.Challenge) error
 	// ByID returns the challenge without consuming it, or domain.ErrChallengeNotFound.
 	ByID(ctx context.Context, id domain.ChallengeID) (*domain.Challenge, error)
-	// Take deletes the challenge and returns it. Of concurrent callers exactly one succeeds; the others get
-	// domain.ErrChallengeNotFound.
-	Take(ctx context.Context, id domain.ChallengeID) (*domain.Challenge, error)
+	// Consume deletes the challenge. Of concurrent callers exactly one succeeds; the others get domain.ErrChallengeNotFound.
+	Consume(ctx context.Context, id domain.ChallengeID) error
 	// DeleteExpired deletes up to limit challenges that expired at or before the given time, and returns their number.
 	DeleteExpired(ctx context.Context, expired time.Time, limit int) (int, error)
 }
@@ -106,6 +110,9 @@ type Sessions interface {
 	// ListActive returns up to limit sessions of the user that are active at the given time and have ids before the given one,
 	// newest first; the zero id starts at the newest.
 	ListActive(ctx context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error)
+	// CountUnrevoked returns the number of the user's sessions that are not revoked, at most upTo. It counts expired ones until
+	// they are deleted.
+	CountUnrevoked(ctx context.Context, user domain.UserID, upTo int) (int, error)
 	// Save stores the changes of a session. It returns domain.ErrUnauthenticated if the session does not exist.
 	Save(ctx context.Context, s *domain.Session) error
 	// DeleteExpired deletes up to limit sessions that ended at or before the given time, by expiry or revocation, with the

@@ -14,7 +14,7 @@ var sections = []section{
 			source: "WebAuthn §7.1-8, §7.2-11, §13.4.3",
 			text: "challenges are from the server, random, expire, are single-use, and are for one ceremony in " +
 				"one browser",
-			implementation: "32 bytes; `domain.Challenge.Redeem` checks the binding, `ports.Challenges.Take` returns " +
+			implementation: "32 bytes; `domain.Challenge.Redeem` checks the binding, `ports.Challenges.Consume` returns " +
 				"each once",
 		},
 		{

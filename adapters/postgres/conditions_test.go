@@ -176,7 +176,7 @@ func TestStore_timeoutsOfTheServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := s.Update(t.Context(), func(tx ports.Tx) error {
-				_, err := tx.Challenges.Take(t.Context(), numberedID(0)) // waits for the other transaction
+				err := tx.Challenges.Consume(t.Context(), numberedID(0)) // waits for the other transaction
 				return err
 			})
 			if !errors.Is(err, domain.ErrUnavailable) || stateOf(err) != c.state || !strings.Contains(err.Error(), c.advice) {

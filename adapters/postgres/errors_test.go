@@ -226,7 +226,7 @@ func TestStore_ContextErrorIsNotUnavailable(t *testing.T) {
 	result := make(chan error, 1)
 	go func() {
 		result <- s.Update(ctx, func(tx ports.Tx) error {
-			_, err := tx.Challenges.Take(ctx, numberedID(0)) // waits for the other transaction
+			err := tx.Challenges.Consume(ctx, numberedID(0)) // waits for the other transaction
 			return err
 		})
 	}()

@@ -117,6 +117,13 @@ func (q queries) ListPasskeysByUser(ctx context.Context, userID string) ([]sqlit
 	return convert(rows, func(r postgresdb.Passkey) sqlitedb.Passkey { return sqlitedb.Passkey(r) }), err
 }
 
+func (q queries) ListPasskeysWithOwner(ctx context.Context, userID string) ([]sqlitedb.ListPasskeysWithOwnerRow, error) {
+	rows, err := q.Queries.ListPasskeysWithOwner(ctx, userID)
+	return convert(rows, func(r postgresdb.ListPasskeysWithOwnerRow) sqlitedb.ListPasskeysWithOwnerRow {
+		return sqlitedb.ListPasskeysWithOwnerRow{Passkey: sqlitedb.Passkey(r.Passkey), User: sqlitedb.User(r.User)}
+	}), err
+}
+
 func (q queries) ListSigningKeys(ctx context.Context) ([]sqlitedb.SigningKey, error) {
 	rows, err := q.Queries.ListSigningKeys(ctx)
 	return convert(rows, func(r postgresdb.SigningKey) sqlitedb.SigningKey { return sqlitedb.SigningKey(r) }), err
@@ -130,6 +137,11 @@ func (q queries) ListUsers(ctx context.Context, after string, upTo int64) ([]sql
 func (q queries) PasskeyByID(ctx context.Context, credentialID []byte) (sqlitedb.Passkey, error) {
 	row, err := q.Queries.PasskeyByID(ctx, credentialID)
 	return sqlitedb.Passkey(row), err
+}
+
+func (q queries) PasskeyWithOwner(ctx context.Context, credentialID []byte) (sqlitedb.PasskeyWithOwnerRow, error) {
+	row, err := q.Queries.PasskeyWithOwner(ctx, credentialID)
+	return sqlitedb.PasskeyWithOwnerRow{Passkey: sqlitedb.Passkey(row.Passkey), User: sqlitedb.User(row.User)}, err
 }
 
 func (q queries) RecoveryGrantByToken(ctx context.Context, tokenDigest []byte) (sqlitedb.RecoveryGrant, error) {
@@ -182,11 +194,6 @@ func (q queries) SessionByID(ctx context.Context, id string) (sqlitedb.Session, 
 func (q queries) SessionByToken(ctx context.Context, tokenDigest []byte) (sqlitedb.Session, error) {
 	row, err := q.Queries.SessionByToken(ctx, tokenDigest)
 	return sqlitedb.Session(row), err
-}
-
-func (q queries) TakeChallenge(ctx context.Context, id string) (sqlitedb.Challenge, error) {
-	row, err := q.Queries.TakeChallenge(ctx, id)
-	return sqlitedb.Challenge(row), err
 }
 
 func (q queries) TakeRecoveryGrant(ctx context.Context, tokenDigest []byte) (sqlitedb.RecoveryGrant, error) {

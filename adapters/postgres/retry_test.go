@@ -80,7 +80,7 @@ func TestUpdate_RetriesHiddenConflict(t *testing.T) {
 			return err
 		}
 		take(t, s, 0)
-		if _, err := tx.Challenges.Take(t.Context(), numberedID(0)); err == nil {
+		if err := tx.Challenges.Consume(t.Context(), numberedID(0)); err == nil {
 			t.Error("the challenge was taken twice")
 		}
 		return nil
@@ -148,7 +148,7 @@ func TestUpdate_BoundsRetries(t *testing.T) {
 		}
 		take(t, other, 0) // by another node, which always commits first
 		add(t, other, 0)
-		_, err := tx.Challenges.Take(t.Context(), numberedID(0))
+		err := tx.Challenges.Consume(t.Context(), numberedID(0))
 		return err
 	})
 	if !errors.Is(err, domain.ErrUnavailable) || runs != maxConflicts+1 {
@@ -165,7 +165,7 @@ func TestUpdate_BoundsRetries(t *testing.T) {
 		}
 		take(t, other, 0)
 		add(t, other, 0)
-		_, err := tx.Challenges.Take(t.Context(), numberedID(0))
+		err := tx.Challenges.Consume(t.Context(), numberedID(0))
 		return err
 	})
 	if err == nil || runs != 3 {
@@ -333,7 +333,7 @@ func add(t *testing.T, s *Store, i int) {
 func take(t *testing.T, s *Store, i int) {
 	t.Helper()
 	if err := s.Update(t.Context(), func(tx ports.Tx) error {
-		_, err := tx.Challenges.Take(t.Context(), numberedID(i))
+		err := tx.Challenges.Consume(t.Context(), numberedID(i))
 		return err
 	}); err != nil {
 		t.Fatal(err)

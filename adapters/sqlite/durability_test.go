@@ -85,8 +85,8 @@ func simulatePowerCuts(t *testing.T, ctx context.Context) (lost, revived, partia
 		}
 		set(added, i, false) // until the result is known
 		err := s.Update(ctx, func(tx ports.Tx) error {
-			_, first := tx.Challenges.Take(t.Context(), numberedID(i))
-			_, second := tx.Challenges.Take(t.Context(), numberedID(i+1))
+			first := tx.Challenges.Consume(t.Context(), numberedID(i))
+			second := tx.Challenges.Consume(t.Context(), numberedID(i+1))
 			return errors.Join(first, second)
 		})
 		set(taken, i, err == nil)

@@ -11,14 +11,17 @@ import (
 // Every query finds its rows by an index and reads them in the index's order, so that its time does not grow with the table.
 func TestQueries_UseIndexes(t *testing.T) {
 	exceptions := map[string]string{ // parts of plans with few rows to sort or to read
-		"ListPasskeysByUser": "USE TEMP B-TREE FOR LAST TERM OF ORDER BY", // passkeys created in the same microsecond
-		"ListSigningKeys":    "SCAN signing_keys; USE TEMP B-TREE FOR ORDER BY",
+		"ListPasskeysByUser":     "USE TEMP B-TREE FOR LAST TERM OF ORDER BY", // passkeys created in the same microsecond
+		"ListPasskeysWithOwner":  "USE TEMP B-TREE FOR LAST TERM OF ORDER BY",
+		"CountUnrevokedSessions": "SCAN counted", // of the subquery's rows
+		"ListSigningKeys":        "SCAN signing_keys; USE TEMP B-TREE FOR ORDER BY",
 	}
 	s := openNew(t)
 	files, err := filepath.Glob("../../db/sqlitedb/*.sql")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d files of queries, error %v", len(files), err)
 	}
+	embedded := regexp.MustCompile(`sqlc\.embed\((\w+)\)`)
 	argument := regexp.MustCompile(`sqlc\.narg\(\w+\)|@\w+`)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -29,6 +32,7 @@ func TestQueries_UseIndexes(t *testing.T) {
 			name, statement, _ := strings.Cut(query, " ")
 			_, statement, _ = strings.Cut(statement, "\n")
 			statement, _, _ = strings.Cut(statement, ";")
+			statement = embedded.ReplaceAllString(statement, "$1.*")
 			statement = argument.ReplaceAllString(statement, "?")
 			plan := planOf(t, s, statement)
 			if rest := strings.Replace(plan, exceptions[name], "", 1); strings.Contains(rest, "SCAN") || strings.Contains(rest, "TEMP B-TREE") {

@@ -40,12 +40,9 @@ func (c challenges) ByID(ctx context.Context, id domain.ChallengeID) (*domain.Ch
 	return challengeOf(row)
 }
 
-func (c challenges) Take(ctx context.Context, id domain.ChallengeID) (*domain.Challenge, error) {
-	row, err := c.q.TakeChallenge(ctx, id.String())
-	if err != nil {
-		return nil, c.wrapNotFound("taking a challenge", err, domain.ErrChallengeNotFound)
-	}
-	return challengeOf(row)
+func (c challenges) Consume(ctx context.Context, id domain.ChallengeID) error {
+	consumed, err := c.q.ConsumeChallenge(ctx, id.String())
+	return c.affected("consuming a challenge", consumed, err, domain.ErrChallengeNotFound)
 }
 
 func (c challenges) DeleteExpired(ctx context.Context, expired time.Time, limit int) (int, error) {

@@ -23,12 +23,43 @@ func (c credentials) ByID(ctx context.Context, id domain.CredentialID) (*domain.
 	return credentialOf(row)
 }
 
+func (c credentials) ByIDWithOwner(ctx context.Context, id domain.CredentialID) (*domain.Credential, *domain.User, error) {
+	row, err := c.q.PasskeyWithOwner(ctx, id.Bytes())
+	if err != nil {
+		return nil, nil, c.wrapNotFound("looking up a passkey", err, domain.ErrPasskeyUnknown)
+	}
+	owner, err := userOf(row.User)
+	if err != nil {
+		return nil, nil, err
+	}
+	credential, err := credentialOf(row.Passkey)
+	return credential, owner, err
+}
+
 func (c credentials) ListByUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error) {
 	rows, err := c.q.ListPasskeysByUser(ctx, id.String())
 	if err != nil {
 		return nil, c.wrap("listing a user's passkeys", err)
 	}
 	return restoreAll(rows, credentialOf)
+}
+
+func (c credentials) ListWithOwner(ctx context.Context, id domain.UserID) (domain.Passkeys, *domain.User, error) {
+	rows, err := c.q.ListPasskeysWithOwner(ctx, id.String())
+	if err != nil {
+		return nil, nil, c.wrap("listing a user's passkeys", err)
+	}
+	if len(rows) == 0 {
+		return nil, nil, domain.ErrPasskeyUnknown
+	}
+	owner, err := userOf(rows[0].User)
+	if err != nil {
+		return nil, nil, err
+	}
+	passkeys, err := restoreAll(rows, func(row sqlitedb.ListPasskeysWithOwnerRow) (*domain.Credential, error) {
+		return credentialOf(row.Passkey)
+	})
+	return passkeys, owner, err
 }
 
 func (c credentials) Save(ctx context.Context, credential *domain.Credential) error {

@@ -63,7 +63,7 @@ func (s *Service) finish(ctx context.Context, a Answer, now time.Time) error {
 	}
 	return s.Store.Update(ctx, func(tx ports.Tx) error {
 		// Before everything else: of concurrent responses only the one that consumes the challenge writes.
-		if _, err := tx.Challenges.Take(ctx, a.ChallengeID); err != nil {
+		if err := tx.Challenges.Consume(ctx, a.ChallengeID); err != nil {
 			return err
 		}
 		return a.Commit(tx)
@@ -84,7 +84,7 @@ func (s *Service) reject(ctx context.Context, id domain.ChallengeID, event *doma
 	}
 	ctx = context.WithoutCancel(ctx)
 	err := s.Store.Update(ctx, func(tx ports.Tx) error {
-		if _, err := tx.Challenges.Take(ctx, id); err != nil || event == nil {
+		if err := tx.Challenges.Consume(ctx, id); err != nil || event == nil {
 			return err
 		}
 		if _, err := tx.Users.ByID(ctx, event.UserID()); errors.Is(err, domain.ErrUserNotFound) {

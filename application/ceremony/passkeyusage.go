@@ -10,14 +10,14 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// LoadCredential returns the stored passkey that a response names. It returns domain.ErrPasskeyUnknown, or a
+// LoadCredential returns the stored passkey that a response names, with its owner. It returns domain.ErrPasskeyUnknown, or a
 // *domain.Rejection for an id of a wrong length.
-func LoadCredential(ctx context.Context, tx ports.Tx, answer ports.AuthenticationAnswer) (*domain.Credential, error) {
+func LoadCredential(ctx context.Context, tx ports.Tx, answer ports.AuthenticationAnswer) (*domain.Credential, *domain.User, error) {
 	id, err := domain.NewCredentialID(answer.ID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return tx.Credentials.ByID(ctx, id)
+	return tx.Credentials.ByIDWithOwner(ctx, id)
 }
 
 // PasskeyUsage records the uses of passkeys and their anomalies.
@@ -25,12 +25,6 @@ type PasskeyUsage struct {
 	Policy  domain.UsePolicy
 	Audit   *audit.Log
 	Lockout domain.LockoutKey
-}
-
-// UseResult is an accepted use of a passkey.
-type UseResult struct {
-	Credential *domain.Credential
-	Anomaly    domain.Anomaly // that the policy allows
 }
 
 // AnomalyError is the rejection of a use of a passkey because of an anomaly. It has the passkey, for the operator's log.
@@ -43,32 +37,28 @@ type AnomalyError struct {
 func (e *AnomalyError) Error() string { return e.cause.Error() }
 func (e *AnomalyError) Unwrap() error { return e.cause }
 
-// Record records the use of a passkey by a verified assertion inside a transaction, an event if the passkey may be cloned,
-// and an event of the given kind if the use is rejected. The error of a rejected use is a ports.CommitWith, so that these
-// changes are committed; after an anomaly it is an *AnomalyError. An accepted use clears the account's recovery lockout: the
-// owner's sign-in proves that the wrong codes were not theirs.
-func (u *PasskeyUsage) Record(ctx context.Context, tx ports.Tx, id domain.CredentialID, a domain.Assertion, client identity.Client, rejected domain.EventKind, now time.Time) (UseResult, error) {
-	// Read again: another use may have increased the counter since the verification.
-	credential, err := tx.Credentials.ByID(ctx, id)
-	if err != nil {
-		return UseResult{}, err
-	}
+// Record records the use of a passkey by a verified assertion inside the transaction that has read the passkey: another use may
+// have increased the counter since the verification. It records an event if the passkey may be cloned, and an event of the given
+// kind if the use is rejected. The error of a rejected use is a ports.CommitWith, so that these changes are committed; after an
+// anomaly it is an *AnomalyError. Record returns an anomaly that the policy allows. An accepted use clears the account's recovery
+// lockout: the owner's sign-in proves that the wrong codes were not theirs.
+func (u *PasskeyUsage) Record(ctx context.Context, tx ports.Tx, credential *domain.Credential, a domain.Assertion, client identity.Client, rejected domain.EventKind, now time.Time) (domain.Anomaly, error) {
 	anomaly, rejection := credential.RecordUse(a, u.Policy, now)
 	if err := tx.Credentials.Save(ctx, credential); err != nil {
-		return UseResult{}, err
+		return domain.AnomalyNone, err
 	}
-	e := domain.EventState{UserID: credential.UserID(), CredentialID: id, PasskeyName: credential.Name()}
+	e := domain.EventState{UserID: credential.UserID(), CredentialID: credential.ID(), PasskeyName: credential.Name()}
 	if anomaly.IndicatesClone() {
 		e.Kind, e.Reason = domain.EventPasskeyFlagged, string(anomaly)
 		if credential.Status() == domain.CredentialSuspended {
 			e.Kind = domain.EventPasskeySuspended
 		}
 		if err := u.Audit.Record(ctx, tx, client, now, e); err != nil {
-			return UseResult{}, err
+			return domain.AnomalyNone, err
 		}
 	}
 	if rejection == nil {
-		return UseResult{credential, anomaly}, tx.Lockouts.Clear(ctx, u.Lockout.Account(credential.UserID()))
+		return anomaly, tx.Lockouts.Clear(ctx, u.Lockout.Account(credential.UserID()))
 	}
 	if anomaly != domain.AnomalyNone {
 		rejection = &AnomalyError{anomaly, credential, rejection}
@@ -76,8 +66,8 @@ func (u *PasskeyUsage) Record(ctx context.Context, tx ports.Tx, id domain.Creden
 	e.Kind = rejected
 	if event := u.Audit.Failure(client, now, e, rejection); event != nil {
 		if _, err := audit.StoreEvent(ctx, tx, event); err != nil {
-			return UseResult{}, err
+			return domain.AnomalyNone, err
 		}
 	}
-	return UseResult{}, ports.CommitWith(rejection)
+	return domain.AnomalyNone, ports.CommitWith(rejection)
 }

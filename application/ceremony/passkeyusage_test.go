@@ -42,9 +42,13 @@ const synced = deviceBound | 1<<3 | 1<<4
 // usePasskey records a use of the person's passkey and returns its anomaly and its rejection.
 func (p *person) usePasskey(usage *ceremony.PasskeyUsage, a domain.Assertion, rejected domain.EventKind, now time.Time) (domain.Anomaly, error) {
 	p.T.Helper()
-	var use ceremony.UseResult
-	rejection := p.Store.Update(p.T.Context(), func(tx ports.Tx) (err error) {
-		use, err = usage.Record(p.T.Context(), tx, p.Key.ID(), a, testClient, rejected, now)
+	var allowed domain.Anomaly
+	rejection := p.Store.Update(p.T.Context(), func(tx ports.Tx) error {
+		key, err := tx.Credentials.ByID(p.T.Context(), p.Key.ID())
+		if err != nil {
+			return err
+		}
+		allowed, err = usage.Record(p.T.Context(), tx, key, a, testClient, rejected, now)
 		return err
 	})
 	var anomaly *ceremony.AnomalyError
@@ -54,7 +58,7 @@ func (p *person) usePasskey(usage *ceremony.PasskeyUsage, a domain.Assertion, re
 		}
 		return anomaly.Anomaly, rejection
 	}
-	return use.Anomaly, rejection
+	return allowed, rejection
 }
 
 func (p *person) storedKey() (s domain.CredentialState) {
@@ -169,10 +173,13 @@ func TestPasskeyUsage_RecordsUseOfSuspendedPasskey(t *testing.T) {
 	}
 }
 
-func TestPasskeyUsage_UnknownPasskey(t *testing.T) {
+func TestPasskeyUsage_RemovedPasskey(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	err := ada.Store.Update(t.Context(), func(tx ports.Tx) error {
-		_, err := (&ceremony.PasskeyUsage{Audit: newLog()}).Record(t.Context(), tx, "gone", domain.Assertion{}, identity.Client{}, domain.EventSignInRefused, noon)
+		if err := tx.Credentials.Remove(t.Context(), ada.Key.ID()); err != nil {
+			return err
+		}
+		_, err := (&ceremony.PasskeyUsage{Audit: newLog()}).Record(t.Context(), tx, ada.Key, domain.Assertion{Flags: deviceBound, SignCount: 9}, identity.Client{}, domain.EventSignInRefused, noon)
 		return err
 	})
 	if !errors.Is(err, domain.ErrPasskeyUnknown) || len(ada.Events()) != 0 {
@@ -193,7 +200,7 @@ func TestPasskeyUsage_RollsBackWithoutEvent(t *testing.T) {
 	} {
 		usage := &ceremony.PasskeyUsage{Policy: domain.UsePolicy{Counter: c.policy}, Audit: newLog()}
 		err := failingEventsStore{ada.Store}.Update(t.Context(), func(tx ports.Tx) error {
-			_, err := usage.Record(t.Context(), tx, ada.Key.ID(), c.use, identity.Client{}, domain.EventSignInRefused, noon)
+			_, err := usage.Record(t.Context(), tx, domain.RestoreCredential(ada.Key.State()), c.use, identity.Client{}, domain.EventSignInRefused, noon)
 			return err
 		})
 		if !errors.Is(err, domain.ErrUnavailable) || ada.storedKey().CloneWarning {

@@ -35,7 +35,7 @@ func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, 
 	err := s.Challenges.Finish(ctx, ceremony.Answer{
 		ChallengeID: in.ChallengeID, Purpose: domain.PurposeLogin, By: domain.ChallengeContext{Browser: in.Binding},
 		Load: func(tx ports.Tx) (err error) {
-			known, err = s.load(ctx, tx, in.Credential, now)
+			known, err = s.load(ctx, tx, in.Credential)
 			return err
 		},
 		Verify: func(_ *domain.Challenge, state []byte) (err error) {
@@ -78,42 +78,35 @@ type passkey struct {
 }
 
 // load executes the same queries for a passkey that is not stored.
-func (s *Service) load(ctx context.Context, tx ports.Tx, answer ports.AuthenticationAnswer, now time.Time) (passkey, error) {
-	var owner domain.UserID
-	credential, err := ceremony.LoadCredential(ctx, tx, answer)
+func (s *Service) load(ctx context.Context, tx ports.Tx, answer ports.AuthenticationAnswer) (passkey, error) {
+	credential, owner, err := ceremony.LoadCredential(ctx, tx, answer)
+	var id domain.UserID
 	switch {
 	case err == nil:
-		owner = credential.UserID()
+		id = owner.ID()
 	case !errors.Is(err, domain.ErrPasskeyUnknown):
 		return passkey{}, err
 	}
-	user, err := tx.Users.ByID(ctx, owner)
-	if err != nil && (credential != nil || !errors.Is(err, domain.ErrUserNotFound)) {
-		return passkey{}, err
-	}
-	active, err := tx.Sessions.ListActive(ctx, owner, now, domain.SessionID{}, s.Limit.Sample())
-	if err != nil || credential == nil {
-		return passkey{}, err
-	}
-	return passkey{credential, user, len(active)}, nil
+	sessions, err := tx.Sessions.CountUnrevoked(ctx, id, s.Limit.Sample())
+	return passkey{credential, owner, sessions}, err
 }
 
 func (s *Service) commit(ctx context.Context, tx ports.Tx, signIn *sessions.SignIn, assertion domain.Assertion, client identity.Client, now time.Time) error {
-	// Read again: the account may have been disabled or deleted since.
-	user, err := tx.Users.ByID(ctx, signIn.User.ID())
-	if errors.Is(err, domain.ErrUserNotFound) {
-		return domain.ErrPasskeyUnknown // its passkeys were deleted with it
-	}
+	// Read again: the account may have been disabled or deleted since, or the passkey used.
+	passkeys, user, err := tx.Credentials.ListWithOwner(ctx, signIn.User.ID())
 	if err != nil {
 		return err
 	}
 	if err := user.RequireEnabled(); err != nil {
 		return err
 	}
-	use, err := s.PasskeyUsage.Record(ctx, tx, signIn.Credential.ID(), assertion, client, domain.EventSignInRefused, now)
+	used, err := passkeys.ByID(signIn.Credential.ID())
 	if err != nil {
+		return domain.ErrPasskeyUnknown // it was removed
+	}
+	if signIn.Anomaly, err = s.PasskeyUsage.Record(ctx, tx, used, assertion, client, domain.EventSignInRefused, now); err != nil {
 		return err
 	}
-	signIn.User, signIn.Credential, signIn.Anomaly = user, use.Credential, use.Anomaly
+	signIn.User, signIn.Credential, signIn.AcceptedCredentials = user, used, passkeys
 	return s.SessionIssuer.Store(ctx, tx, signIn, client, domain.EventSignedIn, now)
 }

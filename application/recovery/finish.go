@@ -92,6 +92,9 @@ func (s *Service) commit(ctx context.Context, tx ports.Tx, signIn *sessions.Sign
 	if err := ceremony.AddCredential(ctx, tx, s.Decoys, signIn.Credential); err != nil {
 		return err
 	}
+	if signIn.AcceptedCredentials, err = tx.Credentials.ListByUser(ctx, grant.UserID()); err != nil {
+		return err
+	}
 	app, err := tx.TOTPs.Get(ctx, grant.UserID())
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ type SignIn struct {
 	// Tokens are the first tokens of a session by bearer tokens; nil for a browser.
 	Tokens     *signingkeys.TokenPair
 	Credential *domain.Credential
-	// AcceptedCredentials are all passkeys of the user, for the client to update its password manager (Signal API,
+	// AcceptedCredentials are all passkeys of the user, set by the caller of Store for the client to update its password manager (Signal API,
 	// WebAuthn Level 3, section 5.1.10).
 	AcceptedCredentials domain.Passkeys
 	// Anomaly is what was unusual about the use of the passkey and allowed by policy.
@@ -70,8 +70,8 @@ func (i *SessionIssuer) create(ctx context.Context, owner *domain.User, credenti
 	return signIn, err
 }
 
-// Store stores the session, revokes the one that it replaces and those beyond the limit, records an event of the given
-// kind, and lists the user's passkeys, inside the transaction that consumes the challenge.
+// Store stores the session, revokes the one that it replaces and those beyond the limit, and records an event of the given kind,
+// inside the transaction that consumes the challenge.
 func (i *SessionIssuer) Store(ctx context.Context, tx ports.Tx, signIn *SignIn, client identity.Client, kind domain.EventKind, now time.Time) error {
 	if signIn.Tokens == nil { // a session by bearer tokens replaces no session of a browser
 		if err := i.revokeReplaced(ctx, tx, client, kind, now); err != nil {
@@ -86,14 +86,9 @@ func (i *SessionIssuer) Store(ctx context.Context, tx ports.Tx, signIn *SignIn, 
 	if err := tx.Sessions.Add(ctx, signIn.Session); err != nil {
 		return err
 	}
-	err := i.Audit.Record(ctx, tx, client, now, domain.EventState{
+	return i.Audit.Record(ctx, tx, client, now, domain.EventState{
 		Kind: kind, UserID: signIn.User.ID(), SessionID: signIn.Session.ID(), CredentialID: signIn.Credential.ID(), PasskeyName: signIn.Credential.Name(),
 	})
-	if err != nil {
-		return err
-	}
-	signIn.AcceptedCredentials, err = tx.Credentials.ListByUser(ctx, signIn.User.ID())
-	return err
 }
 
 // revokeReplaced revokes the session in the browser's cookie, whichever user it belongs to.

@@ -61,6 +61,7 @@ func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, 
 			if err := ceremony.AddCredential(ctx, tx, s.Decoys, signIn.Credential); err != nil {
 				return err
 			}
+			signIn.AcceptedCredentials = domain.Passkeys{signIn.Credential}
 			return s.SessionIssuer.Store(ctx, tx, &signIn, in.Client, domain.EventSignedUp, now)
 		},
 	}, now)

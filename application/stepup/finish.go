@@ -43,7 +43,7 @@ func (s *Service) Finish(ctx context.Context, principal identity.Principal, in F
 	err := s.Challenges.Finish(ctx, ceremony.Answer{
 		ChallengeID: in.ChallengeID, Purpose: domain.PurposeStepUp, By: principal.ChallengeContext(in.Binding),
 		Load: func(tx ports.Tx) error {
-			loaded, err := ceremony.LoadCredential(ctx, tx, in.Credential)
+			loaded, _, err := ceremony.LoadCredential(ctx, tx, in.Credential)
 			if err != nil {
 				return err
 			}
@@ -87,17 +87,21 @@ func (s *Service) commit(ctx context.Context, tx ports.Tx, principal identity.Pr
 	if err != nil {
 		return SteppedUp{}, err
 	}
-	use, err := s.PasskeyUsage.Record(ctx, tx, id, assertion, principal.Client, domain.EventStepUpRefused, now)
+	credential, err := tx.Credentials.ByID(ctx, id)
+	if err != nil {
+		return SteppedUp{}, err
+	}
+	anomaly, err := s.PasskeyUsage.Record(ctx, tx, credential, assertion, principal.Client, domain.EventStepUpRefused, now)
 	if err != nil {
 		return SteppedUp{}, err
 	}
 	session := principal.Session
-	session.StepUp(use.Credential, secret, now)
+	session.StepUp(credential, secret, now)
 	if err := tx.Sessions.Save(ctx, session); err != nil {
 		return SteppedUp{}, err
 	}
-	stepped := SteppedUp{Session: session, Token: secret.Token, ExpiresIn: session.ExpiresAt().Sub(now), Anomaly: use.Anomaly, Credential: use.Credential}
+	stepped := SteppedUp{Session: session, Token: secret.Token, ExpiresIn: session.ExpiresAt().Sub(now), Anomaly: anomaly, Credential: credential}
 	return stepped, s.Audit.Record(ctx, tx, principal.Client, now, domain.EventState{
-		Kind: domain.EventSteppedUp, UserID: principal.User.ID(), SessionID: session.ID(), CredentialID: id, PasskeyName: use.Credential.Name(),
+		Kind: domain.EventSteppedUp, UserID: principal.User.ID(), SessionID: session.ID(), CredentialID: id, PasskeyName: credential.Name(),
 	})
 }

@@ -7,14 +7,13 @@ INSERT INTO webauthn_challenges (
 -- name: ChallengeByID :one
 SELECT * FROM webauthn_challenges WHERE id = @id;
 
--- One statement finds and deletes, so that a challenge is taken once. It locks the recovery grant before the challenge, in the
--- order of TakeRecoveryGrant, which deletes the challenges of the grant: another order would deadlock.
--- name: TakeChallenge :one
+-- ConsumeChallenge locks the recovery grant before the challenge, in the order of TakeRecoveryGrant, which deletes the challenges of
+-- the grant: another order would deadlock.
+-- name: ConsumeChallenge :execrows
 DELETE FROM webauthn_challenges AS c
 WHERE c.id = @id AND (
     c.recovery_grant IS NULL OR EXISTS (SELECT 1 FROM recovery_grants AS g WHERE g.token_digest = c.recovery_grant FOR UPDATE)
-)
-RETURNING *;
+);
 
 -- name: DeleteExpiredChallenges :execrows
 DELETE FROM webauthn_challenges

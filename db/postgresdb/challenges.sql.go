@@ -75,6 +75,23 @@ func (q *Queries) ChallengeByID(ctx context.Context, id string) (Challenge, erro
 	return i, err
 }
 
+const consumeChallenge = `-- name: ConsumeChallenge :execrows
+DELETE FROM webauthn_challenges AS c
+WHERE c.id = $1 AND (
+    c.recovery_grant IS NULL OR EXISTS (SELECT 1 FROM recovery_grants AS g WHERE g.token_digest = c.recovery_grant FOR UPDATE)
+)
+`
+
+// ConsumeChallenge locks the recovery grant before the challenge, in the order of TakeRecoveryGrant, which deletes the challenges of
+// the grant: another order would deadlock.
+func (q *Queries) ConsumeChallenge(ctx context.Context, id string) (int64, error) {
+	result, err := q.db.Exec(ctx, consumeChallenge, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const deleteExpiredChallenges = `-- name: DeleteExpiredChallenges :execrows
 DELETE FROM webauthn_challenges
 WHERE id IN (
@@ -88,34 +105,4 @@ func (q *Queries) DeleteExpiredChallenges(ctx context.Context, expired column.Ti
 		return 0, err
 	}
 	return result.RowsAffected(), nil
-}
-
-const takeChallenge = `-- name: TakeChallenge :one
-DELETE FROM webauthn_challenges AS c
-WHERE c.id = $1 AND (
-    c.recovery_grant IS NULL OR EXISTS (SELECT 1 FROM recovery_grants AS g WHERE g.token_digest = c.recovery_grant FOR UPDATE)
-)
-RETURNING id, purpose, binding, session_id, recovery_grant, ceremony_state, pending_user_id, pending_user_handle, pending_email, pending_display_name, created_at, expires_at
-`
-
-// One statement finds and deletes, so that a challenge is taken once. It locks the recovery grant before the challenge, in the
-// order of TakeRecoveryGrant, which deletes the challenges of the grant: another order would deadlock.
-func (q *Queries) TakeChallenge(ctx context.Context, id string) (Challenge, error) {
-	row := q.db.QueryRow(ctx, takeChallenge, id)
-	var i Challenge
-	err := row.Scan(
-		&i.ID,
-		&i.Purpose,
-		&i.Binding,
-		&i.SessionID,
-		&i.RecoveryGrant,
-		&i.CeremonyState,
-		&i.PendingUserID,
-		&i.PendingUserHandle,
-		&i.PendingEmail,
-		&i.PendingDisplayName,
-		&i.CreatedAt,
-		&i.ExpiresAt,
-	)
-	return i, err
 }

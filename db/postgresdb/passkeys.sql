@@ -9,6 +9,14 @@ ON CONFLICT (credential_id) DO NOTHING;
 -- name: PasskeyByID :one
 SELECT * FROM passkeys WHERE credential_id = @credential_id;
 
+-- name: PasskeyWithOwner :one
+SELECT sqlc.embed(passkeys), sqlc.embed(users) FROM passkeys JOIN users ON users.id = passkeys.user_id
+WHERE passkeys.credential_id = @credential_id;
+
+-- name: ListPasskeysWithOwner :many
+SELECT sqlc.embed(passkeys), sqlc.embed(users) FROM passkeys JOIN users ON users.id = passkeys.user_id
+WHERE passkeys.user_id = @user_id ORDER BY passkeys.created_at, passkeys.credential_id;
+
 -- name: ListPasskeysByUser :many
 SELECT * FROM passkeys WHERE user_id = @user_id ORDER BY created_at, credential_id;
 

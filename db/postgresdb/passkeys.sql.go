@@ -152,6 +152,69 @@ func (q *Queries) ListPasskeysByUser(ctx context.Context, userID string) ([]Pass
 	return items, nil
 }
 
+const listPasskeysWithOwner = `-- name: ListPasskeysWithOwner :many
+SELECT passkeys.credential_id, passkeys.user_id, passkeys.name, passkeys.status, passkeys.rp_id, passkeys.public_key, passkeys.algorithm, passkeys.aaguid, passkeys.attachment, passkeys.transports, passkeys.flags, passkeys.sign_count, passkeys.clone_warning, passkeys.attestation_type, passkeys.attestation_format, passkeys.attestation_object, passkeys.authenticator_data, passkeys.client_data_json, passkeys.extensions, passkeys.created_at, passkeys.last_used_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.disabled_at, users.created_at FROM passkeys JOIN users ON users.id = passkeys.user_id
+WHERE passkeys.user_id = $1 ORDER BY passkeys.created_at, passkeys.credential_id
+`
+
+type ListPasskeysWithOwnerRow struct {
+	Passkey Passkey
+	User    User
+}
+
+func (q *Queries) ListPasskeysWithOwner(ctx context.Context, userID string) ([]ListPasskeysWithOwnerRow, error) {
+	rows, err := q.db.Query(ctx, listPasskeysWithOwner, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListPasskeysWithOwnerRow{}
+	for rows.Next() {
+		var i ListPasskeysWithOwnerRow
+		if err := rows.Scan(
+			&i.Passkey.CredentialID,
+			&i.Passkey.UserID,
+			&i.Passkey.Name,
+			&i.Passkey.Status,
+			&i.Passkey.RPID,
+			&i.Passkey.PublicKey,
+			&i.Passkey.Algorithm,
+			&i.Passkey.AAGUID,
+			&i.Passkey.Attachment,
+			&i.Passkey.Transports,
+			&i.Passkey.Flags,
+			&i.Passkey.SignCount,
+			&i.Passkey.CloneWarning,
+			&i.Passkey.AttestationType,
+			&i.Passkey.AttestationFormat,
+			&i.Passkey.AttestationObject,
+			&i.Passkey.AuthenticatorData,
+			&i.Passkey.ClientDataJSON,
+			&i.Passkey.Extensions,
+			&i.Passkey.CreatedAt,
+			&i.Passkey.LastUsedAt,
+			&i.User.ID,
+			&i.User.UserHandle,
+			&i.User.Email,
+			&i.User.EmailVerifiedAt,
+			&i.User.PendingEmail,
+			&i.User.PendingEmailCode,
+			&i.User.PendingEmailFailures,
+			&i.User.PendingEmailExpiresAt,
+			&i.User.DisplayName,
+			&i.User.DisabledAt,
+			&i.User.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const passkeyByID = `-- name: PasskeyByID :one
 SELECT credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags, sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data, client_data_json, extensions, created_at, last_used_at FROM passkeys WHERE credential_id = $1
 `
@@ -181,6 +244,56 @@ func (q *Queries) PasskeyByID(ctx context.Context, credentialID []byte) (Passkey
 		&i.Extensions,
 		&i.CreatedAt,
 		&i.LastUsedAt,
+	)
+	return i, err
+}
+
+const passkeyWithOwner = `-- name: PasskeyWithOwner :one
+SELECT passkeys.credential_id, passkeys.user_id, passkeys.name, passkeys.status, passkeys.rp_id, passkeys.public_key, passkeys.algorithm, passkeys.aaguid, passkeys.attachment, passkeys.transports, passkeys.flags, passkeys.sign_count, passkeys.clone_warning, passkeys.attestation_type, passkeys.attestation_format, passkeys.attestation_object, passkeys.authenticator_data, passkeys.client_data_json, passkeys.extensions, passkeys.created_at, passkeys.last_used_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.disabled_at, users.created_at FROM passkeys JOIN users ON users.id = passkeys.user_id
+WHERE passkeys.credential_id = $1
+`
+
+type PasskeyWithOwnerRow struct {
+	Passkey Passkey
+	User    User
+}
+
+func (q *Queries) PasskeyWithOwner(ctx context.Context, credentialID []byte) (PasskeyWithOwnerRow, error) {
+	row := q.db.QueryRow(ctx, passkeyWithOwner, credentialID)
+	var i PasskeyWithOwnerRow
+	err := row.Scan(
+		&i.Passkey.CredentialID,
+		&i.Passkey.UserID,
+		&i.Passkey.Name,
+		&i.Passkey.Status,
+		&i.Passkey.RPID,
+		&i.Passkey.PublicKey,
+		&i.Passkey.Algorithm,
+		&i.Passkey.AAGUID,
+		&i.Passkey.Attachment,
+		&i.Passkey.Transports,
+		&i.Passkey.Flags,
+		&i.Passkey.SignCount,
+		&i.Passkey.CloneWarning,
+		&i.Passkey.AttestationType,
+		&i.Passkey.AttestationFormat,
+		&i.Passkey.AttestationObject,
+		&i.Passkey.AuthenticatorData,
+		&i.Passkey.ClientDataJSON,
+		&i.Passkey.Extensions,
+		&i.Passkey.CreatedAt,
+		&i.Passkey.LastUsedAt,
+		&i.User.ID,
+		&i.User.UserHandle,
+		&i.User.Email,
+		&i.User.EmailVerifiedAt,
+		&i.User.PendingEmail,
+		&i.User.PendingEmailCode,
+		&i.User.PendingEmailFailures,
+		&i.User.PendingEmailExpiresAt,
+		&i.User.DisplayName,
+		&i.User.DisabledAt,
+		&i.User.CreatedAt,
 	)
 	return i, err
 }

@@ -7,9 +7,8 @@ INSERT INTO webauthn_challenges (
 -- name: ChallengeByID :one
 SELECT * FROM webauthn_challenges WHERE id = @id;
 
--- One statement finds and deletes, so that a challenge is taken once.
--- name: TakeChallenge :one
-DELETE FROM webauthn_challenges WHERE id = @id RETURNING *;
+-- name: ConsumeChallenge :execrows
+DELETE FROM webauthn_challenges WHERE id = @id;
 
 -- name: DeleteExpiredChallenges :execrows
 DELETE FROM webauthn_challenges

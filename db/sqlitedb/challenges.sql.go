@@ -75,6 +75,18 @@ func (q *Queries) ChallengeByID(ctx context.Context, id string) (Challenge, erro
 	return i, err
 }
 
+const consumeChallenge = `-- name: ConsumeChallenge :execrows
+DELETE FROM webauthn_challenges WHERE id = ?1
+`
+
+func (q *Queries) ConsumeChallenge(ctx context.Context, id string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, consumeChallenge, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const deleteExpiredChallenges = `-- name: DeleteExpiredChallenges :execrows
 DELETE FROM webauthn_challenges
 WHERE id IN (
@@ -88,29 +100,4 @@ func (q *Queries) DeleteExpiredChallenges(ctx context.Context, expired column.Ti
 		return 0, err
 	}
 	return result.RowsAffected()
-}
-
-const takeChallenge = `-- name: TakeChallenge :one
-DELETE FROM webauthn_challenges WHERE id = ?1 RETURNING id, purpose, binding, session_id, recovery_grant, ceremony_state, pending_user_id, pending_user_handle, pending_email, pending_display_name, created_at, expires_at
-`
-
-// One statement finds and deletes, so that a challenge is taken once.
-func (q *Queries) TakeChallenge(ctx context.Context, id string) (Challenge, error) {
-	row := q.db.QueryRowContext(ctx, takeChallenge, id)
-	var i Challenge
-	err := row.Scan(
-		&i.ID,
-		&i.Purpose,
-		&i.Binding,
-		&i.SessionID,
-		&i.RecoveryGrant,
-		&i.CeremonyState,
-		&i.PendingUserID,
-		&i.PendingUserHandle,
-		&i.PendingEmail,
-		&i.PendingDisplayName,
-		&i.CreatedAt,
-		&i.ExpiresAt,
-	)
-	return i, err
 }

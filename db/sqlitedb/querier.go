@@ -28,9 +28,12 @@ type Querier interface {
 	ClearLockout(ctx context.Context, subject []byte) error
 	// One statement finds and deletes, so that a backup code is consumed once.
 	ConsumeBackupCode(ctx context.Context, digest []byte) (int64, error)
+	ConsumeChallenge(ctx context.Context, id string) (int64, error)
 	CountBackupCodes(ctx context.Context, userID string) (CountBackupCodesRow, error)
 	// Two range scans, because <> cannot use the index.
 	CountPasskeysOfOtherRPIDs(ctx context.Context, rpID string) ([]CountPasskeysOfOtherRPIDsRow, error)
+	// Of an account with many sessions only as many are read as needed.
+	CountUnrevokedSessions(ctx context.Context, userID string, upTo int64) (int64, error)
 	DeleteExpiredChallenges(ctx context.Context, expired column.Time, upTo int64) (int64, error)
 	DeleteExpiredEvents(ctx context.Context, before column.Time, upTo int64) (int64, error)
 	DeleteExpiredLockouts(ctx context.Context, before column.Time, upTo int64) (int64, error)
@@ -51,9 +54,11 @@ type Querier interface {
 	ListLockouts(ctx context.Context, after []byte, upTo int64) ([]RecoveryLockout, error)
 	ListOutboxEmails(ctx context.Context, after string, upTo int64) ([]OutboxEmail, error)
 	ListPasskeysByUser(ctx context.Context, userID string) ([]Passkey, error)
+	ListPasskeysWithOwner(ctx context.Context, userID string) ([]ListPasskeysWithOwnerRow, error)
 	ListSigningKeys(ctx context.Context) ([]SigningKey, error)
 	ListUsers(ctx context.Context, after string, upTo int64) ([]User, error)
 	PasskeyByID(ctx context.Context, credentialID []byte) (Passkey, error)
+	PasskeyWithOwner(ctx context.Context, credentialID []byte) (PasskeyWithOwnerRow, error)
 	RecoveryGrantByToken(ctx context.Context, tokenDigest []byte) (RecoveryGrant, error)
 	RecoveryGrantByUser(ctx context.Context, userID string) (RecoveryGrant, error)
 	// The codes of the set are deleted with it.
@@ -83,8 +88,6 @@ type Querier interface {
 	SaveUser(ctx context.Context, arg SaveUserParams) (int64, error)
 	SessionByID(ctx context.Context, id string) (Session, error)
 	SessionByToken(ctx context.Context, tokenDigest []byte) (Session, error)
-	// One statement finds and deletes, so that a challenge is taken once.
-	TakeChallenge(ctx context.Context, id string) (Challenge, error)
 	// One statement finds and deletes, so that a recovery grant is taken once.
 	TakeRecoveryGrant(ctx context.Context, tokenDigest []byte) (RecoveryGrant, error)
 	UserByEmail(ctx context.Context, email string) (User, error)

@@ -23,8 +23,6 @@ var challenges = rules{
 		addChallenges(t, store, challenge("ben"), signUp)
 		got, err := challengeByID(t, store, signUp.ID)
 		wantSame(t, got, err, signUp)
-		got, err = takeChallenge(t, store, signUp.ID)
-		wantSame(t, got, err, signUp)
 	},
 
 	"optional fields stay empty": func(t *testing.T, store ports.Store) {
@@ -42,8 +40,7 @@ var challenges = rules{
 	"an unknown challenge is not found": func(t *testing.T, store ports.Store) {
 		_, err := challengeByID(t, store, challenge("ada").ID)
 		wantError(t, err, domain.ErrChallengeNotFound)
-		_, err = takeChallenge(t, store, challenge("ada").ID)
-		wantError(t, err, domain.ErrChallengeNotFound)
+		wantError(t, consumeChallenge(t, store, challenge("ada").ID), domain.ErrChallengeNotFound)
 	},
 
 	// Requirement: ASVS-6.7.2
@@ -59,7 +56,7 @@ var challenges = rules{
 		wantSame(t, got, err, first)
 	},
 
-	"reading does not take": func(t *testing.T, store ports.Store) {
+	"reading does not consume": func(t *testing.T, store ports.Store) {
 		addChallenges(t, store, challenge("ada"))
 		for range 3 {
 			got, err := challengeByID(t, store, challenge("ada").ID)
@@ -67,15 +64,14 @@ var challenges = rules{
 		}
 	},
 
-	"a taken challenge is removed": func(t *testing.T, store ports.Store) {
+	"a consumed challenge is removed": func(t *testing.T, store ports.Store) {
 		addChallenges(t, store, challenge("ada"), challenge("ben"))
-		if _, err := takeChallenge(t, store, challenge("ada").ID); err != nil {
+		if err := consumeChallenge(t, store, challenge("ada").ID); err != nil {
 			t.Fatal(err)
 		}
 		_, err := challengeByID(t, store, challenge("ada").ID)
 		wantError(t, err, domain.ErrChallengeNotFound)
-		_, err = takeChallenge(t, store, challenge("ada").ID)
-		wantError(t, err, domain.ErrChallengeNotFound)
+		wantError(t, consumeChallenge(t, store, challenge("ada").ID), domain.ErrChallengeNotFound)
 		got, err := challengeByID(t, store, challenge("ben").ID)
 		wantSame(t, got, err, challenge("ben"))
 	},
@@ -152,7 +148,7 @@ var challenges = rules{
 	},
 
 	// Requirement: Durability-concurrency
-	"of concurrent callers that take one challenge, one succeeds and its writes are committed": func(t *testing.T, store ports.Store) {
+	"of concurrent callers that consume one challenge, one succeeds and its writes are committed": func(t *testing.T, store ports.Store) {
 		addChallenges(t, store, challenge("ada"))
 		name := func(i int) string { return fmt.Sprint("user", i) }
 		won := wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {
@@ -160,8 +156,7 @@ var challenges = rules{
 				if err := tx.Users.Add(t.Context(), domain.RestoreUser(user(name(i)))); err != nil {
 					return err
 				}
-				_, err := tx.Challenges.Take(t.Context(), challenge("ada").ID)
-				return err
+				return tx.Challenges.Consume(t.Context(), challenge("ada").ID)
 			})
 		}), domain.ErrChallengeNotFound)
 		_, err := challengeByID(t, store, challenge("ada").ID)
@@ -209,12 +204,7 @@ var challenges = rules{
 	},
 }
 
-func takeChallenge(t *testing.T, store ports.Store, id domain.ChallengeID) (*domain.Challenge, error) {
+func consumeChallenge(t *testing.T, store ports.Store, id domain.ChallengeID) error {
 	t.Helper()
-	var taken *domain.Challenge
-	err := store.Update(t.Context(), func(tx ports.Tx) (err error) {
-		taken, err = tx.Challenges.Take(t.Context(), id)
-		return err
-	})
-	return taken, err
+	return store.Update(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Consume(t.Context(), id) })
 }

@@ -23,6 +23,32 @@ var credentials = rules{
 		wantSame(t, got, err, key)
 	},
 
+	"a passkey is found with its owner": func(t *testing.T, store ports.Store) {
+		ada, ben := user("ada"), user("ben")
+		first, second, other := credential("ada", "first"), credential("ada", "second"), credential("ben", "other")
+		second.CreatedAt = first.CreatedAt.Add(time.Hour)
+		addUsers(t, store, ada, ben, user("cem"))
+		addCredentials(t, store, second, other, first)
+		ctx := t.Context()
+		err := store.View(ctx, func(tx ports.Tx) error {
+			key, owner, err := tx.Credentials.ByIDWithOwner(ctx, other.ID)
+			wantSame(t, key, err, other)
+			wantSame(t, owner, err, ben)
+			_, _, err = tx.Credentials.ByIDWithOwner(ctx, "unknown")
+			wantError(t, err, domain.ErrPasskeyUnknown)
+
+			keys, owner, err := tx.Credentials.ListWithOwner(ctx, ada.ID)
+			wantList(t, keys, err, first, second)
+			wantSame(t, owner, err, ada)
+			for _, id := range []domain.UserID{userID("cem"), userID("unknown"), {}} {
+				_, _, err = tx.Credentials.ListWithOwner(ctx, id)
+				wantError(t, err, domain.ErrPasskeyUnknown)
+			}
+			return nil
+		})
+		wantError(t, err, nil)
+	},
+
 	"optional fields stay empty": func(t *testing.T, store ports.Store) {
 		key := unused(credential("ada", "key"))
 		key.Name, key.Attachment, key.Transports, key.AAGUID, key.Extensions = "", "", nil, [16]byte{}, nil

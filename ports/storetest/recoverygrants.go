@@ -171,7 +171,7 @@ var recoveryGrants = rules{
 		}
 		wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
-				if _, err := tx.Challenges.Take(t.Context(), own(i).ID); err != nil {
+				if err := tx.Challenges.Consume(t.Context(), own(i).ID); err != nil {
 					return err
 				}
 				yieldToOthers()

@@ -38,9 +38,6 @@ func seedChallenge(owner, tag string) domain.ChallengeState {
 
 // writeEverything adds one of each to the seed, and changes or removes everything in the seed.
 func writeEverything(ctx context.Context, tx ports.Tx) error {
-	if _, err := tx.Challenges.Take(ctx, challenge("seed").ID); err != nil {
-		return err
-	}
 	if _, err := tx.RecoveryGrants.Take(ctx, recoveryGrant("leaver", "leaving").Token); err != nil {
 		return err
 	}
@@ -50,6 +47,7 @@ func writeEverything(ctx context.Context, tx ports.Tx) error {
 		tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ada", "new"))),
 		tx.Credentials.Save(ctx, domain.RestoreCredential(unused(credential("ada", "seed")))),
 		tx.Credentials.Remove(ctx, "leaving"),
+		tx.Challenges.Consume(ctx, challenge("seed").ID),
 		tx.Challenges.Add(ctx, domain.RestoreChallenge(challenge("new"))),
 		tx.Sessions.Add(ctx, domain.RestoreSession(session("ada", "new"))),
 		tx.Sessions.Save(ctx, domain.RestoreSession(activeSession("ada", "seed"))),

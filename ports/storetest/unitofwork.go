@@ -199,10 +199,7 @@ var unitOfWork = rules{
 			},
 			"Credentials.Remove": func(tx ports.Tx) error { return tx.Credentials.Remove(ctx, "seed") },
 			"Challenges.Add":     func(tx ports.Tx) error { return tx.Challenges.Add(ctx, domain.RestoreChallenge(challenge("new"))) },
-			"Challenges.Take": func(tx ports.Tx) error {
-				_, err := tx.Challenges.Take(ctx, challenge("seed").ID)
-				return err
-			},
+			"Challenges.Consume": func(tx ports.Tx) error { return tx.Challenges.Consume(ctx, challenge("seed").ID) },
 			"Challenges.DeleteExpired": func(tx ports.Tx) error {
 				_, err := tx.Challenges.DeleteExpired(ctx, hour(99), 9)
 				return err
