@@ -145,7 +145,7 @@ func TestPage_SignsInFromSuggestions(t *testing.T) {
 // signedInWithoutMessage is true when the user is signed in by a suggestion, which shows no message.
 const signedInWithoutMessage = `document.querySelector('main').dataset.state === 'signed-in' && document.querySelector('main').getAttribute('aria-busy') !== 'true' && !document.getElementById('message').dataset.code`
 
-func TestPage_PagesThroughSecurityLog(t *testing.T) {
+func TestPage_PagesThroughAuditLog(t *testing.T) {
 	ada, b, _ := openPage(t)
 	key := ada.listPasskeys()[0]
 	evalPromise(b, fmt.Sprintf(`(async () => {
@@ -159,7 +159,7 @@ func TestPage_PagesThroughSecurityLog(t *testing.T) {
 	}
 }
 
-func TestPage_SecurityLogCountsAndFilters(t *testing.T) {
+func TestPage_AuditLogCountsAndFilters(t *testing.T) {
 	ada, b, _ := openPage(t)
 	ada.signsOut()
 	for range 3 {

@@ -13,7 +13,7 @@ import { Recovery } from './recovery.js';
 import { RecoveryFactors } from './recoveryfactors.js';
 import { takeGrantToken } from './recoverylink.js';
 import { Review } from './review.js';
-import { SecurityLog } from './securitylog.js';
+import { AuditLog } from './auditlog.js';
 import { del, setSession } from './session.js';
 import { withStepUp } from './stepup.js';
 
@@ -58,7 +58,7 @@ const account = new Account(page, showUser);
 const review = new Review((button, id) => passkeys.remove(button, id));
 const passkeys = new PasskeyList(page, (items) => review.update(items));
 const factors = new RecoveryFactors(page);
-const lists = [passkeys, factors, new Devices(page), new SecurityLog(page)];
+const lists = [passkeys, factors, new Devices(page), new AuditLog(page)];
 const deletion = new AccountDeletion(page, () => endSession(null, 'Your account and all its data were deleted.'));
 const recovery = new Recovery(page);
 

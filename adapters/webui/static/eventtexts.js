@@ -1,4 +1,4 @@
-// The texts of the security log's event kinds and reasons.
+// The texts of the audit log's event kinds and reasons.
 
 const titles = {
   signed_up: 'Account created',

@@ -1,4 +1,4 @@
-// The account's security log.
+// The account's audit log.
 
 import { get } from './api.js';
 import { $, part } from './dom.js';
@@ -6,7 +6,7 @@ import { concerning, groups, reasonFor, titleFor } from './eventtexts.js';
 import { showTime, timeOfDay } from './formattime.js';
 import { PagedList } from './list.js';
 
-export class SecurityLog {
+export class AuditLog {
   #list;
 
   constructor(page) {
