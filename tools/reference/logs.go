@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"go/ast"
-	"go/token"
 	"slices"
 	"strings"
 )
@@ -124,15 +123,10 @@ func (s *sourcePackage) attributes(arguments []ast.Expr, in *ast.FuncDecl) (name
 		collect(argument)
 		ast.Inspect(argument, func(n ast.Node) bool {
 			if variable, ok := n.(*ast.Ident); ok {
-				ast.Inspect(in.Body, func(n ast.Node) bool {
-					assigned, ok := n.(*ast.AssignStmt)
-					if !ok || len(assigned.Lhs) != 1 || len(assigned.Rhs) != 1 {
-						return true
+				assignments(in.Body, func(assigned string, value ast.Expr) {
+					if assigned == variable.Name {
+						collect(value)
 					}
-					if left, ok := assigned.Lhs[0].(*ast.Ident); ok && left.Name == variable.Name {
-						collect(assigned.Rhs[0])
-					}
-					return true
 				})
 			}
 			return true
@@ -152,15 +146,10 @@ func (s *sourcePackage) levels(level ast.Expr, in *ast.FuncDecl) (found []string
 	}
 	add(level)
 	if variable, ok := level.(*ast.Ident); ok {
-		ast.Inspect(in.Body, func(n ast.Node) bool {
-			if assigned, ok := n.(*ast.AssignStmt); ok && assigned.Tok != token.ADD_ASSIGN && len(assigned.Lhs) == len(assigned.Rhs) {
-				for i, left := range assigned.Lhs {
-					if left, ok := left.(*ast.Ident); ok && left.Name == variable.Name {
-						add(assigned.Rhs[i])
-					}
-				}
+		assignments(in.Body, func(assigned string, value ast.Expr) {
+			if assigned == variable.Name {
+				add(value)
 			}
-			return true
 		})
 	}
 	return found

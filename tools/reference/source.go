@@ -220,32 +220,10 @@ func (s *sourcePackage) variable(name string, in *ast.FuncDecl) (found []string)
 			}
 		}
 	}
-	assign := func(left ast.Expr, right ast.Expr) {
-		if variable, ok := left.(*ast.Ident); ok && variable.Name == name {
-			if added, ok := right.(*ast.Ident); !ok || added.Name != name {
-				add(s.texts(right, nil))
-			}
+	assignments(in.Body, func(variable string, value ast.Expr) {
+		if other, ok := value.(*ast.Ident); variable == name && (!ok || other.Name != name) {
+			add(s.texts(value, nil))
 		}
-	}
-	ast.Inspect(in.Body, func(n ast.Node) bool {
-		switch n := n.(type) {
-		case *ast.AssignStmt:
-			if n.Tok == token.ADD_ASSIGN {
-				return true
-			}
-			for i, left := range n.Lhs {
-				if len(n.Lhs) == len(n.Rhs) {
-					assign(left, n.Rhs[i])
-				}
-			}
-		case *ast.ValueSpec:
-			for i, left := range n.Names {
-				if i < len(n.Values) {
-					assign(left, n.Values[i])
-				}
-			}
-		}
-		return true
 	})
 	at := parameter(name, in.Type)
 	if at < 0 {
@@ -283,22 +261,37 @@ func (s *sourcePackage) atEachCall(of *ast.FuncDecl, visit func()) {
 
 // closures adds the values that a function passes to the parameter of a function literal that it assigns to a variable.
 func (s *sourcePackage) closures(name string, in *ast.FuncDecl, add func([]string)) {
-	ast.Inspect(in.Body, func(n ast.Node) bool {
-		assigned, ok := n.(*ast.AssignStmt)
-		if !ok || len(assigned.Lhs) != 1 || len(assigned.Rhs) != 1 {
-			return true
-		}
-		variable, isVariable := assigned.Lhs[0].(*ast.Ident)
-		function, isFunction := assigned.Rhs[0].(*ast.FuncLit)
-		if !isVariable || !isFunction {
-			return true
+	assignments(in.Body, func(variable string, value ast.Expr) {
+		function, ok := value.(*ast.FuncLit)
+		if !ok {
+			return
 		}
 		if at := parameter(name, function.Type); at >= 0 {
 			calls(in.Body, func(_ string, call *ast.CallExpr) {
 				if at < len(call.Args) {
 					add(s.texts(call.Args[at], nil))
 				}
-			}, variable.Name)
+			}, variable)
+		}
+	})
+}
+
+// assignments calls visit for each variable that is declared or assigned in a node, but not for +=.
+func assignments(in ast.Node, visit func(variable string, value ast.Expr)) {
+	ast.Inspect(in, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.AssignStmt:
+			for i, left := range n.Lhs {
+				if variable, ok := left.(*ast.Ident); ok && n.Tok != token.ADD_ASSIGN && len(n.Lhs) == len(n.Rhs) {
+					visit(variable.Name, n.Rhs[i])
+				}
+			}
+		case *ast.ValueSpec:
+			for i, variable := range n.Names {
+				if i < len(n.Values) {
+					visit(variable.Name, n.Values[i])
+				}
+			}
 		}
 		return true
 	})
