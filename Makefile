@@ -24,7 +24,7 @@ RELEASE := $(if $(VERSION),-X github.com/keylodge/keylodge/bootstrap.release=$(V
 WITHOUT_SETTINGS := env $(patsubst %,-u %,$(filter KEYLODGE_%,$(.VARIABLES)))
 
 # A test fails instead of being skipped if it lacks one of these; "all" means also disk: the right to mount a small one.
-REQUIRE ?= browser,mailserver,postgres,pgbouncer,haproxy,redis,tools
+REQUIRE ?= browser,mailserver,postgres,pgbouncer,haproxy,caddy,nginx,redis,tools
 GO_TEST = $(WITHOUT_SETTINGS) go test -timeout $(TEST_TIMEOUT)
 # Without the part of vet that go test runs for each package: make check runs all of vet.
 GO_TEST_ALL = $(WITHOUT_SETTINGS) REQUIRE=$(REQUIRE) go test -vet=off -timeout $(TEST_TIMEOUT)

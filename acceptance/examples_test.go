@@ -22,16 +22,19 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/webauthn"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/mailserver"
 	"github.com/keylodge/keylodge/acceptance/testkit/require"
 )
 
-// TestExamples runs the code blocks of README.md, docs/quickstart.md and docs/guides. The blocks of a page run in order, in one
-// folder, against one server, in one shell and one browser tab. A comment before a block says more about it:
+// TestExamples runs the code blocks of README.md, docs/quickstart.md, docs/guides and docs/operations. The blocks of a page run in
+// order, in one folder, against one server, in one shell and one browser tab. A comment before a block says more about it:
 //
 //	<!-- test: server -->          the commands start the server, which runs until the end of the page or the next such block
 //	<!-- test: file NAME -->       the block is the content of a file
 //	<!-- test: output -->          the block is the output of the last command; … stands for any text
 //	<!-- test: requires COMMAND --> the block is skipped if the shell command fails, for example for a missing library
+//	<!-- test: unit NAME -->       the block is a systemd unit, which systemd-analyze verifies
+//	<!-- test: by TEST -->         another test runs or checks the block
 //	<!-- test: skip: REASON -->    the block is not run
 //
 // These comments are steps of their own:
@@ -41,12 +44,21 @@ import (
 //	<!-- test: open URL -->        opens the URL in the tab. http://localhost:5173 serves the folder app
 //	<!-- test: js CODE -->         runs the code in the tab, for example as the user, or to check what the page shows
 //	<!-- test: sh COMMANDS -->     runs the commands
+//	<!-- test: start COMMANDS -->  starts the server with the commands
+//	<!-- test: stop -->            stops it
+//	<!-- test: mail -->            starts a mail server, instead of smtp.example.org
+//	<!-- test: email ADDRESS -->   waits for an e-mail to the address; email in JavaScript is its text
 //
+// In docs/operations, systemctl does nothing, commands run as the user of the test, and directories are those of the test.
 // Every block in an executable language is run or has a reason. JavaScript can set variables of the shell as members of shell.
 func TestExamples(t *testing.T) {
-	pages, err := fs.Glob(os.DirFS(".."), "docs/guides/*.md")
-	if err != nil {
-		t.Fatal(err)
+	pages := []string{"README.md", "docs/quickstart.md"}
+	for _, folder := range []string{"docs/guides", "docs/operations"} {
+		found, err := fs.Glob(os.DirFS(".."), folder+"/*.md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
 	}
 	bin := t.TempDir()
 	build := exec.Command("go", "build", "-o", filepath.Join(bin, "keylodge"), "github.com/keylodge/keylodge")
@@ -54,7 +66,16 @@ func TestExamples(t *testing.T) {
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	for _, name := range append([]string{"README.md", "docs/quickstart.md"}, pages...) {
+	for name, script := range map[string]string{
+		"systemctl":   "exit 0",
+		"sudo":        `shift 2; exec "$@"`, // sudo -u USER COMMAND
+		"as_keylodge": `exec keylodge "$@"`,
+	} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range pages {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".md"), func(t *testing.T) {
 			t.Parallel()
 			newExamples(t, bin).runPage(name)
@@ -88,12 +109,12 @@ type exampleStep struct {
 }
 
 var (
-	exampleComment = regexp.MustCompile(`(?s)^<!-- test: (\w+):? ?(.*?) ?-->\n`)
+	exampleComment = regexp.MustCompile(`(?s)^ *<!-- test: (\w+):? ?(.*?) ?-->\n`)
 	exampleFence   = regexp.MustCompile("^( *)```([a-z]*)\n")
 )
 
 // displayedLanguages are not executable.
-var displayedLanguages = []string{"", "json", "text"}
+var displayedLanguages = []string{"", "http", "json", "text"}
 
 func exampleSteps(markdown string) ([]exampleStep, error) {
 	var steps []exampleStep
@@ -103,7 +124,7 @@ func exampleSteps(markdown string) ([]exampleStep, error) {
 		if m := exampleComment.FindStringSubmatch(rest); m != nil {
 			step := exampleStep{line: line, kind: m[1], argument: m[2]}
 			read = m[0]
-			if slices.Contains([]string{"include", "authenticator", "open", "js", "sh"}, step.kind) {
+			if slices.Contains([]string{"include", "authenticator", "open", "js", "sh", "start", "stop", "mail", "email"}, step.kind) {
 				steps = append(steps, step)
 			} else {
 				comment = &step
@@ -149,6 +170,7 @@ type examples struct {
 	restore    *strings.Replacer
 	server     *exec.Cmd
 	log        logRecorder
+	mailServer *mailserver.Server
 	browser    *browserPage
 	lastOutput string
 }
@@ -164,7 +186,9 @@ func newExamples(t *testing.T, bin string) *examples {
 	x.port = free.Addr().(*net.TCPAddr).Port
 	_ = free.Close()
 	server, static := fmt.Sprintf("localhost:%d", x.port), fmt.Sprintf("localhost:%d", x.static.Listener.Addr().(*net.TCPAddr).Port)
-	x.replace = strings.NewReplacer("localhost:8080", server, "localhost:5173", static, "go run .", "keylodge")
+	x.replace = strings.NewReplacer("localhost:8080", server, "localhost:5173", static, "go run .", "keylodge",
+		"/var/lib/keylodge", x.folder, "/var/backups/keylodge", x.folder+"/backups", "/usr/local/bin", x.folder+"/bin",
+		"/from/elsewhere", x.folder+"/elsewhere")
 	x.restore = strings.NewReplacer(server, "localhost:8080", static, "localhost:5173")
 	t.Cleanup(x.stopServer)
 	return x
@@ -191,9 +215,24 @@ func (x *examples) run(step exampleStep) {
 	code := x.replace.Replace(step.code)
 	switch step.kind {
 	case "skip":
+	case "by":
+		x.requireTest(step.argument)
+	case "unit":
+		x.verifyUnit(step.argument, code)
+	case "mail":
+		x.startMailServer()
+	case "email":
+		x.awaitEmail(step.argument)
+	case "start":
+		x.startServer(x.replace.Replace(step.argument))
+	case "stop":
+		x.stopServer()
 	case "server":
 		x.startServer(code)
 	case "file":
+		if x.mailServer != nil {
+			code = strings.NewReplacer("smtp.example.org", "localhost", "PASSWORD=…", "PASSWORD="+mailPassword).Replace(code)
+		}
 		x.write(step.argument, code)
 	case "output":
 		x.requireOutput(step.code)
@@ -258,7 +297,8 @@ func (x *examples) command(script string) *exec.Cmd {
 			command.Env = append(command.Env, variable)
 		}
 	}
-	command.Env = append(command.Env, "PATH="+x.bin+":/usr/bin:"+os.Getenv("PATH"), "CGO_ENABLED=0")
+	command.Env = append(command.Env, "PATH="+x.bin+":/usr/bin:"+os.Getenv("PATH"), "CGO_ENABLED=0",
+		"KEYLODGE_LISTEN=127.0.0.1:"+strconv.Itoa(x.port), "KEYLODGE_OPS_LISTEN=")
 	return command
 }
 
@@ -288,7 +328,6 @@ func (x *examples) startServer(script string) {
 	x.t.Helper()
 	x.stopServer()
 	x.server = x.command(script)
-	x.server.Env = append(x.server.Env, "KEYLODGE_LISTEN=127.0.0.1:"+strconv.Itoa(x.port), "KEYLODGE_OPS_LISTEN=")
 	x.server.Stdout, x.server.Stderr = &x.log, &x.log
 	x.server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := x.server.Start(); err != nil {
@@ -333,6 +372,52 @@ func (x *examples) stopServer() {
 		}
 	}
 	x.t.Error("the server does not stop")
+}
+
+// mailPassword is the password of the account keylodge.
+const mailPassword = "mail-password"
+
+func (x *examples) startMailServer() {
+	x.t.Helper()
+	x.mailServer = mailserver.Start(x.t, mailserver.Options{Username: "keylodge", Password: mailPassword})
+	_, port, _ := net.SplitHostPort(x.mailServer.Addr)
+	x.shell("KEYLODGE_SMTP_PORT=" + port + "\nSSL_CERT_FILE=" + x.mailServer.CAFile)
+}
+
+func (x *examples) awaitEmail(address string) {
+	x.t.Helper()
+	for deadline := time.Now().Add(pageTimeout); ; time.Sleep(50 * time.Millisecond) {
+		if emails := x.mailServer.Emails(address); len(emails) > 0 {
+			x.javascript(fmt.Sprintf("window.email = %q;", emails[len(emails)-1].Text))
+			return
+		}
+		if time.Now().After(deadline) {
+			x.t.Fatalf("%s: no e-mail to %s\n%s", x.at, address, x.log.text())
+		}
+	}
+}
+
+// verifyUnit checks a systemd unit. Its program need not be installed.
+func (x *examples) verifyUnit(name, content string) {
+	x.t.Helper()
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		x.t.Logf("%s is not verified: %v", x.at, err)
+		return
+	}
+	x.write(name, unitProgram.ReplaceAllString(content, "${1}/bin/true"))
+	if output, err := x.command("systemd-analyze verify ./" + name).CombinedOutput(); err != nil || len(output) > 0 {
+		x.t.Errorf("%s: systemd-analyze verify: %v\n%s", x.at, err, output)
+	}
+}
+
+var unitProgram = regexp.MustCompile(`(?m)^(ExecStart=)\S+`)
+
+// requireTest checks that a test that runs a block exists.
+func (x *examples) requireTest(name string) {
+	x.t.Helper()
+	if output, err := exec.Command("grep", "-rqE", "^func "+name+`\(`, ".", "../adapters", "../bootstrap").CombinedOutput(); err != nil {
+		x.t.Errorf("%s: there is no test %s: %v %s", x.at, name, err, output)
+	}
 }
 
 // tab returns the browser tab. It has an authenticator whose user always agrees.

@@ -30,6 +30,8 @@ var (
 	PgBouncer  = Need{"pgbouncer", "PgBouncer", []string{"pgbouncer", "/usr/sbin/pgbouncer"}}
 	Redis      = Need{"redis", "Redis or Valkey", []string{"valkey-server", "redis-server"}}
 	HAProxy    = Need{"haproxy", "HAProxy", []string{"haproxy", "/usr/sbin/haproxy"}}
+	Caddy      = Need{"caddy", "Caddy", []string{"caddy"}}
+	Nginx      = Need{"nginx", "nginx", []string{"nginx", "/usr/sbin/nginx"}}
 	Tools      = Need{"tools", "curl, lsof, sqlite3 or another program of the operator", nil}
 	SmallDisk  = Need{"disk", "a small disk, which only root can mount", nil}
 )
