@@ -33,13 +33,13 @@ func TestOpen_WriterDurabilityPragmas(t *testing.T) {
 // Requirement: Durability-crashes
 func TestUpdate_SurvivesPowerCut(t *testing.T) {
 	t.Run("with the store's settings", func(t *testing.T) {
-		lost, revived, partial := simulatePowerCuts(t, t.Context())
+		lost, revived, partial := simulatePowerCuts(t.Context(), t)
 		if lost+revived+partial > 0 {
 			t.Errorf("lost %d, restored %d that were removed, %d Updates are partial", lost, revived, partial)
 		}
 	})
 	t.Run("with asynchronous commits", func(t *testing.T) { // shows that the test detects a loss
-		lost, revived, partial := simulatePowerCuts(t, ports.WithAsyncCommit(t.Context()))
+		lost, revived, partial := simulatePowerCuts(ports.WithAsyncCommit(t.Context()), t)
 		if lost == 0 || partial > 0 {
 			t.Errorf("lost %d, want some; %d Updates are partial", lost, partial)
 		}
@@ -50,7 +50,7 @@ func TestUpdate_SurvivesPowerCut(t *testing.T) {
 // simulatePowerCuts has callers add challenges, two in each Update, and take them again. Before each such Update, one with an
 // asynchronous commit adds two others. It counts the wrong states after power cuts at random moments: acknowledged challenges that are
 // lost, taken ones that exist again, and Updates of which one half remains.
-func simulatePowerCuts(t *testing.T, ctx context.Context) (lost, revived, partial int) {
+func simulatePowerCuts(ctx context.Context, t *testing.T) (lost, revived, partial int) {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
