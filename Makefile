@@ -11,9 +11,13 @@ LINT := CGO_ENABLED=0 go tool -modfile=tools/lint/go.mod golangci-lint
 # Duration of `make fuzz` for each target.
 FUZZTIME ?= 60s
 
-# Parameters of `make bench`: the seconds of one measurement, and the origin and command of a second server.
+# Parameters of `make bench`, which docs/performance/README.md explains.
 SECONDS ?= 5
+OVERLOAD ?= 60
+DATABASE ?= sqlite
+SCALE ?=
 PEER ?=
+OUT ?= docs/performance
 
 # The release that `keylodge version` prints: make build VERSION=v1.2.3. The binary depends on it and on the sources only, not on
 # the state of the git repository.
@@ -37,7 +41,7 @@ BROWSER_TESTS := '^Test(Page|OtherBrowsers)_|^TestExamples$$|^TestStories$$/./^b
 RACE_TESTS := '^Test(FirstVisit|Framing|ListEvents|SessionLimit|SizeLimit|Timeout)_|^TestStories$$/./^HTTP_on_SQLite$$'
 
 # The packages whose tests run programs as processes, where the race detector has no effect.
-PROCESS_TESTS := '/acceptance/\(build\|cluster\|durability\)$$'
+PROCESS_TESTS := '/acceptance/\(build\|cluster\|durability\|bench\)$$'
 
 # $(call or_run,target) follows a check; if the check fails, it prints the target that fixes the problem.
 or_run = || { echo "FAILED. Fix it with: make $(1)" >&2; exit 1; }
@@ -166,7 +170,7 @@ run: ## Run the server from the sources, by default on http://localhost:8080
 
 .PHONY: bench
 bench: build ## Measure complete ceremonies, beside what they cost at least
-	go run ./acceptance/bench -seconds $(SECONDS) -peer '$(PEER)'
+	go run ./acceptance/bench -out '$(OUT)' -seconds $(SECONDS) -overload $(OVERLOAD) -database $(DATABASE) -scale '$(SCALE)' -peer '$(PEER)'
 
 .PHONY: microbench
 microbench: ## Run the benchmarks of single functions

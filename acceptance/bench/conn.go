@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -80,13 +81,14 @@ func (c *conn) do(method, path string, body []byte, headers ...string) ([]byte, 
 	return c.response.Body(), nil
 }
 
-// cookie returns the "name=value" of a cookie of the last response, or "".
-func (c *conn) cookie() (pair string) {
+// cookies returns the cookies of the last response, as a request sends them.
+func (c *conn) cookies() string {
+	var pairs []string
 	for _, value := range c.response.Header.Cookies() {
 		var cookie fasthttp.Cookie
 		if cookie.ParseBytes(value) == nil && len(cookie.Value()) > 0 {
-			pair = string(cookie.Key()) + "=" + string(cookie.Value())
+			pairs = append(pairs, string(cookie.Key())+"="+string(cookie.Value()))
 		}
 	}
-	return pair
+	return strings.Join(pairs, "; ")
 }

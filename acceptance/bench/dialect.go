@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 
@@ -27,7 +28,7 @@ type user struct {
 }
 
 func signUp(d dialect, c *conn, origin string) (*user, error) {
-	options, reference, err := d.beginSignUp(c, "user-"+rand36())
+	options, reference, err := d.beginSignUp(c, rand.Text())
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +52,8 @@ func signIn(d dialect, c *conn, u *user) (token string, err error) {
 	return d.finishSignIn(c, reference, response)
 }
 
-// keylodge is the dialect of this product. Sessions are those of an app, with an access token.
-type keylodge struct{}
+// keylodge is the dialect of this product.
+type keylodge struct{ byCookie bool } // a session of a browser; otherwise that of an app, with an access token
 
 type ceremony struct {
 	ChallengeID string          `json:"challenge_id"`
@@ -75,12 +76,16 @@ func (k keylodge) beginSignIn(c *conn) ([]byte, string, error) {
 	return k.begin(c, "/v1/login/options", struct{}{})
 }
 
-func (keylodge) finish(c *conn, path, reference string, response any) (string, error) {
+// finish returns the access token, or the cookies.
+func (k keylodge) finish(c *conn, path, reference string, response any) (string, error) {
 	request := struct {
 		ChallengeID string `json:"challenge_id"`
 		Credential  any    `json:"credential"`
 		Transport   string `json:"transport"`
 	}{reference, response, "bearer"}
+	if k.byCookie {
+		request.Transport = "cookie"
+	}
 	var opened struct {
 		Tokens struct {
 			AccessToken string `json:"access_token"`
@@ -88,6 +93,9 @@ func (keylodge) finish(c *conn, path, reference string, response any) (string, e
 	}
 	if err := post(c, path, request, &opened); err != nil {
 		return "", err
+	}
+	if k.byCookie {
+		return c.cookies(), nil
 	}
 	return opened.Tokens.AccessToken, nil
 }
@@ -101,8 +109,12 @@ func (k keylodge) finishSignIn(c *conn, reference string, response any) (string,
 	return k.finish(c, "/v1/login/verify", reference, response)
 }
 
-func (keylodge) checkSession(c *conn, token string) error {
-	_, err := c.do("GET", "/v1/session", nil, "Authorization", "Bearer "+token)
+func (k keylodge) checkSession(c *conn, token string) error {
+	header := []string{"Authorization", "Bearer " + token}
+	if k.byCookie {
+		header = []string{"Cookie", token}
+	}
+	_, err := c.do("GET", "/v1/session", nil, header...)
 	return err
 }
 
@@ -117,11 +129,11 @@ func (plain) begin(c *conn, path string, body any) ([]byte, string, error) {
 	if err := post(c, path, body, &options); err != nil {
 		return nil, "", err
 	}
-	cookie := c.cookie()
-	if cookie == "" {
+	cookies := c.cookies()
+	if cookies == "" {
 		return nil, "", errors.New(path + " sets no cookie")
 	}
-	return options, cookie, nil
+	return options, cookies, nil
 }
 
 func (p plain) beginSignUp(c *conn, name string) ([]byte, string, error) {

@@ -16,10 +16,21 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.binary, "binary", "bin/keylodge", "the server's binary")
+	flag.StringVar(&o.out, "out", "", "folder for results.json, results.md and latency.svg; none are written without it")
 	flag.Float64Var(&o.seconds, "seconds", 5, "duration of one measurement")
-	flag.StringVar(&o.peer, "peer", "", `origin and command of a second server, for example "http://localhost:3000 node server.js"`)
+	flag.Float64Var(&o.overload, "overload", 60, "duration of the overload in seconds; 0 for none")
+	flag.StringVar(&o.database, "database", "sqlite", "sqlite, or postgres to measure PostgreSQL too")
+	flag.StringVar(&o.scale, "scale", "", "number of users of a filled database that is measured too, for example 1m")
+	flag.StringVar(&o.peer, "peer", "", `origin and command of a server to compare with, for example "http://localhost:3000 node server.js"`)
 	flag.Parse()
-	exitWith(run(o, os.Stdout))
+	results, err := run(o, os.Stderr)
+	if err == nil {
+		_, err = fmt.Print(results.markdown()) //nolint:forbidigo // this is what the program is for
+	}
+	if err == nil && o.out != "" {
+		err = results.write(o.out)
+	}
+	exitWith(err)
 }
 
 func exitWith(err error) {
@@ -31,84 +42,161 @@ func exitWith(err error) {
 }
 
 type options struct {
-	binary  string
-	seconds float64
-	peer    string
+	binary   string
+	out      string
+	seconds  float64
+	overload float64
+	database string
+	scale    string
+	peer     string
 }
 
-func run(o options, out io.Writer) (err error) {
-	duration := time.Duration(o.seconds * float64(time.Second))
-	binary, err := filepath.Abs(o.binary)
-	if err != nil {
-		return err
+// clientCounts are the numbers of clients of the measurements. The most of them are those of the targets.
+var clientCounts = []int{1, 16, 64}
+
+func seconds(number float64) time.Duration { return time.Duration(number * float64(time.Second)) }
+
+func run(o options, progress io.Writer) (r *Results, err error) {
+	r = &Results{Seconds: o.seconds}
+	r.describe()
+	if o.scale != "" {
+		if r.Users, err = parseScale(o.scale); err != nil {
+			return nil, err
+		}
 	}
+	if o.binary, err = filepath.Abs(o.binary); err != nil {
+		return nil, err
+	}
+	file, err := os.Stat(o.binary)
+	if err != nil {
+		return nil, err
+	}
+	r.BinaryBytes = file.Size()
 	cores, err := splitCores()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	folder, err := os.MkdirTemp("", "keylodge-bench-")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	servers, err := newServers(o, binary, folder, cores)
+	servers, limits, err := newServers(o, folder, cores)
+	for _, s := range append(servers, limits) {
+		defer func() { err = errors.Join(err, s.close()) }()
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, s := range servers {
-		if err := s.run(); err != nil {
-			return err
+		if s.filled {
+			if err := fill(s, r.Users, progress); err != nil {
+				return nil, err
+			}
 		}
-		defer func() { err = errors.Join(err, s.kill()) }()
+		process, err := startServer(s)
+		if err != nil {
+			return nil, err
+		}
+		r.Servers = append(r.Servers, process)
 	}
-	limits, err := measureLimits(servers[0], duration/2)
-	if err != nil {
-		return err
+	if err := limits.run(); err != nil {
+		return nil, err
 	}
-	fmt.Fprintf(out, "limits, CPU: verify %.1f us, sign %.1f us, bare route %.1f us, durable row %.1f us; login %.1f us\n\n",
-		limits.Verify, limits.Sign, limits.Route, limits.Row, limits.Login)
-	fmt.Fprintf(out, "%-20s %-14s %8s %10s %10s %10s %10s %8s %s\n", "server", "operation", "clients", "per second", "p50 us", "p99 us", "CPU us", "x limit", "errors")
-	for _, op := range []operation{signUps, logins, sessionChecks} {
-		for _, clients := range []int{1, 16, 64} {
-			for _, s := range servers[1:] {
+	if r.Limits, err = measureLimits(limits, seconds(o.seconds/2)); err != nil {
+		return nil, err
+	}
+	if err := r.measureAll(servers, seconds(o.seconds), progress); err != nil {
+		return nil, err
+	}
+	for i, s := range servers {
+		if r.Servers[i].Peak, err = memory(s.process.Process.Pid, "VmHWM"); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range servers {
+		if o.overload > 0 && !s.filled && s.name != asPeer {
+			fmt.Fprintf(progress, "%s: login, %d clients, for %g s\n", s.name, overloadClients, o.overload)
+			result, err := overload(s, seconds(o.overload))
+			if err != nil {
+				return nil, err
+			}
+			r.Overloads = append(r.Overloads, result)
+		}
+	}
+	r.judge()
+	return r, nil
+}
+
+// measureAll performs each measurement on all servers in turn, so that other work on the machine distorts all of them alike.
+func (r *Results) measureAll(servers []*server, duration time.Duration, progress io.Writer) error {
+	for _, op := range []operation{signUps, logins, sessionChecks, cookieChecks} {
+		for _, clients := range clientCounts {
+			for _, s := range servers {
+				if op.name == cookieChecks.name && s.name == asPeer {
+					continue
+				}
+				fmt.Fprintf(progress, "%s: %s, clients: %d\n", s.name, op.name, clients)
 				m, err := measure(s, op, clients, duration)
 				if err != nil {
 					return err
 				}
-				limit := limits.Login
-				if op.name == sessionChecks.name {
-					limit = limits.Route
-				}
-				fmt.Fprintf(out, "%-20s %-14s %8d %10.0f %10.0f %10.0f %10.0f %8.1f %d %s\n", m.Server, m.Operation, m.Clients, m.PerSecond, m.P50, m.P99, m.CPU, m.CPU/limit, m.Errors, m.FirstFailure)
+				r.Measurements = append(r.Measurements, m)
 			}
 		}
 	}
 	return nil
 }
 
-// newServers returns the server of the limits first.
-func newServers(o options, binary, folder string, cores *cores) ([]*server, error) {
-	sub := func(name string) string { return filepath.Join(folder, name) }
-	for _, name := range []string{"limits", "sqlite", "peer"} {
-		if err := os.Mkdir(sub(name), 0o700); err != nil {
-			return nil, err
+// startServer starts the server and looks at its memory when nothing happens.
+func startServer(s *server) (Server, error) {
+	if err := s.run(); err != nil {
+		return Server{}, err
+	}
+	time.Sleep(time.Second)
+	idle, err := memory(s.process.Process.Pid, "VmRSS")
+	return Server{Name: s.name, Start: microseconds(s.start) / 1000, Idle: idle}, err
+}
+
+// newServers returns the servers that are measured, and the server of the limits. It returns what it has also with an error.
+func newServers(o options, folder string, cores *cores) (servers []*server, limits *server, err error) {
+	own := func(name string) string { return filepath.Join(folder, name) }
+	for _, name := range []string{"limits", "sqlite", "filled", "postgres", "peer"} {
+		if err := os.Mkdir(own(name), 0o700); err != nil {
+			return nil, nil, err
 		}
 	}
-	limits, err := newLimits(sub("limits"), cores)
-	if err != nil {
-		return nil, err
+	if limits, err = newLimits(own("limits"), cores); err != nil {
+		return nil, nil, err
 	}
-	product, err := newKeylodge("keylodge, SQLite", binary, sub("sqlite"), cores)
-	if err != nil {
-		return nil, err
+	add := func(s *server, err error) error {
+		if err == nil {
+			servers = append(servers, s)
+		}
+		return err
 	}
-	servers := []*server{limits, product}
+	if err := add(newKeylodge(onSQLite, o.binary, own("sqlite"), cores)); err != nil {
+		return servers, limits, err
+	}
+	if o.scale != "" {
+		if err := add(newKeylodge(onFilled, o.binary, own("filled"), cores)); err != nil {
+			return servers, limits, err
+		}
+		servers[len(servers)-1].filled = true
+	}
+	switch o.database {
+	case "sqlite":
+	case "postgres":
+		if err := add(newOnPostgres(onPostgres, o.binary, own("postgres"), cores)); err != nil {
+			return servers, limits, err
+		}
+	default:
+		return servers, limits, fmt.Errorf("invalid DATABASE %q: want sqlite or postgres", o.database)
+	}
 	if o.peer != "" {
-		peer, err := newPeer(o.peer, sub("peer"), cores)
-		if err != nil {
-			return nil, err
+		if err := add(newPeer(o.peer, own("peer"), cores)); err != nil {
+			return servers, limits, err
 		}
-		servers = append(servers, peer)
 	}
-	return servers, nil
+	return servers, limits, nil
 }

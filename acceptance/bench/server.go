@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -10,13 +12,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
 )
 
 // server is a process under test, pinned to the core of the servers.
 type server struct {
 	name    string
 	dialect dialect
-	origin  string
+	origin  string // for ceremonies
 	host    string // of its listener
 	command []string
 	folder  string // its working directory, with its database and its log
@@ -26,6 +30,8 @@ type server struct {
 	process *exec.Cmd
 	exited  chan struct{}
 	start   time.Duration                 // until the first response
+	filled  bool                          // with the users of SCALE
+	stop    func() error                  // ends its database
 	cpu     func() (time.Duration, error) // of the server and its database
 	users   users
 }
@@ -50,6 +56,57 @@ func newKeylodge(name, binary, folder string, cores *cores, settings ...string) 
 	s.env = append(s.env, "KEYLODGE_LISTEN="+host, "KEYLODGE_OPS_LISTEN="+net.JoinHostPort("127.0.0.1", opsPort), "KEYLODGE_RATE_LIMITS=off")
 	s.env = append(s.env, settings...)
 	return s, nil
+}
+
+// newOnPostgres returns the product's server with a PostgreSQL of its own on the same core, which writes each commit to disk.
+func newOnPostgres(name, binary, folder string, cores *cores) (*server, error) {
+	var database *postgresserver.Server
+	err := cores.onServerCore(func() (err error) {
+		database, err = postgresserver.Start("fsync=on", "full_page_writes=on", "autovacuum=on", "shared_buffers=128MB")
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails
+	s, err := newKeylodge(name, binary, folder, cores, "KEYLODGE_DATABASE_URL="+database.URL("postgres"),
+		"KEYLODGE_SECRET="+base64.StdEncoding.EncodeToString(secret))
+	if err != nil {
+		return nil, errors.Join(err, database.Close())
+	}
+	s.stop = database.Close
+	s.cpu = func() (time.Duration, error) { return cpuWithPostgres(s.process.Process.Pid, database.Data()) }
+	return s, nil
+}
+
+// cpuWithPostgres returns the CPU time of a server and of all processes of the PostgreSQL with this data folder.
+func cpuWithPostgres(pid int, data string) (time.Duration, error) {
+	text, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+	if err != nil {
+		return 0, err
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	postmaster, err := strconv.Atoi(first)
+	if err != nil {
+		return 0, err
+	}
+	backends, err := children(postmaster)
+	if err != nil {
+		return 0, err
+	}
+	var sum time.Duration
+	for _, process := range append(backends, pid, postmaster) {
+		used, err := cpuTime(process)
+		if err != nil && process != pid && process != postmaster {
+			continue // the backend has ended
+		}
+		if err != nil {
+			return 0, err
+		}
+		sum += used
+	}
+	return sum, nil
 }
 
 // newPeer returns the server of PEER: its origin, a space, and its command.
@@ -126,12 +183,26 @@ func (s *server) responds() bool {
 	return err == nil
 }
 
+// close ends the server and its database. The receiver may be nil.
+func (s *server) close() error {
+	if s == nil {
+		return nil
+	}
+	err := s.kill()
+	if s.stop != nil {
+		err = errors.Join(err, s.stop())
+	}
+	return err
+}
+
 // kill ends the process as SIGKILL does.
-func (s *server) kill() error {
+func (s *server) kill() error { return s.end(os.Kill) }
+
+func (s *server) end(signal os.Signal) error {
 	if s.process == nil {
 		return nil
 	}
-	err := s.process.Process.Kill()
+	err := s.process.Process.Signal(signal)
 	<-s.exited
 	if errors.Is(err, os.ErrProcessDone) {
 		return nil
