@@ -24,7 +24,7 @@ import (
 var emptyStdin = strings.NewReader("")
 
 // load reads settings in an empty directory.
-func load(t *testing.T, lines ...string) (config.Config, error) {
+func load(t testing.TB, lines ...string) (config.Config, error) {
 	t.Helper()
 	settings.Set(t, lines...)
 	return config.Load()

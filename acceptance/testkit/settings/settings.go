@@ -23,7 +23,7 @@ const (
 
 // Set sets the settings, written as NAME=value without the prefix KEYLODGE_, unsets all others, and changes to a new empty
 // directory. The end of the test restores the environment and the directory.
-func Set(t *testing.T, settings ...string) {
+func Set(t testing.TB, settings ...string) {
 	t.Helper()
 	for _, entry := range os.Environ() {
 		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "KEYLODGE_") {
@@ -38,7 +38,7 @@ func Set(t *testing.T, settings ...string) {
 }
 
 // Add sets further settings, written as in Set.
-func Add(t *testing.T, settings ...string) {
+func Add(t testing.TB, settings ...string) {
 	t.Helper()
 	for _, setting := range settings {
 		name, value, _ := strings.Cut(setting, "=")
