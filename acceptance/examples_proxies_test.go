@@ -167,7 +167,7 @@ func freeAddress(t *testing.T) string {
 // block returns a block of a page with the test's addresses and files.
 func (p *documentedProxy) block(page, language string, replace ...string) string {
 	p.t.Helper()
-	text, err := os.ReadFile(filepath.Join("../docs", page))
+	text, err := os.ReadFile(filepath.Join("..", "docs", page))
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -178,14 +178,11 @@ func (w *writer) batch(first *request) {
 	}
 }
 
-// begin starts a transaction. SQLite permits a change of synchronous only between transactions. After a failure it also writes, so that a transaction that changes nothing shows whether the database
+// begin starts a transaction. After a failure it also writes, so that a transaction that changes nothing shows whether the database
 // can be written again.
 func (w *writer) begin(async bool) error {
-	if async != w.isAsync {
-		if err := w.exec(map[bool]string{false: "PRAGMA synchronous = FULL", true: "PRAGMA synchronous = NORMAL"}[async]); err != nil {
-			return wrap("setting the synchronous mode", err)
-		}
-		w.isAsync = async
+	if err := w.setAsync(async); err != nil {
+		return wrap("setting the synchronous mode", err)
 	}
 	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
 		return wrap("beginning a transaction", err)
@@ -196,6 +193,22 @@ func (w *writer) begin(async bool) error {
 			return wrap("testing whether the database can be written again", err)
 		}
 	}
+	return nil
+}
+
+// setAsync sets how the next transaction commits. SQLite permits the change between transactions only.
+func (w *writer) setAsync(async bool) error {
+	if async == w.isAsync {
+		return nil
+	}
+	mode := "PRAGMA synchronous = FULL"
+	if async {
+		mode = "PRAGMA synchronous = NORMAL"
+	}
+	if err := w.exec(mode); err != nil {
+		return err
+	}
+	w.isAsync = async
 	return nil
 }
 
