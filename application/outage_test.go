@@ -187,6 +187,22 @@ func (s failingSessions) ByID(ctx context.Context, id domain.SessionID) (*domain
 	return valueOrFail(s.failing, func() (*domain.Session, error) { return s.Sessions.ByID(ctx, id) })
 }
 
+func (s failingSessions) WithUserByToken(ctx context.Context, token domain.TokenDigest) (session *domain.Session, user *domain.User, err error) {
+	err = orFail(s.failing, func() error {
+		session, user, err = s.Sessions.WithUserByToken(ctx, token)
+		return err
+	})
+	return session, user, err
+}
+
+func (s failingSessions) WithUserByID(ctx context.Context, id domain.SessionID) (session *domain.Session, user *domain.User, err error) {
+	err = orFail(s.failing, func() error {
+		session, user, err = s.Sessions.WithUserByID(ctx, id)
+		return err
+	})
+	return session, user, err
+}
+
 func (s failingSessions) ListActive(ctx context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error) {
 	return valueOrFail(s.failing, func() ([]*domain.Session, error) { return s.Sessions.ListActive(ctx, user, now, before, limit) })
 }

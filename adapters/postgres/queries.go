@@ -196,6 +196,16 @@ func (q queries) SessionByToken(ctx context.Context, tokenDigest []byte) (sqlite
 	return sqlitedb.Session(row), err
 }
 
+func (q queries) SessionWithUserByID(ctx context.Context, id string) (sqlitedb.SessionWithUserByIDRow, error) {
+	row, err := q.Queries.SessionWithUserByID(ctx, id)
+	return sqlitedb.SessionWithUserByIDRow{Session: sqlitedb.Session(row.Session), User: sqlitedb.User(row.User)}, err
+}
+
+func (q queries) SessionWithUserByToken(ctx context.Context, tokenDigest []byte) (sqlitedb.SessionWithUserByTokenRow, error) {
+	row, err := q.Queries.SessionWithUserByToken(ctx, tokenDigest)
+	return sqlitedb.SessionWithUserByTokenRow{Session: sqlitedb.Session(row.Session), User: sqlitedb.User(row.User)}, err
+}
+
 func (q queries) TakeRecoveryGrant(ctx context.Context, tokenDigest []byte) (sqlitedb.RecoveryGrant, error) {
 	row, err := q.Queries.TakeRecoveryGrant(ctx, tokenDigest)
 	return sqlitedb.RecoveryGrant(row), err

@@ -31,6 +31,31 @@ func (s sessions) ByID(ctx context.Context, id domain.SessionID) (*domain.Sessio
 	return sessionOf(row)
 }
 
+func (s sessions) WithUserByToken(ctx context.Context, token domain.TokenDigest) (*domain.Session, *domain.User, error) {
+	row, err := s.q.SessionWithUserByToken(ctx, token[:])
+	if err != nil {
+		return nil, nil, s.wrapNotFound("looking up a session and its user", err, domain.ErrUnauthenticated)
+	}
+	return withUser(row.Session, row.User)
+}
+
+func (s sessions) WithUserByID(ctx context.Context, id domain.SessionID) (*domain.Session, *domain.User, error) {
+	row, err := s.q.SessionWithUserByID(ctx, id.String())
+	if err != nil {
+		return nil, nil, s.wrapNotFound("looking up a session and its user", err, domain.ErrSessionNotFound)
+	}
+	return withUser(row.Session, row.User)
+}
+
+func withUser(sessionRow sqlitedb.Session, userRow sqlitedb.User) (*domain.Session, *domain.User, error) {
+	session, err := sessionOf(sessionRow)
+	if err != nil {
+		return nil, nil, err
+	}
+	user, err := userOf(userRow)
+	return session, user, err
+}
+
 func (s sessions) ListActive(ctx context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error) {
 	rows, err := s.q.ListActiveSessions(ctx, sqlitedb.ListActiveSessionsParams{
 		UserID: user.String(), Before: upperBound(before), Now: column.Time{Time: now}, UpTo: int64(limit),

@@ -38,7 +38,7 @@ func (p Principal) ChallengeContext(browser domain.Binding) domain.ChallengeCont
 func (p Principal) Reload(ctx context.Context, tx ports.Tx, now time.Time) (Principal, error) {
 	var err error
 	before := p.Session
-	if p.Session, err = tx.Sessions.ByID(ctx, p.Session.ID()); errors.Is(err, domain.ErrSessionNotFound) {
+	if p.Session, p.User, err = tx.Sessions.WithUserByID(ctx, p.Session.ID()); errors.Is(err, domain.ErrSessionNotFound) {
 		return Principal{}, domain.ErrSessionRevoked
 	} else if err != nil {
 		return Principal{}, err
@@ -48,9 +48,6 @@ func (p Principal) Reload(ctx context.Context, tx ports.Tx, now time.Time) (Prin
 	}
 	if p.Session.TokenRotatedSince(before) {
 		return Principal{}, domain.ErrUnauthenticated
-	}
-	if p.User, err = tx.Users.ByID(ctx, p.Session.UserID()); err != nil {
-		return Principal{}, err
 	}
 	return p, p.User.RequireEnabled()
 }

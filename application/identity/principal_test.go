@@ -36,8 +36,8 @@ func (p *person) addSession(at time.Time) (*domain.Session, domain.SessionToken)
 // failingSessions fails to look up sessions.
 type failingSessions struct{ ports.Sessions }
 
-func (failingSessions) ByID(context.Context, domain.SessionID) (*domain.Session, error) {
-	return nil, domain.ErrUnavailable
+func (failingSessions) WithUserByID(context.Context, domain.SessionID) (*domain.Session, *domain.User, error) {
+	return nil, nil, domain.ErrUnavailable
 }
 
 // The session or the account may change between the authentication of a request and its write.

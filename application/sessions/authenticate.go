@@ -28,47 +28,43 @@ func (s *Service) Authenticate(ctx context.Context, token PresentedToken, client
 			return identity.Principal{}, err
 		}
 	}
-	principal := identity.Principal{Client: client}
-	err = s.Store.View(ctx, func(tx ports.Tx) (err error) {
-		if token.AccessToken != "" {
-			principal.Session, err = sessionOf(ctx, tx, claims)
-			principal.AuthContext = claims.AuthContext()
-		} else if principal.Session, err = tx.Sessions.ByToken(ctx, token.SessionToken.Digest()); err == nil {
-			principal.AuthContext = principal.Session.AuthContext()
-		}
-		if err != nil {
-			return err
-		}
-		if err := principal.Session.RequireActive(now); err != nil {
-			return err
-		}
-		principal.User, err = tx.Users.ByID(ctx, principal.Session.UserID())
-		return err
-	})
+	session, user, err := s.find(ctx, token, claims)
 	if err != nil {
 		return identity.Principal{}, err
 	}
-	if err := principal.User.RequireEnabled(); err != nil {
+	auth := session.AuthContext()
+	if token.AccessToken != "" {
+		if session.UserID() != claims.Subject || session.Transport() != domain.TransportBearer {
+			return identity.Principal{}, domain.ErrAccessTokenInvalid
+		}
+		auth = claims.AuthContext()
+	}
+	if err := session.RequireActive(now); err != nil {
 		return identity.Principal{}, err
 	}
-	if !principal.Session.RecentlySeen(now) {
-		s.RecordUse(principal.Session.ID(), client.IP, now)
-		principal.Session.Touch(s.Lifetime, now)
-		principal.Session.RecordIP(client.IP)
+	if err := user.RequireEnabled(); err != nil {
+		return identity.Principal{}, err
 	}
-	return principal, nil
+	if !session.RecentlySeen(now) {
+		s.RecordUse(session.ID(), client.IP, now)
+		session.Touch(s.Lifetime, now)
+		session.RecordIP(client.IP)
+	}
+	return identity.Principal{User: user, Session: session, AuthContext: auth, Client: client}, nil
 }
 
-func sessionOf(ctx context.Context, tx ports.Tx, claims domain.AccessClaims) (*domain.Session, error) {
-	session, err := tx.Sessions.ByID(ctx, claims.SessionID)
-	if errors.Is(err, domain.ErrSessionNotFound) {
-		return nil, domain.ErrAccessTokenInvalid // the session was deleted after its expiry or with its user
-	}
-	if err != nil {
-		return nil, err
-	}
-	if session.UserID() != claims.Subject || session.Transport() != domain.TransportBearer {
-		return nil, domain.ErrAccessTokenInvalid
-	}
-	return session, nil
+// find returns the session of the token, whose claims are verified, and its user.
+func (s *Service) find(ctx context.Context, token PresentedToken, claims domain.AccessClaims) (session *domain.Session, user *domain.User, err error) {
+	err = s.Store.View(ctx, func(tx ports.Tx) (err error) {
+		if token.AccessToken == "" {
+			session, user, err = tx.Sessions.WithUserByToken(ctx, token.SessionToken.Digest())
+			return err
+		}
+		session, user, err = tx.Sessions.WithUserByID(ctx, claims.SessionID)
+		if errors.Is(err, domain.ErrSessionNotFound) {
+			return domain.ErrAccessTokenInvalid // the session was deleted after its expiry or with its user
+		}
+		return err
+	})
+	return session, user, err
 }

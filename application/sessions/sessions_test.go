@@ -56,7 +56,7 @@ func (s *hookedStore) Update(ctx context.Context, fn func(ports.Tx) error) error
 }
 
 type fixture struct {
-	t          *testing.T
+	t          testing.TB
 	store      *hookedStore
 	signingKey ports.TokenKey
 	issuer     *signingkeys.Issuer
@@ -64,7 +64,7 @@ type fixture struct {
 	service    *sessions.Service
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	keys := jwt.New()
 	signing, err := keys.Generate(domain.SigningES256)
@@ -320,4 +320,8 @@ func (b failingSessionsStore) Update(ctx context.Context, fn func(ports.Tx) erro
 
 func (failingSessions) ByID(context.Context, domain.SessionID) (*domain.Session, error) {
 	return nil, domain.ErrUnavailable
+}
+
+func (failingSessions) WithUserByID(context.Context, domain.SessionID) (*domain.Session, *domain.User, error) {
+	return nil, nil, domain.ErrUnavailable
 }

@@ -262,3 +262,99 @@ func (q *Queries) SessionByToken(ctx context.Context, tokenDigest []byte) (Sessi
 	)
 	return i, err
 }
+
+const sessionWithUserByID = `-- name: SessionWithUserByID :one
+SELECT sessions.id, sessions.user_id, sessions.credential_id, sessions.transport, sessions.token_digest, sessions.previous_token_digest, sessions.rotated_at, sessions.assurance, sessions.amr, sessions.device_name, sessions.device_user_agent, sessions.device_ip, sessions.created_at, sessions.auth_time, sessions.last_seen_at, sessions.idle_ends_at, sessions.expires_at, sessions.revoked_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.disabled_at, users.created_at
+FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.id = $1
+`
+
+type SessionWithUserByIDRow struct {
+	Session Session
+	User    User
+}
+
+func (q *Queries) SessionWithUserByID(ctx context.Context, id string) (SessionWithUserByIDRow, error) {
+	row := q.db.QueryRow(ctx, sessionWithUserByID, id)
+	var i SessionWithUserByIDRow
+	err := row.Scan(
+		&i.Session.ID,
+		&i.Session.UserID,
+		&i.Session.CredentialID,
+		&i.Session.Transport,
+		&i.Session.TokenDigest,
+		&i.Session.PreviousTokenDigest,
+		&i.Session.RotatedAt,
+		&i.Session.Assurance,
+		&i.Session.AMR,
+		&i.Session.DeviceName,
+		&i.Session.DeviceUserAgent,
+		&i.Session.DeviceIP,
+		&i.Session.CreatedAt,
+		&i.Session.AuthTime,
+		&i.Session.LastSeenAt,
+		&i.Session.IdleEndsAt,
+		&i.Session.ExpiresAt,
+		&i.Session.RevokedAt,
+		&i.User.ID,
+		&i.User.UserHandle,
+		&i.User.Email,
+		&i.User.EmailVerifiedAt,
+		&i.User.PendingEmail,
+		&i.User.PendingEmailCode,
+		&i.User.PendingEmailFailures,
+		&i.User.PendingEmailExpiresAt,
+		&i.User.DisplayName,
+		&i.User.DisabledAt,
+		&i.User.CreatedAt,
+	)
+	return i, err
+}
+
+const sessionWithUserByToken = `-- name: SessionWithUserByToken :one
+SELECT sessions.id, sessions.user_id, sessions.credential_id, sessions.transport, sessions.token_digest, sessions.previous_token_digest, sessions.rotated_at, sessions.assurance, sessions.amr, sessions.device_name, sessions.device_user_agent, sessions.device_ip, sessions.created_at, sessions.auth_time, sessions.last_seen_at, sessions.idle_ends_at, sessions.expires_at, sessions.revoked_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.disabled_at, users.created_at
+FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.token_digest = $1
+`
+
+type SessionWithUserByTokenRow struct {
+	Session Session
+	User    User
+}
+
+func (q *Queries) SessionWithUserByToken(ctx context.Context, tokenDigest []byte) (SessionWithUserByTokenRow, error) {
+	row := q.db.QueryRow(ctx, sessionWithUserByToken, tokenDigest)
+	var i SessionWithUserByTokenRow
+	err := row.Scan(
+		&i.Session.ID,
+		&i.Session.UserID,
+		&i.Session.CredentialID,
+		&i.Session.Transport,
+		&i.Session.TokenDigest,
+		&i.Session.PreviousTokenDigest,
+		&i.Session.RotatedAt,
+		&i.Session.Assurance,
+		&i.Session.AMR,
+		&i.Session.DeviceName,
+		&i.Session.DeviceUserAgent,
+		&i.Session.DeviceIP,
+		&i.Session.CreatedAt,
+		&i.Session.AuthTime,
+		&i.Session.LastSeenAt,
+		&i.Session.IdleEndsAt,
+		&i.Session.ExpiresAt,
+		&i.Session.RevokedAt,
+		&i.User.ID,
+		&i.User.UserHandle,
+		&i.User.Email,
+		&i.User.EmailVerifiedAt,
+		&i.User.PendingEmail,
+		&i.User.PendingEmailCode,
+		&i.User.PendingEmailFailures,
+		&i.User.PendingEmailExpiresAt,
+		&i.User.DisplayName,
+		&i.User.DisabledAt,
+		&i.User.CreatedAt,
+	)
+	return i, err
+}

@@ -88,6 +88,8 @@ type Querier interface {
 	SaveUser(ctx context.Context, arg SaveUserParams) (int64, error)
 	SessionByID(ctx context.Context, id string) (Session, error)
 	SessionByToken(ctx context.Context, tokenDigest []byte) (Session, error)
+	SessionWithUserByID(ctx context.Context, id string) (SessionWithUserByIDRow, error)
+	SessionWithUserByToken(ctx context.Context, tokenDigest []byte) (SessionWithUserByTokenRow, error)
 	// One statement finds and deletes, so that a recovery grant is taken once.
 	TakeRecoveryGrant(ctx context.Context, tokenDigest []byte) (RecoveryGrant, error)
 	UserByEmail(ctx context.Context, email string) (User, error)

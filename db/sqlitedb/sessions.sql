@@ -11,6 +11,16 @@ SELECT * FROM sessions WHERE token_digest = @token_digest;
 -- name: SessionByID :one
 SELECT * FROM sessions WHERE id = @id;
 
+-- name: SessionWithUserByToken :one
+SELECT sqlc.embed(sessions), sqlc.embed(users)
+FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.token_digest = @token_digest;
+
+-- name: SessionWithUserByID :one
+SELECT sqlc.embed(sessions), sqlc.embed(users)
+FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.id = @id;
+
 -- A session never ends later than its idle end.
 -- name: ListActiveSessions :many
 SELECT * FROM sessions

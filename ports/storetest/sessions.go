@@ -62,6 +62,43 @@ var sessions = rules{
 		wantError(t, err, domain.ErrUnauthenticated)
 	},
 
+	"a session is found together with its user": func(t *testing.T, store ports.Store) {
+		ada, ben := user("ada"), user("ben")
+		addUsers(t, store, ada, ben)
+		for owner, s := range map[string]domain.SessionState{"ada": session("ada", "phone"), "ben": activeSession("ben", "laptop")} {
+			addSessions(t, store, s)
+			for name, find := range map[string]func(context.Context, ports.Tx) (*domain.Session, *domain.User, error){
+				"token": func(ctx context.Context, tx ports.Tx) (*domain.Session, *domain.User, error) {
+					return tx.Sessions.WithUserByToken(ctx, s.Token)
+				},
+				"id": func(ctx context.Context, tx ports.Tx) (*domain.Session, *domain.User, error) {
+					return tx.Sessions.WithUserByID(ctx, s.ID)
+				},
+			} {
+				t.Run(owner+"'s by "+name, func(t *testing.T) {
+					var found *domain.User
+					got, err := get(t, store, func(ctx context.Context, tx ports.Tx) (got *domain.Session, err error) {
+						got, found, err = find(ctx, tx)
+						return got, err
+					})
+					wantSame(t, got, err, s)
+					wantSame(t, found, err, user(owner))
+				})
+			}
+		}
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, ada.ID) })
+		_, err := get(t, store, func(ctx context.Context, tx ports.Tx) (s *domain.Session, err error) {
+			s, _, err = tx.Sessions.WithUserByToken(ctx, session("ada", "phone").Token)
+			return s, err
+		})
+		wantError(t, err, domain.ErrUnauthenticated)
+		_, err = get(t, store, func(ctx context.Context, tx ports.Tx) (s *domain.Session, err error) {
+			s, _, err = tx.Sessions.WithUserByID(ctx, session("ada", "phone").ID)
+			return s, err
+		})
+		wantError(t, err, domain.ErrSessionNotFound)
+	},
+
 	"a duplicate id or token is rejected": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		first, sameID, sameToken := activeSession("ada", "first"), activeSession("ada", "second"), activeSession("ada", "third")
