@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,8 +19,10 @@ type cores struct {
 	driver unix.CPUSet // all others
 }
 
-// splitCores pins this process to all processors but the last one, which is for the servers.
-func splitCores() (*cores, error) {
+// splitCores pins this process to all processors but the last one, which is for the servers. It does so once.
+var splitCores = sync.OnceValues(pinDriver)
+
+func pinDriver() (*cores, error) {
 	var all unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &all); err != nil {
 		return nil, err
