@@ -2,14 +2,15 @@ package jwt
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // errMalformed is the error of all functions in this file. Callers return domain.ErrAccessTokenInvalid, which has no details.
@@ -24,20 +25,13 @@ const (
 
 // jsonObject is a JSON object with undecoded members. Names are compared exactly; encoding/json would also accept "EXP" for
 // "exp".
-type jsonObject map[string]json.RawMessage
+type jsonObject map[string]jsontext.Value
 
 // parseObject parses a text that is one JSON object. It rejects duplicate member names in any object (RFC 7515, section 4, and RFC
 // 7519, section 4, permit that), invalid UTF-8, and more than maxDepth levels.
 func parseObject(text []byte) (jsonObject, error) {
-	if !utf8.Valid(text) {
-		return nil, errMalformed
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	if err := checkValue(decoder, 0); err != nil {
+	if err := checkDepth(text); err != nil {
 		return nil, err
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return nil, errMalformed
 	}
 	var members jsonObject
 	if err := json.Unmarshal(text, &members); err != nil || members == nil {
@@ -46,51 +40,30 @@ func parseObject(text []byte) (jsonObject, error) {
 	return members, nil
 }
 
-// checkValue reads one value and rejects duplicate members in it.
-func checkValue(decoder *json.Decoder, depth int) error {
-	token, err := decoder.Token()
-	if err != nil {
-		return errMalformed
-	}
-	opened, container := token.(json.Delim)
-	if !container {
-		return nil
-	}
-	if depth == maxDepth {
-		return errMalformed
-	}
-	names := map[string]bool{}
-	for decoder.More() {
-		if opened == '{' {
-			name, err := decoder.Token()
-			text, isText := name.(string)
-			if err != nil || !isText || names[text] {
-				return errMalformed
-			}
-			names[text] = true
-		}
-		if err := checkValue(decoder, depth+1); err != nil {
-			return err
+func checkDepth(text []byte) error {
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(text))
+	for {
+		switch _, err := decoder.ReadToken(); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil, decoder.StackDepth() > maxDepth:
+			return errMalformed
 		}
 	}
-	if _, err := decoder.Token(); err != nil { // the closing delimiter
-		return errMalformed
-	}
-	return nil
 }
 
 // getString returns a member that is a non-empty string.
 func (o jsonObject) getString(name string) (string, error) {
-	var s string
-	if raw := o[name]; len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil || s == "" {
+	text, err := jsontext.AppendUnquote(nil, o[name])
+	if err != nil || len(text) == 0 {
 		return "", errMalformed
 	}
-	return s, nil
+	return string(text), nil
 }
 
 // getStrings returns a member that is a non-empty array of non-empty strings.
 func (o jsonObject) getStrings(name string) ([]string, error) {
-	var elements []json.RawMessage
+	var elements []jsontext.Value
 	if raw := o[name]; len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &elements) != nil || len(elements) == 0 {
 		return nil, errMalformed
 	}
