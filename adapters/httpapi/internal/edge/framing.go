@@ -3,7 +3,6 @@ package edge
 import (
 	"bytes"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -47,9 +46,11 @@ func isPlainTarget(target []byte) bool {
 
 // isPlainHost reports whether a host consists of the characters of names, addresses and ports. fasthttp rejects HTTP/1.1 without a
 // host.
-func isPlainHost(host []byte) bool { return hostPattern.Match(host) }
-
-var hostPattern = regexp.MustCompile(`^[-._:\[\]0-9A-Za-z]*$`)
+func isPlainHost(host []byte) bool {
+	return bytes.IndexFunc(host, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("-._:[]", r)
+	}) < 0
+}
 
 // singletonHeaders are the headers with a single value that the API depends on. If one occurs twice, one program reads the first
 // value and another the last. Cookie is not in the list: HTTP/2 splits it, and some proxies forward it in parts. httpapi rejects

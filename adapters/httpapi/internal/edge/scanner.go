@@ -161,12 +161,12 @@ func (s *scanner) handleHeadLine(line []byte) error {
 // readBodyLength reads the length of the body from a header. fasthttp rejects an invalid length, and checkFraming any
 // Transfer-Encoding but chunked.
 func (s *scanner) readBodyLength(line []byte) {
-	name, value, _ := strings.Cut(string(line), ":")
+	name, value, _ := bytes.Cut(line, []byte(":"))
 	switch {
-	case strings.EqualFold(name, fiber.HeaderTransferEncoding):
+	case strings.EqualFold(string(name), fiber.HeaderTransferEncoding):
 		s.length = chunkedLength
-	case strings.EqualFold(name, fiber.HeaderContentLength) && s.length != chunkedLength:
-		length, err := strconv.ParseUint(strings.Trim(value, " \t"), 10, 31)
+	case strings.EqualFold(string(name), fiber.HeaderContentLength) && s.length != chunkedLength:
+		length, err := strconv.ParseUint(string(bytes.Trim(value, " \t")), 10, 31)
 		if err != nil {
 			s.state = scanDone
 			return
