@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -33,11 +32,12 @@ type sessionHandler func(c *fiber.Ctx, principal identity.Principal) error
 
 // authenticate returns the principal of the request, or domain.ErrUnauthenticated.
 func (s *server) authenticate(c *fiber.Ctx) (identity.Principal, error) {
-	token, byCookie, err := s.presentedToken(c)
+	client := s.client(c)
+	token, byCookie, err := presentedToken(c, client)
 	if err != nil {
 		return identity.Principal{}, err
 	}
-	principal, err := s.usecases.Sessions.Authenticate(c.UserContext(), token, s.client(c))
+	principal, err := s.usecases.Sessions.Authenticate(c.UserContext(), token, client)
 	if err != nil {
 		return identity.Principal{}, err
 	}
@@ -49,15 +49,17 @@ func (s *server) authenticate(c *fiber.Ctx) (identity.Principal, error) {
 	return principal, nil
 }
 
-func (s *server) presentedToken(c *fiber.Ctx) (presented sessions.PresentedToken, byCookie bool, err error) {
+func presentedToken(c *fiber.Ctx, client identity.Client) (presented sessions.PresentedToken, byCookie bool, err error) {
 	if token, bearer := bearerToken(c.Get(fiber.HeaderAuthorization)); bearer {
 		if token == "" {
 			return presented, false, domain.ErrUnauthenticated
 		}
 		return sessions.PresentedToken{AccessToken: token}, false, nil
 	}
-	token, err := s.sessionToken(c)
-	return sessions.PresentedToken{SessionToken: token}, true, err
+	if client.SessionToken.IsZero() {
+		return presented, true, domain.ErrUnauthenticated
+	}
+	return sessions.PresentedToken{SessionToken: client.SessionToken}, true, nil
 }
 
 // usesBearerToken reports whether the request is authenticated by an access token, valid or not, so that its cookies are ignored.
@@ -78,7 +80,7 @@ func bearerToken(header string) (token string, bearer bool) {
 		return "", false
 	}
 	token = strings.TrimLeft(rest, " ")
-	if token == rest || !token68Pattern.MatchString(token) {
+	if token == rest || !isToken68(token) {
 		return "", true
 	}
 	return token, true
@@ -89,8 +91,13 @@ func isNotTokenChar(r rune) bool {
 	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
-// token68Pattern matches a token68 (RFC 9110, section 11.2), which RFC 6750 calls b64token.
-var token68Pattern = regexp.MustCompile(`^[-._~+/0-9A-Za-z]+=*$`)
+// isToken68 reports whether s is a token68 (RFC 9110, section 11.2), which RFC 6750 calls b64token.
+func isToken68(s string) bool {
+	s = strings.TrimRight(s, "=")
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("-._~+/", r)
+	})
+}
 
 // sessionToken returns the session token of the cookie, or domain.ErrUnauthenticated. For a page on another site there is none, even
 // if its origin is allowed: such a page uses the bearer transport.

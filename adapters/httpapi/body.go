@@ -63,7 +63,11 @@ func requireJSON(c *fiber.Ctx) error {
 	if encoding := c.Get(fiber.HeaderContentEncoding); encoding != "" && encoding != "identity" {
 		return fiber.ErrUnsupportedMediaType
 	}
-	mediaType, parameters, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
+	contentType := c.Get(fiber.HeaderContentType)
+	if contentType == fiber.MIMEApplicationJSON {
+		return c.Next()
+	}
+	mediaType, parameters, err := mime.ParseMediaType(contentType)
 	if err != nil || mediaType != fiber.MIMEApplicationJSON {
 		return fiber.ErrUnsupportedMediaType
 	}
@@ -79,7 +83,7 @@ func checkShape(body []byte) error {
 	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return domain.Invalid("", "invalid_json", "the body must be a JSON object")
 	}
-	decoder := jsontext.NewDecoder(bytes.NewReader(body))
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(body)) // which it reads without a copy
 	for {
 		_, err := decoder.ReadToken()
 		if errors.Is(err, io.EOF) {
@@ -155,7 +159,7 @@ func splitPointer(p jsontext.Pointer) []string {
 type binary []byte
 
 func (b *binary) UnmarshalText(text []byte) error {
-	s := strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(string(text), "="))
+	s := toURLAlphabet.Replace(strings.TrimRight(string(text), "="))
 	if strings.ContainsAny(s, "\r\n") {
 		return errInvalidBase64
 	}
@@ -166,5 +170,7 @@ func (b *binary) UnmarshalText(text []byte) error {
 	*b = decoded
 	return nil
 }
+
+var toURLAlphabet = strings.NewReplacer("+", "-", "/", "_")
 
 var errInvalidBase64 = domain.Invalid("", "invalid_base64", "this member must be base64url")

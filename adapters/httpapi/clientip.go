@@ -10,10 +10,23 @@ import (
 
 // clientIP returns the address of the client. It is the peer's own, or, if the peer is a trusted proxy, the rightmost address of
 // X-Forwarded-For that is not a trusted proxy: the client can choose everything to the left of it.
+//
+// It is computed once for a request: limits, sessions, events and the log need it.
 func (s *server) clientIP(c *fiber.Ctx) string {
+	if ip, known := c.Locals(clientIPKey).(string); known {
+		return ip
+	}
+	ip := addrString(s.clientAddress(c))
+	c.Locals(clientIPKey, ip)
+	return ip
+}
+
+const clientIPKey = "client_ip"
+
+func (s *server) clientAddress(c *fiber.Ctx) netip.Addr {
 	peer := peerAddress(c)
 	if !s.isTrustedProxy(peer) {
-		return addrString(peer)
+		return peer
 	}
 	var hops []string
 	for _, header := range c.Request().Header.PeekAll(fiber.HeaderXForwardedFor) {
@@ -30,7 +43,7 @@ func (s *server) clientIP(c *fiber.Ctx) string {
 			break
 		}
 	}
-	return addrString(client)
+	return client
 }
 
 // parseHop parses an address. Some proxies add a port or brackets.

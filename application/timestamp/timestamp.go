@@ -22,7 +22,9 @@ func Optional(t time.Time) *Time {
 }
 
 // MarshalJSON encodes t, truncated to the microsecond.
-func (t Time) MarshalJSON() ([]byte, error) { return t.UTC().AppendFormat(nil, layout), nil }
+func (t Time) MarshalJSON() ([]byte, error) {
+	return t.UTC().AppendFormat(make([]byte, 0, len(layout)), layout), nil
+}
 
 // UnmarshalJSON decodes the form of MarshalJSON. It rejects every other form.
 func (t *Time) UnmarshalJSON(text []byte) (err error) {
