@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -39,7 +40,7 @@ func (e *statusError) Error() string {
 }
 
 func dial(host string) (*conn, error) {
-	socket, err := net.DialTimeout("tcp", host, requestTimeout)
+	socket, err := (&net.Dialer{Timeout: requestTimeout}).DialContext(context.Background(), "tcp", host)
 	if err != nil {
 		return nil, err
 	}

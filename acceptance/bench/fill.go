@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -55,7 +54,7 @@ const rowsPerInsert = 100_000
 
 // fill starts the server, which creates the database, signs one user up, stops the server, and copies the rows of that user for
 // this many users.
-func fill(s *server, users int, progress io.Writer) (err error) {
+func fill(s *server, users int, progress progress) (err error) {
 	if err := s.run(); err != nil {
 		return err
 	}
@@ -87,7 +86,7 @@ type filler struct {
 	ctx      context.Context
 	db       *sql.Conn
 	users    int
-	progress io.Writer
+	progress progress
 }
 
 func (f filler) run() error {
@@ -128,12 +127,12 @@ func (f filler) run() error {
 		}
 	}
 	for i, index := range indexes {
-		fmt.Fprintf(f.progress, "\rindex: %d of %d          ", i+1, len(indexes))
+		f.progress("\rindex: %d of %d          ", i+1, len(indexes))
 		if err := f.exec(index); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintln(f.progress)
+	f.progress("\n")
 	return f.exec("PRAGMA journal_mode = WAL", "PRAGMA optimize")
 }
 
@@ -165,9 +164,9 @@ func (f filler) insert(table string, times int, statement string) error {
 		if err != nil {
 			return fmt.Errorf("filling %s: %w", table, err)
 		}
-		fmt.Fprintf(f.progress, "\r%s: %d of %d          ", table, end, f.users*times)
+		f.progress("\r%s: %d of %d          ", table, end, f.users*times)
 	}
-	fmt.Fprintln(f.progress)
+	f.progress("\n")
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -160,28 +161,27 @@ func rowWriter() (func() error, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	if _, err := db.Exec("CREATE TABLE rows (id BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID"); err != nil {
+	ctx := context.Background()
+	if _, err := db.ExecContext(ctx, "CREATE TABLE rows (id BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID"); err != nil {
 		return nil, fmt.Errorf("creating the table: %w", err)
 	}
-	insert, err := db.Prepare("INSERT INTO rows (id, value) VALUES (?, ?)")
+	insert, err := db.PrepareContext(ctx, "INSERT INTO rows (id, value) VALUES (?, ?)") //nolint:sqlclosecheck // used until the process ends
 	if err != nil {
 		return nil, err
 	}
 	value := make([]byte, 200)
-	return func() error {
-		tx, err := db.Begin()
-		if err != nil {
+	return func() error { // all on the one connection of the pool
+		if _, err := db.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 			return err
 		}
-		defer func() { _ = tx.Rollback() }()
-		statement := tx.Stmt(insert)
 		for range rowsPerCommit {
 			id := make([]byte, 16)
 			_, _ = rand.Read(id) // never fails
-			if _, err := statement.Exec(id, value); err != nil {
+			if _, err := insert.ExecContext(ctx, id, value); err != nil {
 				return err
 			}
 		}
-		return tx.Commit()
+		_, err := db.ExecContext(ctx, "COMMIT")
+		return err
 	}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -23,7 +22,7 @@ func main() {
 	flag.StringVar(&o.scale, "scale", "", "number of users of a filled database that is measured too, for example 1m")
 	flag.StringVar(&o.peer, "peer", "", `origin and command of a server to compare with, for example "http://localhost:3000 node server.js"`)
 	flag.Parse()
-	results, err := run(o, os.Stderr)
+	results, err := run(o, func(format string, values ...any) { _, _ = fmt.Fprintf(os.Stderr, format, values...) })
 	if err == nil {
 		_, err = fmt.Print(results.markdown()) //nolint:forbidigo // this is what the program is for
 	}
@@ -56,7 +55,10 @@ var clientCounts = []int{1, 16, 64}
 
 func seconds(number float64) time.Duration { return time.Duration(number * float64(time.Second)) }
 
-func run(o options, progress io.Writer) (r *Results, err error) {
+// progress shows what a run does, as fmt.Printf does.
+type progress func(format string, values ...any)
+
+func run(o options, progress progress) (r *Results, err error) {
 	r = &Results{Seconds: o.seconds}
 	r.describe()
 	if o.scale != "" {
@@ -82,9 +84,11 @@ func run(o options, progress io.Writer) (r *Results, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	servers, limits, err := newServers(o, folder, cores)
-	for _, s := range append(servers, limits) {
-		defer func() { err = errors.Join(err, s.close()) }()
-	}
+	defer func() {
+		for _, s := range append(servers, limits) {
+			err = errors.Join(err, s.close())
+		}
+	}()
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +120,7 @@ func run(o options, progress io.Writer) (r *Results, err error) {
 	}
 	for _, s := range servers {
 		if o.overload > 0 && !s.filled && s.name != asPeer {
-			fmt.Fprintf(progress, "%s: login, %d clients, for %g s\n", s.name, overloadClients, o.overload)
+			progress("%s: login, %d clients, for %g s\n", s.name, overloadClients, o.overload)
 			result, err := overload(s, seconds(o.overload))
 			if err != nil {
 				return nil, err
@@ -129,14 +133,14 @@ func run(o options, progress io.Writer) (r *Results, err error) {
 }
 
 // measureAll performs each measurement on all servers in turn, so that other work on the machine distorts all of them alike.
-func (r *Results) measureAll(servers []*server, duration time.Duration, progress io.Writer) error {
+func (r *Results) measureAll(servers []*server, duration time.Duration, progress progress) error {
 	for _, op := range []operation{signUps, logins, sessionChecks, cookieChecks} {
 		for _, clients := range clientCounts {
 			for _, s := range servers {
 				if op.name == cookieChecks.name && s.name == asPeer {
 					continue
 				}
-				fmt.Fprintf(progress, "%s: %s, clients: %d\n", s.name, op.name, clients)
+				progress("%s: %s, clients: %d\n", s.name, op.name, clients)
 				m, err := measure(s, op, clients, duration)
 				if err != nil {
 					return err

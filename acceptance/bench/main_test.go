@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +8,9 @@ import (
 	"strings"
 	"testing"
 )
+
+// silent shows no progress.
+func silent(string, ...any) {}
 
 // TestMain runs the server of the limits if this program was started for it.
 func TestMain(m *testing.M) {
@@ -32,7 +34,7 @@ func TestRun_MeasuresEachOperation(t *testing.T) {
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	results, err := run(options{binary: binary, seconds: 0.5, overload: 1, database: "sqlite", scale: "1k"}, io.Discard)
+	results, err := run(options{binary: binary, seconds: 0.5, overload: 1, database: "sqlite", scale: "1k"}, silent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +82,7 @@ func TestRun_RejectsInvalidOptions(t *testing.T) {
 		"DATABASE": {binary: binary, database: "mysql"},
 		"PEER":     {binary: binary, database: "sqlite", peer: "node server.js"},
 	} {
-		if _, err := run(o, io.Discard); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := run(o, silent); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("invalid %s: %v", name, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -65,7 +66,7 @@ func (r *Results) server(name string) (Server, bool) {
 // describe sets the members about the machine and the sources.
 func (r *Results) describe() {
 	r.Date, r.Go = time.Now().UTC().Format(time.DateOnly), runtime.Version()
-	if commit, err := exec.Command("git", "rev-parse", "--short", "HEAD").Output(); err == nil {
+	if commit, err := exec.CommandContext(context.Background(), "git", "rev-parse", "--short", "HEAD").Output(); err == nil {
 		r.Commit = strings.TrimSpace(string(commit))
 	}
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {

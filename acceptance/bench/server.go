@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -123,7 +124,7 @@ func newPeer(peer, folder string, cores *cores) (*server, error) {
 }
 
 func freePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
@@ -141,7 +142,7 @@ func (s *server) run() error {
 		return err
 	}
 	defer log.Close()
-	s.process = exec.Command(s.command[0], s.command[1:]...)
+	s.process = exec.CommandContext(context.Background(), s.command[0], s.command[1:]...)
 	s.process.Dir, s.process.Env, s.process.Stdout, s.process.Stderr = s.folder, s.env, log, log
 	endWithParent(s.process)
 	began := time.Now()
