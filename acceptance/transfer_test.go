@@ -60,8 +60,7 @@ func TestTransfer_BetweenStores(t *testing.T) {
 }
 
 // An export is the same after transfers through several stores.
-func TestTransfer_RoundTrip(t *testing.T) {
-	t.Parallel()
+func TestTransfer_RoundTrip(t *testing.T) { // not parallel: it looks at the heap
 	clock := newClock()
 	config := settings(t, useCaseOrigin, nil)
 	const users = 40
