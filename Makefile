@@ -70,8 +70,8 @@ test-race: setup # packages run side by side, so that two cores are busy with -p
 	CGO_ENABLED=1 $(GO_TEST_ALL) $(RACE) ./acceptance -run $(RACE_TESTS)
 
 .PHONY: test-plain
-test-plain: setup # every test of ./acceptance
-	$(GO_TEST_ALL) ./acceptance
+test-plain: setup # every test of ./acceptance; most of their time is waiting, so four run side by side
+	$(GO_TEST_ALL) -parallel 4 ./acceptance
 
 .PHONY: test-processes
 test-processes: setup
