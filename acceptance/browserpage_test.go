@@ -67,7 +67,7 @@ func (b *browserPage) setAutomaticPresence(yes bool) {
 
 func (b *browserPage) open() {
 	b.navigate(b.server.origin + "/")
-	b.waitFor("the page is loaded", `document.querySelector('main').dataset.state !== 'loading'`)
+	b.waitFor("the page is loaded", `document.querySelector('main').dataset.state !== 'loading' && `+listsSettled)
 }
 
 // navigate loads the URL. chromedp.Navigate would need the events that newTab disables.
@@ -147,12 +147,17 @@ func (b *browserPage) messageCode() string {
 	return eval[string](b, `document.getElementById('message').dataset.code ?? ''`)
 }
 
+// listsSettled is true when the requests of the account's lists have ended. Otherwise one of them could reach the server after the
+// test has moved the clock, and end the session before the test looks at it.
+const listsSettled = `(document.querySelector('main').dataset.state !== 'signed-in' ||
+	document.getElementById('account-lists').getAttribute('aria-busy') === 'false' || !document.getElementById('reload').hidden)`
+
 // signedInOrFailed is true when the user is signed in or the page shows an error.
 const signedInOrFailed = `(() => {
 	const main = document.querySelector('main');
 	if (main.getAttribute('aria-busy') === 'true') return false;
 	return main.dataset.state === 'signed-in' || Boolean(document.getElementById('message').dataset.code);
-})()`
+})() && ` + listsSettled
 
 // whoAmI loads the page again and returns the shown identity.
 func (b *browserPage) whoAmI() result[shownUser] {
