@@ -110,6 +110,31 @@ func TestSignals_ListRemainingPasskeys(t *testing.T) {
 	}
 }
 
+// A sign-in and a recovery list all passkeys of the account, and not only the one that was used.
+func TestSignals_ListAllPasskeysAtSignIn(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, newClock(), nil)
+	e := &env{t: t, clock: newClock(), driver: httpDriver{s}}
+	ada := e.newUser("Ada", phone)
+	ada.addsPasskey("Blue key", securityKey)
+	codes := ada.makesBackupCodes()
+	ada.signsIn()
+	e.onNewDevice(ada).recovers(withBackupCode(codes[0]))
+
+	accepted := map[string]int{}
+	for _, x := range s.recording.exchanges() {
+		var body client.SessionResponse
+		if err := json.Unmarshal(x.received, &body); err == nil && body.Signals.UserID != "" {
+			accepted[x.request.URL.Path] = len(slices.Compact(slices.Sorted(slices.Values(body.Signals.AcceptedCredentialIDs))))
+		}
+	}
+	for path, want := range map[string]int{"/v1/signup/verify": 1, "/v1/login/verify": 2, "/v1/recovery/verify": 3} {
+		if accepted[path] != want {
+			t.Errorf("%s lists %d passkeys, want %d", path, accepted[path], want)
+		}
+	}
+}
+
 func (p signedInPage) addPasskey(device *authenticator.Authenticator, name string) apiResponse {
 	p.t.Helper()
 	options := p.send(http.MethodPost, "/v1/me/passkeys/options", "")

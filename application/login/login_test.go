@@ -599,6 +599,24 @@ func TestFinish_AccountDeletedMeanwhile(t *testing.T) {
 	}
 }
 
+// A passkey that its owner has removed is unknown, also if the owner has another one.
+func TestFinish_PasskeyRemovedMeanwhile(t *testing.T) {
+	f := newFixture(t)
+	f.update(func(ctx context.Context, tx ports.Tx) error {
+		return tx.Credentials.Add(ctx, sqlitestore.Credential(domain.CredentialState{ID: "another", UserID: f.userID, RPID: "localhost", CreatedAt: noon}))
+	})
+	begun := f.begin(domain.Binding{})
+	f.relyingParty.beforeVerify = func() {
+		f.update(func(ctx context.Context, tx ports.Tx) error { return tx.Credentials.Remove(ctx, f.keyID) })
+	}
+	if _, err := f.finish(begun); !errors.Is(err, domain.ErrPasskeyUnknown) {
+		t.Errorf("got %v, want %v", err, domain.ErrPasskeyUnknown)
+	}
+	if n := f.countSessions(); n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+}
+
 // newIssuer returns an issuer with a new signing key.
 func newIssuer(t *testing.T, store ports.Store) *signingkeys.Issuer {
 	t.Helper()
