@@ -187,17 +187,17 @@ func (s failingSessions) ByID(ctx context.Context, id domain.SessionID) (*domain
 	return valueOrFail(s.failing, func() (*domain.Session, error) { return s.Sessions.ByID(ctx, id) })
 }
 
-func (s failingSessions) WithUserByToken(ctx context.Context, token domain.TokenDigest) (session *domain.Session, user *domain.User, err error) {
+func (s failingSessions) ByTokenWithUser(ctx context.Context, token domain.TokenDigest) (session *domain.Session, user *domain.User, err error) {
 	err = orFail(s.failing, func() error {
-		session, user, err = s.Sessions.WithUserByToken(ctx, token)
+		session, user, err = s.Sessions.ByTokenWithUser(ctx, token)
 		return err
 	})
 	return session, user, err
 }
 
-func (s failingSessions) WithUserByID(ctx context.Context, id domain.SessionID) (session *domain.Session, user *domain.User, err error) {
+func (s failingSessions) ByIDWithUser(ctx context.Context, id domain.SessionID) (session *domain.Session, user *domain.User, err error) {
 	err = orFail(s.failing, func() error {
-		session, user, err = s.Sessions.WithUserByID(ctx, id)
+		session, user, err = s.Sessions.ByIDWithUser(ctx, id)
 		return err
 	})
 	return session, user, err

@@ -107,10 +107,10 @@ type Sessions interface {
 	ByToken(ctx context.Context, token domain.TokenDigest) (*domain.Session, error)
 	// ByID returns the session, or domain.ErrSessionNotFound. It also returns sessions that have ended and are not deleted yet.
 	ByID(ctx context.Context, id domain.SessionID) (*domain.Session, error)
-	// WithUserByToken returns the session of ByToken together with its user.
-	WithUserByToken(ctx context.Context, token domain.TokenDigest) (*domain.Session, *domain.User, error)
-	// WithUserByID returns the session of ByID together with its user.
-	WithUserByID(ctx context.Context, id domain.SessionID) (*domain.Session, *domain.User, error)
+	// ByTokenWithUser returns the session of ByToken together with its user.
+	ByTokenWithUser(ctx context.Context, token domain.TokenDigest) (*domain.Session, *domain.User, error)
+	// ByIDWithUser returns the session of ByID together with its user.
+	ByIDWithUser(ctx context.Context, id domain.SessionID) (*domain.Session, *domain.User, error)
 	// ListActive returns up to limit sessions of the user that are active at the given time and have ids before the given one,
 	// newest first; the zero id starts at the newest.
 	ListActive(ctx context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error)

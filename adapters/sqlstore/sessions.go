@@ -31,7 +31,7 @@ func (s sessions) ByID(ctx context.Context, id domain.SessionID) (*domain.Sessio
 	return sessionOf(row)
 }
 
-func (s sessions) WithUserByToken(ctx context.Context, token domain.TokenDigest) (*domain.Session, *domain.User, error) {
+func (s sessions) ByTokenWithUser(ctx context.Context, token domain.TokenDigest) (*domain.Session, *domain.User, error) {
 	row, err := s.q.SessionWithUserByToken(ctx, token[:])
 	if err != nil {
 		return nil, nil, s.wrapNotFound("looking up a session and its user", err, domain.ErrUnauthenticated)
@@ -39,7 +39,7 @@ func (s sessions) WithUserByToken(ctx context.Context, token domain.TokenDigest)
 	return withUser(row.Session, row.User)
 }
 
-func (s sessions) WithUserByID(ctx context.Context, id domain.SessionID) (*domain.Session, *domain.User, error) {
+func (s sessions) ByIDWithUser(ctx context.Context, id domain.SessionID) (*domain.Session, *domain.User, error) {
 	row, err := s.q.SessionWithUserByID(ctx, id.String())
 	if err != nil {
 		return nil, nil, s.wrapNotFound("looking up a session and its user", err, domain.ErrSessionNotFound)

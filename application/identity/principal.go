@@ -38,7 +38,7 @@ func (p Principal) ChallengeContext(browser domain.Binding) domain.ChallengeCont
 func (p Principal) Reload(ctx context.Context, tx ports.Tx, now time.Time) (Principal, error) {
 	var err error
 	before := p.Session
-	if p.Session, p.User, err = tx.Sessions.WithUserByID(ctx, p.Session.ID()); errors.Is(err, domain.ErrSessionNotFound) {
+	if p.Session, p.User, err = tx.Sessions.ByIDWithUser(ctx, p.Session.ID()); errors.Is(err, domain.ErrSessionNotFound) {
 		return Principal{}, domain.ErrSessionRevoked
 	} else if err != nil {
 		return Principal{}, err

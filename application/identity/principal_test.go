@@ -36,7 +36,7 @@ func (p *person) addSession(at time.Time) (*domain.Session, domain.SessionToken)
 // failingSessions fails to look up sessions.
 type failingSessions struct{ ports.Sessions }
 
-func (failingSessions) WithUserByID(context.Context, domain.SessionID) (*domain.Session, *domain.User, error) {
+func (failingSessions) ByIDWithUser(context.Context, domain.SessionID) (*domain.Session, *domain.User, error) {
 	return nil, nil, domain.ErrUnavailable
 }
 

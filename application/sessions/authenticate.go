@@ -57,10 +57,10 @@ func (s *Service) Authenticate(ctx context.Context, token PresentedToken, client
 func (s *Service) find(ctx context.Context, token PresentedToken, claims domain.AccessClaims) (session *domain.Session, user *domain.User, err error) {
 	err = s.Store.View(ctx, func(tx ports.Tx) (err error) {
 		if token.AccessToken == "" {
-			session, user, err = tx.Sessions.WithUserByToken(ctx, token.SessionToken.Digest())
+			session, user, err = tx.Sessions.ByTokenWithUser(ctx, token.SessionToken.Digest())
 			return err
 		}
-		session, user, err = tx.Sessions.WithUserByID(ctx, claims.SessionID)
+		session, user, err = tx.Sessions.ByIDWithUser(ctx, claims.SessionID)
 		if errors.Is(err, domain.ErrSessionNotFound) {
 			return domain.ErrAccessTokenInvalid // the session was deleted after its expiry or with its user
 		}

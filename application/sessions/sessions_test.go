@@ -322,6 +322,6 @@ func (failingSessions) ByID(context.Context, domain.SessionID) (*domain.Session,
 	return nil, domain.ErrUnavailable
 }
 
-func (failingSessions) WithUserByID(context.Context, domain.SessionID) (*domain.Session, *domain.User, error) {
+func (failingSessions) ByIDWithUser(context.Context, domain.SessionID) (*domain.Session, *domain.User, error) {
 	return nil, nil, domain.ErrUnavailable
 }

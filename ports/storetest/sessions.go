@@ -69,10 +69,10 @@ var sessions = rules{
 			addSessions(t, store, s)
 			for name, find := range map[string]func(context.Context, ports.Tx) (*domain.Session, *domain.User, error){
 				"token": func(ctx context.Context, tx ports.Tx) (*domain.Session, *domain.User, error) {
-					return tx.Sessions.WithUserByToken(ctx, s.Token)
+					return tx.Sessions.ByTokenWithUser(ctx, s.Token)
 				},
 				"id": func(ctx context.Context, tx ports.Tx) (*domain.Session, *domain.User, error) {
-					return tx.Sessions.WithUserByID(ctx, s.ID)
+					return tx.Sessions.ByIDWithUser(ctx, s.ID)
 				},
 			} {
 				t.Run(owner+"'s by "+name, func(t *testing.T) {
@@ -88,12 +88,12 @@ var sessions = rules{
 		}
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, ada.ID) })
 		_, err := get(t, store, func(ctx context.Context, tx ports.Tx) (s *domain.Session, err error) {
-			s, _, err = tx.Sessions.WithUserByToken(ctx, session("ada", "phone").Token)
+			s, _, err = tx.Sessions.ByTokenWithUser(ctx, session("ada", "phone").Token)
 			return s, err
 		})
 		wantError(t, err, domain.ErrUnauthenticated)
 		_, err = get(t, store, func(ctx context.Context, tx ports.Tx) (s *domain.Session, err error) {
-			s, _, err = tx.Sessions.WithUserByID(ctx, session("ada", "phone").ID)
+			s, _, err = tx.Sessions.ByIDWithUser(ctx, session("ada", "phone").ID)
 			return s, err
 		})
 		wantError(t, err, domain.ErrSessionNotFound)
