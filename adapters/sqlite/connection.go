@@ -38,11 +38,11 @@ func (c *connection) exec(statement string) error {
 
 // view runs fn in a read transaction, whose snapshot is that of its first query.
 func (c *connection) view(ctx context.Context, fn func(tx ports.Tx) error) (err error) {
-	if _, err := c.statements.ExecContext(ctx, "BEGIN DEFERRED"); err != nil {
+	if err := c.exec("BEGIN DEFERRED"); err != nil {
 		return wrap("beginning a read transaction", err)
 	}
 	defer func() {
-		if _, endErr := c.statements.ExecContext(ctx, "ROLLBACK"); endErr != nil && err == nil {
+		if endErr := c.exec("ROLLBACK"); endErr != nil && err == nil {
 			err = wrap("ending a read transaction", endErr)
 		}
 	}()
