@@ -88,15 +88,17 @@ func bearerToken(header string) (token string, bearer bool) {
 
 // isNotTokenChar reports whether a token of RFC 9110, section 5.6.2, cannot contain r.
 func isNotTokenChar(r rune) bool {
-	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	return !isAlphanumeric(r) && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
 // isToken68 reports whether s is a token68 (RFC 9110, section 11.2), which RFC 6750 calls b64token.
 func isToken68(s string) bool {
 	s = strings.TrimRight(s, "=")
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("-._~+/", r)
-	})
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("-._~+/", r) })
+}
+
+func isAlphanumeric(r rune) bool {
+	return '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z'
 }
 
 // sessionToken returns the session token of the cookie, or domain.ErrUnauthenticated. For a page on another site there is none, even
