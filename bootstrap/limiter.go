@@ -45,7 +45,7 @@ func rateLimits(cfg config.Config, keys masterkey.Keys, store ports.Store, clock
 		}
 	}
 	if err := shared.Check(context.Background()); errors.Is(err, domain.ErrUnavailable) {
-		// Meaning: Redis did not respond at startup. The server runs, and follows docs/runbooks/redis-gone.md until Redis
+		// Meaning: Redis did not respond at startup. The server runs. docs/runbooks/redis-gone.md says what fails until Redis
 		// responds.
 		log.Warn("rate limit store unavailable at startup", slog.Any("error", err))
 	} else if err != nil {

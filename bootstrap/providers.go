@@ -150,7 +150,7 @@ func openStore(cfg config.Config, _ masterkey.Key, log *slog.Logger) (ports.Stor
 	}
 	if version := store.NewerSchema(); version > 0 {
 		// Meaning: A newer release has upgraded the schema, and this release can run on it.
-		// docs/operations/upgrade-and-roll-back.md has both ways on.
+		// docs/operations/upgrade-and-roll-back.md explains the upgrade and the roll-back.
 		log.Warn("the database schema is newer than this release: finish the upgrade or roll it back", slog.Int("schema", version))
 	}
 	return store, func() {

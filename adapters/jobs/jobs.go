@@ -107,8 +107,8 @@ func (r runner) deleteExpired(ctx context.Context) error {
 		if deleted.Unfinished {
 			level, message = slog.LevelInfo, "expired data is being deleted; the next run continues"
 		}
-		// Meaning: The job of every minute deleted expired rows. With the level INFO there were more than one run deletes, and
-		// the next run continues.
+		// Meaning: The job that runs once a minute deleted expired rows. The level is INFO if one run could not delete all of
+		// them: the next run continues.
 		r.log.Log(ctx, level, message, slog.Int("challenges", deleted.Challenges), slog.Int("sessions", deleted.Sessions),
 			slog.Int("recovery_grants", deleted.RecoveryGrants), slog.Int("lockouts", deleted.Lockouts), slog.Int("emails", deleted.OutboxEmails),
 			slog.Int("events", deleted.Events))

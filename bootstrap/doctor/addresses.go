@@ -44,7 +44,7 @@ func (c *checks) checkRelyingParty(context.Context) {
 
 func (c *checks) checkOrigins(context.Context) {
 	// Check origins: browsers let pages of the allowed origins use the passkeys.
-	// Check app_origins: the origins of web views and browser extensions that may call the API.
+	// Check app_origins: shows the origins of web views and browser extensions that may call the API.
 	related, labels := c.config.RelatedOrigins(), c.config.RelatedLabels()
 	switch {
 	case len(labels) > config.MaxRelatedLabels:
@@ -68,7 +68,7 @@ func isLocal(listen string) bool {
 
 func (c *checks) checkListeners(ctx context.Context) {
 	// Check listen: the server can listen on its address, or listens there already.
-	// Check ops_listen: the same for health checks and metrics, which the public must not reach.
+	// Check ops_listen: the server can listen on the address of health checks and metrics, which only this machine should reach.
 	c.checkListener(ctx, "listen", "KEYLODGE_LISTEN", c.config.Listen, c.requireThisServer)
 	if c.config.OpsListen == "" {
 		c.AddOK("ops_listen", "disabled: no health and metrics")

@@ -41,7 +41,7 @@ func (c *checks) checkSecretFiles(ctx context.Context) {
 func (c *checks) checkSecrets(ctx context.Context, store ports.Store) {
 	// Check secret.decryption: the secrets decrypt all encrypted data. Otherwise a secret was replaced or lost:
 	// docs/runbooks/secret-lost.md.
-	// Check previous_secrets: data still needs the previous secrets. docs/operations/rotate-the-secret.md says until when.
+	// Check previous_secrets: each previous secret is still needed. docs/operations/rotate-the-secret.md says until when.
 	current, err := c.config.LoadMasterKey()
 	if err != nil {
 		return // checkSecretFiles has reported it

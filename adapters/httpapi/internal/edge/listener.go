@@ -100,7 +100,7 @@ func (l *limitListener) acceptWithRetry() (net.Conn, error) {
 func (l *limitListener) warn(err error) {
 	if now := time.Now(); now.Sub(l.warned) > time.Minute {
 		l.warned = now
-		// Meaning: The system refused a connection, at most logged once a minute. Raise the limit of open files of the service.
+		// Meaning: The operating system refused a connection: raise the limit of open files of the service. Logged once a minute at most.
 		l.log.Warn("accepting a connection failed; the limit of open files may be too low", slog.Any("error", err))
 	}
 }
