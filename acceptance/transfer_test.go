@@ -60,7 +60,8 @@ func TestTransfer_BetweenStores(t *testing.T) {
 }
 
 // An export is the same after transfers through several stores.
-func TestTransfer_RoundTrip(t *testing.T) { // not parallel: it looks at the heap
+// It measures the heap, so no other test runs beside it.
+func TestTransfer_RoundTrip(t *testing.T) {
 	clock := newClock()
 	config := settings(t, useCaseOrigin, nil)
 	const users = 40
