@@ -30,6 +30,10 @@ func isDomain(s string) bool {
 	return len(s) <= 253 && domainName.MatchString(s) && !endsInNumber.MatchString(s)
 }
 
+// domainToASCII converts a host as browsers do (URL Standard, section 3.3, domain to ASCII). It returns an error for a host that no
+// browser opens, for example one with an invalid Punycode label.
+var domainToASCII = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false), idna.StrictDomainName(false), idna.CheckHyphens(false))
+
 // Parts of fixes that publicURL replaces.
 const (
 	originForm    = "write scheme and host, for example https://app.example.org"
@@ -49,7 +53,8 @@ func webOrigin(s string) (origin, problem, fix string) {
 		return "", "not a web URL", originForm
 	}
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+	ascii, hostErr := domainToASCII.ToASCII(host)
+	if hostErr == nil {
 		host = ascii
 	}
 	port := u.Port()
@@ -63,7 +68,7 @@ func webOrigin(s string) (origin, problem, fix string) {
 		return "", fmt.Sprintf("the scheme is %q", u.Scheme), "use https://, or http:// on localhost" + appOriginHint
 	case ipErr == nil, endsInNumber.MatchString(host):
 		return "", "passkeys do not work on an IP address (WebAuthn Level 3, section 5.1.3)", "use a domain name; on this machine http://localhost"
-	case !hostName.MatchString(host) || len(host) > 253:
+	case hostErr != nil, !hostName.MatchString(host) || len(host) > 253:
 		return "", fmt.Sprintf("%q is not a host name", host), originForm
 	case port != "" && (portErr != nil || n == 0):
 		return "", fmt.Sprintf("%q is not a port", port), "write a port from 1 to 65535, or none"

@@ -61,6 +61,8 @@ func TestLoad_RejectsIneffectiveSettings(t *testing.T) {
 		"two, separated by a space":                   {[]string{public, parent, "ORIGINS=https://a.example.org https://b.example.org"}, "ORIGINS", "not a web URL", "https://"},
 		"two, separated by a semicolon":               {[]string{public, parent, "ORIGINS=https://a.example.org;https://b.example.org"}, "ORIGINS", "https://a.example.org;", "https://"},
 		"in quotes":                                   {[]string{public, parent, `ORIGINS="https://app.example.org"`}, "ORIGINS", "in quotes", "without quotes"},
+		"an invalid Punycode label":                   {[]string{public, parent, "ORIGINS=https://xn--a.example.org"}, "ORIGINS", `"xn--a.example.org" is not a host name`, "https://app.example.org"},
+		"Punycode of a character that is mapped":      {[]string{public, parent, "ORIGINS=https://xn--mnchen-9na.example.org"}, "ORIGINS", "is not a host name", "https://app.example.org"},
 		"an IPv4 address":                             {[]string{public, "ORIGINS=https://192.0.2.7"}, "ORIGINS", "IP address", "use a domain name"},
 		"a short IPv4 address":                        {[]string{public, "ORIGINS=https://127.1:8443"}, "ORIGINS", "IP address", "use a domain name"},
 		"a hexadecimal IPv4 address":                  {[]string{public, "ORIGINS=https://0x7f000001"}, "ORIGINS", "IP address", "use a domain name"},
@@ -105,6 +107,7 @@ func TestLoad_RejectsIneffectiveSettings(t *testing.T) {
 
 		// The RP ID and the public URL.
 		"a non-ASCII public URL":             {[]string{"PUBLIC_URL=https://münchen.example"}, "PUBLIC_URL", `"https://münchen.example"`, "write https://xn--mnchen-3ya.example"},
+		"a public URL, invalid Punycode":     {[]string{"PUBLIC_URL=https://xn--zz.example.org"}, "PUBLIC_URL", `"xn--zz.example.org" is not a host name`, "https://id.example.org"},
 		"a public URL with a trailing dot":   {[]string{"PUBLIC_URL=https://id.example.org."}, "PUBLIC_URL", "browsers write this origin differently", "write https://id.example.org"},
 		"a public URL with a wildcard":       {[]string{"PUBLIC_URL=https://*.example.org"}, "PUBLIC_URL", "no wildcard", "https://a.example.org"},
 		"a public URL, IPv6":                 {[]string{"PUBLIC_URL=https://[::1]:8443"}, "PUBLIC_URL", "IP address", "http://localhost"},
