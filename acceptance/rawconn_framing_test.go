@@ -237,6 +237,9 @@ func TestFraming_ChunkedBodyClosesConnection(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for name, raw := range map[string]string{
 		"chunks":                    chunked + "1\r\n{\r\n1\r\n}\r\n" + lastChunk,
+		"no content":                chunked + lastChunk,
+		"no content, an extension":  chunked + "0;a=b\r\n\r\n",
+		"no content of a GET":       getLivez + "Transfer-Encoding: chunked\r\n\r\n" + lastChunk,
 		"the header in upper case":  postLoginOptions + "TRANSFER-ENCODING: CHUNKED\r\n\r\n2\r\n{}\r\n" + lastChunk,
 		"a chunk with an extension": chunked + "2;a=b\r\n{}\r\n" + lastChunk,
 		"a space after a size":      chunked + "2 \r\n{}\r\n" + lastChunk,

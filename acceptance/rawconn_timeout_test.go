@@ -88,6 +88,7 @@ func TestSizeLimit_ChunkFraming(t *testing.T) {
 		"endless extensions":          {chunked + "1", strings.Repeat(";a", 32<<10), 400},
 		"endless blanks":              {chunked + "1", strings.Repeat(" ", 64<<10), 400},
 		"an endless size":             {chunked, strings.Repeat("0", 64<<10), 400},
+		"an extension of the next":    {chunked + lastChunk + chunked + "1;", strings.Repeat("x", 64<<10), 200},
 		"extensions in every chunk":   {chunked, strings.Repeat("1;"+strings.Repeat("x", 1000)+"\r\n \r\n", 64), 400},
 		"chunks without end":          {chunked, strings.Repeat("1\r\n \r\n", 10<<10), 413},
 		"headers without end":         {getLivez, strings.Repeat("X: y\r\n", 10<<10), 431},

@@ -41,7 +41,8 @@ func TestConnection_ReadsUpToFirstFramingError(t *testing.T) {
 		{chunked + "2\r\n{}\r\n2x\r", "\n", errMalformedChunk},
 		{chunked + "2\r\n{}\r\n0", "\n\r\n", errBareLineFeed},
 		{chunked + "2\r\n{}\r\n0\r\n", "\n", errBareLineFeed},
-		{chunked + "1\r\n\n\r\n0\r\n\r\n\n\n", "", nil}, // nothing is checked after a chunked body
+		{chunked + "1\r\n\n\r\n0\r\n\r\n", "\n\n", errBareLineFeed},
+		{chunked + "0\r\n\r\n" + chunked + "2x\r", "\n", errMalformedChunk},
 		{"\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "", nil},
 		{"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n\n\n\n\nGET / HTTP/1.1\r\n\r\n", "", nil},
 		{"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n\n", "", nil}, // fasthttp rejects it

@@ -13,9 +13,6 @@ const (
 	MaxBodySize   = 64 << 10
 )
 
-// chunkedLength is what fasthttp returns as the length of a chunked body.
-const chunkedLength = -1
-
 // Protect makes a server reject ambiguous requests: reject writes the response to one. The server must accept its connections
 // through LimitListener.
 func Protect(server *fasthttp.Server, reject func(*fasthttp.RequestCtx, error)) {
@@ -29,8 +26,8 @@ func Protect(server *fasthttp.Server, reject func(*fasthttp.RequestCtx, error)) 
 	}
 	handle := server.Handler
 	server.Handler = func(request *fasthttp.RequestCtx) {
-		err := checkFraming(&request.Request)
-		if err != nil || request.Request.Header.ContentLength() == chunkedLength {
+		chunked, err := checkFraming(&request.Request)
+		if chunked || err != nil {
 			// The start of the next request is unknown after an ambiguous one, and disputed after a chunked body: programs differ
 			// most about where chunks end. So the connection ends with the response.
 			drainOnClose(request)

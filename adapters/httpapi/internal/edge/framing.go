@@ -12,16 +12,17 @@ import (
 )
 
 // checkFraming rejects a request that a proxy could read in another way than this server, or that has a header of a single value
-// twice (OWASP ASVS 5.0, 4.2.1; RFC 9112, sections 3, 5 and 6). fasthttp rejects most of it; this checks the rest.
+// twice (OWASP ASVS 5.0, 4.2.1; RFC 9112, sections 3, 5 and 6). fasthttp rejects most of it; this checks the rest. It reports whether
+// the body is chunked, which fasthttp does not for an empty one.
 //
 // The error is a *domain.InvalidInput that names the header, or fiber.ErrBadRequest.
-func checkFraming(request *fasthttp.Request) error {
+func checkFraming(request *fasthttp.Request) (chunked bool, err error) {
 	switch {
 	case !isKnownVersion(request.Header.Protocol()), !isPlainTarget(request.Header.RequestURI()), !isPlainHost(request.Header.Host()):
-		return fiber.ErrBadRequest
+		return false, fiber.ErrBadRequest
 	case len(request.Header.PeekTrailerKeys()) > 0:
 		// fasthttp would treat them as headers, although no proxy has seen them (RFC 9110, section 6.5.1).
-		return domain.Invalid("Trailer", "unsupported_trailer", "send the chunks without trailer fields")
+		return false, domain.Invalid("Trailer", "unsupported_trailer", "send the chunks without trailer fields")
 	}
 	return checkHeaderLines(request.Header.RawHeaders())
 }
@@ -61,30 +62,30 @@ var singletonHeaders = [...]string{
 }
 
 // checkHeaderLines checks the raw bytes of the headers: each line ends with CRLF, no line is folded (obs-fold), a name contains no
-// space, and the body has one length.
-func checkHeaderLines(raw []byte) error {
+// space, and the body has one length. It reports whether the body is chunked.
+func checkHeaderLines(raw []byte) (chunked bool, err error) {
 	var seen [len(singletonHeaders)]bool
-	var chunked, hasLength bool
+	var hasLength bool
 	for len(raw) > 0 {
 		line, rest, _ := bytes.Cut(raw, []byte("\n"))
 		raw = rest
 		line, crlf := bytes.CutSuffix(line, []byte("\r"))
 		if !crlf {
-			return fiber.ErrBadRequest
+			return false, fiber.ErrBadRequest
 		}
 		if len(line) == 0 {
 			break
 		}
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		if len(name) == 0 || bytes.ContainsAny(name, " \t") {
-			return fiber.ErrBadRequest
+			return false, fiber.ErrBadRequest
 		}
 		for i := range singletonHeaders {
 			if !strings.EqualFold(string(name), singletonHeaders[i]) {
 				continue
 			}
 			if seen[i] {
-				return domain.Invalid(singletonHeaders[i], "duplicate_header", "duplicate header: send it once")
+				return false, domain.Invalid(singletonHeaders[i], "duplicate_header", "duplicate header: send it once")
 			}
 			seen[i] = true
 		}
@@ -94,12 +95,12 @@ func checkHeaderLines(raw []byte) error {
 		case strings.EqualFold(string(name), fiber.HeaderTransferEncoding):
 			chunked = true
 			if !strings.EqualFold(string(bytes.Trim(value, " \t")), "chunked") {
-				return fiber.ErrBadRequest
+				return false, fiber.ErrBadRequest
 			}
 		}
 	}
 	if chunked && hasLength {
-		return fiber.ErrBadRequest
+		return false, fiber.ErrBadRequest
 	}
-	return nil
+	return chunked, nil
 }

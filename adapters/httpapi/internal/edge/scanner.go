@@ -24,6 +24,9 @@ type scanner struct {
 	chunkedSize    int    // bytes of a chunked body that have been read, framing included
 }
 
+// chunkedLength is the length of a chunked body.
+const chunkedLength = -1
+
 // scanState is the part of a request that the next byte belongs to.
 type scanState int
 
@@ -33,7 +36,7 @@ const (
 	inChunkLine
 	inChunk
 	inTrailer
-	scanDone // nothing more is checked: fasthttp rejects the request, or the connection ends with it
+	scanDone // nothing more is checked: fasthttp rejects the request
 )
 
 // Limits of a chunked body. A chunk of one byte takes six bytes.
@@ -129,7 +132,7 @@ func (s *scanner) handleLine(line []byte) error {
 		}
 	case inTrailer:
 		if len(line) == 0 {
-			s.state = scanDone
+			s.state = inHead
 		}
 	default:
 		return s.handleHeadLine(line)
