@@ -76,7 +76,7 @@ http {
 				c.PublicURL, c.RPID = "https://id.example.org", "example.org"
 				c.Origins = []string{c.PublicURL, "https://shop.example.com"}
 			}))
-			p := &documentedProxy{t: t, server: s, folder: t.TempDir(), log: &logRecorder{}, address: freeAddress(t)}
+			p := &documentedProxy{t: t, server: s, folder: t.TempDir(), log: &logRecorder{}, address: freeAddress(t), exited: make(chan error, 1)}
 			run(p)
 			p.requireSignUpAndSignIn()
 			if name == "Caddy" {
@@ -152,6 +152,7 @@ type documentedProxy struct {
 	address   string // of its listener
 	authority string // file with the root of its certificate
 	log       *logRecorder
+	exited    chan error // receives the result of the process when it has ended
 }
 
 func freeAddress(t *testing.T) string {
@@ -221,13 +222,19 @@ func (p *documentedProxy) start(program string, arguments ...string) {
 	if err := command.Start(); err != nil {
 		p.t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	go func() {
+		p.exited <- command.Wait()
+		close(ended)
+	}()
 	p.t.Cleanup(func() {
 		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL) // nginx has workers
-		_ = command.Wait()
+		<-ended
 	})
 }
 
-// transport connects to the proxy from clientIP, for every host. It waits until the proxy has its certificate.
+// transport connects to the proxy from clientIP, for every host. It waits until the proxy has its certificate, and fails the test if
+// the proxy ends.
 func (p *documentedProxy) transport() *http.Transport {
 	p.t.Helper()
 	roots := x509.NewCertPool()
@@ -247,6 +254,11 @@ func (p *documentedProxy) transport() *http.Transport {
 				_ = response.Body.Close()
 				return transport
 			}
+		}
+		select {
+		case err := <-p.exited:
+			p.t.Fatalf("the proxy has ended: %v\n%s", err, p.log.text())
+		default:
 		}
 		if time.Now().After(deadline) {
 			p.t.Fatalf("the proxy is not ready: %v\n%s", err, p.log.text())
