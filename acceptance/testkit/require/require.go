@@ -32,7 +32,7 @@ var (
 	HAProxy    = Need{"haproxy", "HAProxy", []string{"haproxy", "/usr/sbin/haproxy"}}
 	Caddy      = Need{"caddy", "Caddy", []string{"caddy"}}
 	Nginx      = Need{"nginx", "nginx", []string{"nginx", "/usr/sbin/nginx"}}
-	Tools      = Need{"tools", "curl, lsof, sqlite3 or another program of the operator", nil}
+	Tools      = Need{"tools", "curl, lsof, sqlite3, systemd-analyze or another program of the operator", nil}
 	SmallDisk  = Need{"disk", "a small disk, which only root can mount", nil}
 )
 
