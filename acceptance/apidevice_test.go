@@ -2,7 +2,7 @@ package acceptance
 
 import (
 	"errors"
-	"regexp"
+	"strings"
 	"sync"
 	"testing"
 
@@ -185,16 +185,12 @@ func (d *apiDevice) makeCredential(a pendingCeremony, forgeries ...forgery) auth
 	return response
 }
 
-// raceTest is what the names of tests with concurrent requests match, so that `make test` runs them with the race detector. It is
-// RACE_TESTS in the Makefile without a choice of drivers.
-var raceTest = regexp.MustCompile(`^Test(FirstVisit|Framing|ListEvents|SessionLimit|SizeLimit|Timeout)_|^TestStories/`)
-
-// concurrently makes n calls at the same time and counts their error codes; "" counts the calls that succeeded.
+// concurrently makes n calls at the same time and counts their error codes; "" counts the calls that succeeded. `make test` must run
+// the test with the race detector; of a story, it runs one driver.
 func concurrently[A attempt](t testing.TB, n int, call func(i int) A) map[string]int {
 	t.Helper()
-	if !raceTest.MatchString(t.Name()) {
-		t.Fatalf("`make test` does not run %s with the race detector: its name must match %s", t.Name(), raceTest)
-	}
+	name, _, _ := strings.Cut(t.Name(), "/")
+	requireSelected(t, "RACE_TESTS", name)
 	codes := make([]string, n)
 	start := make(chan struct{})
 	var callers sync.WaitGroup

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -138,13 +137,9 @@ func chromium(t testing.TB) context.Context {
 	return chromiumContext
 }
 
-// browserTest is what the names of tests with a browser match, so that `make test-browser` runs them.
-var browserTest = regexp.MustCompile(`^Test(Page|OtherBrowsers)_|^TestExamples/|^TestStories/.*/browser_`)
-
+// requireChromium returns the path of the browser. `make test-browser` must run the test.
 func requireChromium(t testing.TB) string {
 	t.Helper()
-	if !browserTest.MatchString(t.Name()) {
-		t.Fatalf("`make test-browser` does not run %s: its name must match %s", t.Name(), browserTest)
-	}
+	requireSelected(t, "BROWSER_TESTS", t.Name())
 	return require.Program(t, require.Browser)
 }
