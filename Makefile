@@ -30,13 +30,14 @@ WITHOUT_SETTINGS := env $(patsubst %,-u %,$(filter KEYLODGE_%,$(.VARIABLES)))
 # A test fails instead of being skipped if it lacks one of these; "all" means also disk: the right to mount a small one.
 REQUIRE ?= browser,mailserver,postgres,pgbouncer,haproxy,caddy,nginx,redis,tools
 GO_TEST = $(WITHOUT_SETTINGS) go test -timeout $(TEST_TIMEOUT)
-# Without the part of vet that go test runs for each package: make check runs all of vet.
-GO_TEST_ALL = $(WITHOUT_SETTINGS) REQUIRE=$(REQUIRE) go test -vet=off -timeout $(TEST_TIMEOUT)
+# Without the part of vet that go test runs for each package: make check runs all of vet. Without the tables of debuggers (-w),
+# which take half of the time to link.
+GO_TEST_ALL = $(WITHOUT_SETTINGS) REQUIRE=$(REQUIRE) go test -vet=off -ldflags=-w -timeout $(TEST_TIMEOUT)
 
-# The names of the tests with a browser, which acceptance/driver_browser_test.go enforces.
+# The names of the tests with a browser, which requireChromium in ./acceptance enforces.
 BROWSER_TESTS := '^Test(Page|OtherBrowsers)_|^TestExamples$$|^TestStories$$/./^browser_'
 
-# The tests of ./acceptance about concurrent requests, which acceptance/apidevice_test.go enforces, and each story once.
+# The tests of ./acceptance about concurrent requests, which concurrently enforces, and each story once.
 # docs/decisions/0045-race-detector-where-requests-run-concurrently.md has the reasons.
 RACE_TESTS := '^Test(FirstVisit|Framing|ListEvents|SessionLimit|SizeLimit|Timeout)_|^TestStories$$/./^HTTP_on_SQLite$$'
 
@@ -45,6 +46,11 @@ PROCESS_TESTS := '/acceptance/\(build\|cluster\|durability\|bench\)$$'
 
 # $(call or_run,target) follows a check; if the check fails, it prints the target that fixes the problem.
 or_run = || { echo "FAILED. Fix it with: make $(1)" >&2; exit 1; }
+
+# The parts of `make test`, the one that takes longest first. Each of them waits for a third of its time, so three run side by side;
+# the output of each is printed when it has ended. All run, also after a failure.
+TESTS := test-race test-acceptance-all test-acceptance-concurrency test-processes
+SIDE_BY_SIDE = $(MAKE) -j3 --output-sync=target --keep-going
 
 # The limit for the tests of one package, five times the usual duration.
 TEST_TIMEOUT := 60m
@@ -62,15 +68,24 @@ setup: ## Install the programs that tests and checks need and that are missing
 	@.ci/setup
 
 .PHONY: test
-test: test-race test-plain test-processes ## Run every test; installs missing programs
+test: setup ## Run every test; installs missing programs
+	+$(SIDE_BY_SIDE) $(TESTS)
+
+.PHONY: ci
+ci: setup ## Run make test and make check side by side; .ci/run calls it
+	+$(SIDE_BY_SIDE) $(TESTS) lint verify shell
 
 .PHONY: test-race
-test-race: setup # packages run side by side, so that two cores are busy with -parallel 1
-	CGO_ENABLED=1 $(GO_TEST_ALL) -parallel 1 $(RACE) $$(go list ./... | grep -v -e '/acceptance$$' -e $(PROCESS_TESTS))
+test-race: setup # packages run side by side, so that two cores are busy with -parallel 1; adapters/postgres takes longest
+	CGO_ENABLED=1 $(GO_TEST_ALL) -parallel 1 $(RACE) ./adapters/postgres \
+		$$(go list ./... | grep -v -e '/adapters/postgres$$' -e '/acceptance$$' -e $(PROCESS_TESTS))
+
+.PHONY: test-acceptance-concurrency
+test-acceptance-concurrency: setup
 	CGO_ENABLED=1 $(GO_TEST_ALL) $(RACE) ./acceptance -run $(RACE_TESTS)
 
-.PHONY: test-plain
-test-plain: setup # every test of ./acceptance; most of their time is waiting, so four run side by side
+.PHONY: test-acceptance-all
+test-acceptance-all: setup # most of the time is waiting, so four tests run side by side
 	$(GO_TEST_ALL) -parallel 4 ./acceptance
 
 .PHONY: test-processes
