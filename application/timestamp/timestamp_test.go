@@ -26,16 +26,16 @@ func TestTime_HasSixDigits(t *testing.T) {
 		{time.Date(2026, 11, 29, 2, 18, 25, 999_999_999, time.UTC), `"2026-11-29T02:18:25.999999Z"`},
 		{time.Date(2026, 11, 29, 4, 18, 25, 1_000, east), `"2026-11-29T02:18:25.000001Z"`},
 	} {
-		encoded, err := json.Marshal(map[string]any{"a": timestamp.Of(c.at), "b": timestamp.Time{Time: c.at}, "c": timestamp.Optional(c.at)})
+		encoded, err := json.Marshal(map[string]any{"a": timestamp.Of(c.at), "b": timestamp.Time(c.at), "c": timestamp.Optional(c.at)})
 		if want := `{"a":` + c.want + `,"b":` + c.want + `,"c":` + c.want + `}`; err != nil || string(encoded) != want {
 			t.Errorf("got %s, %v, want %s", encoded, err, want)
 		}
 		var decoded timestamp.Time
-		if err := json.Unmarshal([]byte(c.want), &decoded); err != nil || !decoded.Equal(c.at.Truncate(time.Microsecond)) {
+		if err := json.Unmarshal([]byte(c.want), &decoded); err != nil || !time.Time(decoded).Equal(c.at.Truncate(time.Microsecond)) {
 			t.Errorf("%s decodes to %v, %v", c.want, decoded, err)
 		}
 	}
-	for _, other := range []string{`"2026-11-29T02:18:25Z"`, `"2026-11-29T02:18:25.59827Z"`, `"2026-11-29T02:18:25.598279+00:00"`, `"2026-11-29 02:18:25.598279Z"`, `1764382705`} {
+	for _, other := range []string{`"2026-11-29T02:18:25Z"`, `"2026-11-29T02:18:25.59827Z"`, `"2026-11-29T02:18:25.598279+00:00"`, `"2026-11-29 02:18:25.598279Z"`, `1764382705`, `null`, `{}`} {
 		if err := json.Unmarshal([]byte(other), new(timestamp.Time)); err == nil {
 			t.Errorf("%s was decoded", other)
 		}

@@ -72,7 +72,7 @@ func copyValue(dst, src reflect.Value) {
 	case src.Type() == reflect.TypeFor[time.Time]():
 		dst.Set(reflect.ValueOf(timestamp.Of(src.Interface().(time.Time))))
 	case dst.Type() == reflect.TypeFor[time.Time]():
-		dst.Set(src.Field(0))
+		dst.Set(src.Convert(dst.Type()))
 	case kind == reflect.Pointer:
 		if !src.IsNil() {
 			dst.Set(reflect.New(dst.Type().Elem()))
