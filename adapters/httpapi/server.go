@@ -4,7 +4,6 @@ package httpapi
 
 import (
 	"cmp"
-	"context"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -97,8 +96,8 @@ func (s *server) fiberConfig() fiber.Config {
 
 // withDeadline sets a context with a timeout, which Fiber's own context does not have.
 func (s *server) withDeadline(c *fiber.Ctx) error {
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
-	defer cancel()
+	ctx := &deadline{at: time.Now().Add(requestTimeout)}
+	defer ctx.end()
 	c.SetUserContext(ctx)
 	return c.Next()
 }

@@ -186,14 +186,31 @@ func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	reader, err := s.reader(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { s.readers <- reader }()
+	return reader.view(ctx, fn)
+}
+
+// reader takes a connection that reads. It waits for one if all are in use, and asks ctx for its end, which may start a timer, only
+// then.
+func (s *Store) reader(ctx context.Context) (*connection, error) {
 	select {
 	case reader := <-s.readers:
-		defer func() { s.readers <- reader }()
-		return reader.view(ctx, fn)
-	case <-ctx.Done():
-		return ctx.Err()
+		return reader, nil
 	case <-s.closing:
-		return errClosed
+		return nil, errClosed
+	default:
+	}
+	select {
+	case reader := <-s.readers:
+		return reader, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-s.closing:
+		return nil, errClosed
 	}
 }
 
