@@ -50,7 +50,7 @@ func (s *server) patchAccount(c *fiber.Ctx, principal identity.Principal) error 
 		return err
 	}
 	if changed.User.PendingEmail() != "" {
-		c.Locals(revealsAccountKey, true)
+		stateOf(c).revealsAccount = true
 	}
 	if len(changed.Fields) > 0 {
 		// Meaning: A user changed the members of the account that changed lists.

@@ -44,7 +44,7 @@ func (s *server) ceremonyBrowser(c *fiber.Ctx) browser {
 // client returns the client of the request. An invalid session token is ignored.
 func (s *server) client(c *fiber.Ctx) identity.Client {
 	token, _ := s.sessionToken(c)
-	return identity.Client{UserAgent: c.Get(fiber.HeaderUserAgent), IP: s.clientIP(c), RequestID: requestID(c), SessionToken: token}
+	return identity.Client{UserAgent: c.Get(fiber.HeaderUserAgent), IP: s.clientIP(c), RequestID: stateOf(c).id, SessionToken: token}
 }
 
 // signInClient returns the client of a request that opens a session, with the requested transport. The error is a

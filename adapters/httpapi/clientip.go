@@ -13,15 +13,12 @@ import (
 //
 // It is computed once for a request: limits, sessions, events and the log need it.
 func (s *server) clientIP(c *fiber.Ctx) string {
-	if ip, known := c.Locals(clientIPKey).(string); known {
-		return ip
+	state := stateOf(c)
+	if state.ip == "" {
+		state.ip = addrString(s.clientAddress(c))
 	}
-	ip := addrString(s.clientAddress(c))
-	c.Locals(clientIPKey, ip)
-	return ip
+	return state.ip
 }
-
-const clientIPKey = "client_ip"
 
 func (s *server) clientAddress(c *fiber.Ctx) netip.Addr {
 	peer := peerAddress(c)

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"crypto/rand"
 	"strings"
 	"time"
@@ -18,33 +19,49 @@ type cookies struct {
 	bindingKeys domain.KeyRing[domain.Binding]
 }
 
-func (k cookies) prefixed(plain string) string {
+// The names of the cookies on plain http.
+const (
+	sessionCookie  = "keylodge_session"
+	browserCookie  = "keylodge_browser"
+	ceremonyCookie = "keylodge_ceremony_" // with the id of the challenge
+)
+
+func (k cookies) prefix() string {
 	if k.secure {
-		return "__Host-" + plain
+		return "__Host-"
 	}
-	return plain
+	return ""
 }
 
-func (k cookies) sessionName() string { return k.prefixed("keylodge_session") }
-func (k cookies) browserName() string { return k.prefixed("keylodge_browser") }
+func (k cookies) sessionName() string { return k.prefix() + sessionCookie }
+func (k cookies) browserName() string { return k.prefix() + browserCookie }
 
 // ceremonyName is the name of the cookie of one ceremony that a browser without a browser cookie began.
-func (k cookies) ceremonyName(id domain.ChallengeID) string { return k.ceremonyPrefix() + id.String() }
-func (k cookies) ceremonyPrefix() string                    { return k.prefixed("keylodge_ceremony_") }
+func (k cookies) ceremonyName(id domain.ChallengeID) string {
+	return k.prefix() + ceremonyCookie + id.String()
+}
+
+// sets reports whether this server sets cookies of that name.
+func (k cookies) sets(name []byte) bool {
+	plain, prefixed := bytes.CutPrefix(name, []byte(k.prefix()))
+	return prefixed && (string(plain) == sessionCookie || string(plain) == browserCookie || bytes.HasPrefix(plain, []byte(ceremonyCookie)))
+}
 
 // rejectDuplicates rejects a request that has two different cookies of the same name, if this server sets cookies of that name. A
 // browser sends two if an attacker has set one for a path or a parent domain. The attacker's may come first.
 func (k cookies) rejectDuplicates(c *fiber.Ctx) error {
-	seen := map[string]string{}
+	var seen map[string][]byte
 	for name, value := range c.Request().Header.Cookies() {
-		name, value := string(name), string(value)
-		if name != k.sessionName() && name != k.browserName() && !strings.HasPrefix(name, k.ceremonyPrefix()) {
+		if !k.sets(name) {
 			continue
 		}
-		if other, duplicate := seen[name]; duplicate && other != value {
-			return domain.Invalid("Cookie", "duplicate_cookie", "two different cookies have the name "+name+"; delete this site's cookies in the browser")
+		if other, duplicate := seen[string(name)]; duplicate && !bytes.Equal(other, value) {
+			return domain.Invalid("Cookie", "duplicate_cookie", "two different cookies have the name "+string(name)+"; delete this site's cookies in the browser")
 		}
-		seen[name] = value
+		if seen == nil {
+			seen = map[string][]byte{}
+		}
+		seen[string(name)] = value
 	}
 	return c.Next()
 }

@@ -15,7 +15,7 @@ func (s *server) sendEmailCode(c *fiber.Ctx, principal identity.Principal) error
 	if err != nil {
 		return err
 	}
-	c.Locals(revealsAccountKey, true)
+	stateOf(c).revealsAccount = true
 	return c.Status(http.StatusAccepted).JSON(fiber.Map{"expires_at": timestamp.Of(expires)})
 }
 

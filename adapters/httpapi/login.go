@@ -19,7 +19,7 @@ func (s *server) loginOptions(c *fiber.Ctx) error {
 		return err
 	}
 	if email != "" {
-		c.Locals(revealsAccountKey, true)
+		stateOf(c).revealsAccount = true
 	}
 	browser := s.ceremonyBrowser(c)
 	begun, err := s.usecases.Login.Begin(c.UserContext(), email, browser.binding)

@@ -18,8 +18,8 @@ import (
 // observe logs and counts every request, and renders its error. It logs no bodies, queries or cookies, which contain credentials.
 func (s *server) observe(c *fiber.Ctx) error {
 	start := time.Now()
-	id := requestID(c)
-	c.Locals(observedKey, true)
+	state := stateOf(c)
+	state.observed = true
 	route := ""
 	if err := c.Next(); err != nil {
 		if unrouted(err) {
@@ -35,14 +35,14 @@ func (s *server) observe(c *fiber.Ctx) error {
 	duration := time.Since(start)
 	s.meter.ObserveRequest(c.Method(), route, c.Response().StatusCode(), duration)
 	attributes := []slog.Attr{
-		slog.String("request_id", id), slog.String("method", c.Method()), slog.String("path", truncate(c.Path())),
+		slog.String("request_id", state.id), slog.String("method", c.Method()), slog.String("path", truncate(c.Path())),
 		slog.Int("status", c.Response().StatusCode()), slog.Float64("took_ms", float64(duration.Microseconds())/1000), slog.String("ip", s.clientIP(c)),
 	}
 	if sent := clientRequestID(c); sent != "" {
 		attributes = append(attributes, slog.String("client_request_id", sent))
 	}
-	if code, isError := c.Locals(codeKey).(string); isError {
-		attributes = append(attributes, slog.String("code", code))
+	if state.errorCode != "" {
+		attributes = append(attributes, slog.String("code", state.errorCode))
 	}
 	level := slog.LevelInfo
 	if path := c.Path(); path == livezPath || path == readyzPath {
@@ -55,7 +55,7 @@ func (s *server) observe(c *fiber.Ctx) error {
 
 // logAccountEvent logs a change that a user made to their account (OWASP ASVS 5.0, 16.3.1).
 func (s *server) logAccountEvent(c *fiber.Ctx, principal identity.Principal, message string, more ...slog.Attr) {
-	s.log.LogAttrs(c.UserContext(), slog.LevelInfo, message, append([]slog.Attr{slog.String("request_id", requestID(c)),
+	s.log.LogAttrs(c.UserContext(), slog.LevelInfo, message, append([]slog.Attr{slog.String("request_id", stateOf(c).id),
 		slog.String("user_id", principal.User.ID().String()), slog.String("session_id", principal.Session.ID().String())}, more...)...)
 }
 
@@ -72,7 +72,7 @@ func (s *server) recordAnomaly(c *fiber.Ctx, anomaly domain.Anomaly, credential 
 	}
 	// Meaning: The use of a passkey was unusual, as anomaly says. With the level WARN it may be cloned:
 	// docs/runbooks/passkey-may-be-cloned.md.
-	s.log.LogAttrs(c.UserContext(), level, "passkey anomaly", slog.String("request_id", requestID(c)),
+	s.log.LogAttrs(c.UserContext(), level, "passkey anomaly", slog.String("request_id", stateOf(c).id),
 		slog.String("anomaly", string(anomaly)), slog.String("outcome", outcome), slog.String("user_id", credential.UserID().String()),
 		slog.String("passkey_id", credential.ID().String()), slog.String("ip", s.clientIP(c)))
 }
@@ -83,15 +83,10 @@ func unrouted(err error) bool {
 	return errors.As(err, &routing) && (routing.Code == http.StatusNotFound || routing.Code == http.StatusMethodNotAllowed)
 }
 
-const (
-	observedKey = "observed"
-	codeKey     = "code"
-)
-
 // logEarlyRejection logs a request that was rejected before it reached observe: too large, too slow, or not valid HTTP. Its method and
 // path may be unknown.
 func (s *server) logEarlyRejection(c *fiber.Ctx, p problem) {
-	if c.Locals(observedKey) != nil {
+	if stateOf(c).observed {
 		return
 	}
 	// Meaning: A request was too large, too slow, or not valid HTTP. If a proxy sends such requests, correct its configuration.

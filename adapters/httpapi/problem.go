@@ -103,8 +103,8 @@ func newProblem(status int, e *domain.Error) problem {
 // renderProblem answers with the problem document of err, and logs what the client does not receive.
 func (s *server) renderProblem(c *fiber.Ctx, err error) error {
 	p := problemOf(err)
-	p.RequestID = requestID(c)
-	c.Locals(codeKey, p.Code)
+	state := stateOf(c)
+	p.RequestID, state.errorCode = state.id, p.Code
 	s.setSecureHeaders(c) // the request may not have reached secureHeaders
 	s.logEarlyRejection(c, p)
 	s.logFailure(p, err, c)

@@ -25,7 +25,5 @@ func onError(_ *fiber.Ctx, err error) bool { return err != nil }
 
 // revealsAccount selects errors, and responses about an e-mail address that the caller has not verified. The handler marks those.
 func revealsAccount(c *fiber.Ctx, err error) bool {
-	return err != nil || c.Locals(revealsAccountKey) != nil
+	return err != nil || stateOf(c).revealsAccount
 }
-
-const revealsAccountKey = "reveals account"

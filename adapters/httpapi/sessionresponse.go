@@ -85,7 +85,7 @@ func (s *server) answerSignIn(c *fiber.Ctx, signIn sessions.SignIn) error {
 	s.meter.CountSignIn()
 	s.recordAnomaly(c, signIn.Anomaly, signIn.Credential, "allowed")
 	// Meaning: A user signed in, signed up, or recovered the account. passkey_id is the passkey that was used or registered.
-	s.log.Info("signed in", slog.String("request_id", requestID(c)), slog.String("user_id", signIn.User.ID().String()),
+	s.log.Info("signed in", slog.String("request_id", stateOf(c).id), slog.String("user_id", signIn.User.ID().String()),
 		slog.String("session_id", signIn.Session.ID().String()), slog.String("passkey_id", signIn.Credential.ID().String()))
 	response := sessionResponse{
 		User: userOf(signIn.User), Session: sessionOf(signIn.Session, identity.Principal{Session: signIn.Session}), Passkey: s.passkeyOf(signIn.Credential),

@@ -49,7 +49,7 @@ func (s *server) signUpVerify(c *fiber.Ctx) error {
 		return err
 	}
 	if signIn.User.PendingEmail() != "" {
-		c.Locals(revealsAccountKey, true)
+		stateOf(c).revealsAccount = true
 	}
 	return s.answerSignIn(c.Status(http.StatusCreated), signIn)
 }
