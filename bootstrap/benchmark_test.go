@@ -20,8 +20,8 @@ import (
 
 const benchmarkOrigin = "http://localhost:8080"
 
-// BenchmarkRequest measures single requests without the network: a bare Fiber route that answers with a body like a session's, a
-// session check by cookie and by access token, and the two requests of a login. The server is complete: settings, middleware, rate
+// BenchmarkRequest measures single requests without the network: a bare Fiber route that answers with a body like a session's, the
+// public configuration, which shows what the middleware of every request costs, a session check by cookie and by access token, and the two requests of a login. The server is complete: settings, middleware, rate
 // limits, log and a database file. The results include the client, which is the same for all.
 func BenchmarkRequest(b *testing.B) {
 	b.Run("bare", func(b *testing.B) {
@@ -30,6 +30,14 @@ func BenchmarkRequest(b *testing.B) {
 		app.Get("/v1/session", func(c *fiber.Ctx) error { return c.JSON(body) })
 		client := dialInMemory(b, app)
 		request := newRequest("GET", "/v1/session")
+		b.ReportAllocs()
+		for b.Loop() {
+			client.do(b, request, http.StatusOK)
+		}
+	})
+	b.Run("config", func(b *testing.B) {
+		client := openForBenchmark(b)
+		request := newRequest("GET", "/v1/config")
 		b.ReportAllocs()
 		for b.Loop() {
 			client.do(b, request, http.StatusOK)
