@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/lestrrat-go/jwx/v3/jwt"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -17,21 +19,22 @@ import (
 // Requirement: RFC8725-3.8
 func TestJWKS_IndependentVerifier(t *testing.T) {
 	t.Parallel()
-	const service = "https://api.example.org"
+	const audience = "https://api.example.org"
 	for _, algorithm := range []domain.SigningAlgorithm{domain.SigningES256, domain.SigningEdDSA} {
 		t.Run(string(algorithm), func(t *testing.T) {
 			clock := newClock()
 			s := startServer(t, clock, func(c *config.Config) {
-				c.Access.Audience, c.Rotation.Algorithm = service, algorithm
+				c.Access.Audience, c.Rotation.Algorithm = audience, algorithm
 			})
-			verified := func(token string) (jwt.Token, error) {
+			verifiedAt := func(token string, now time.Time) (jwt.Token, error) {
 				keys, err := jwk.Fetch(t.Context(), s.origin+"/.well-known/jwks.json", jwk.WithHTTPClient(&http.Client{Transport: s.transport}))
 				if err != nil {
 					t.Fatal(err)
 				}
-				return jwt.ParseString(token, jwt.WithKeySet(keys), jwt.WithIssuer(s.origin), jwt.WithAudience(service),
-					jwt.WithRequiredClaim("exp"), jwt.WithClock(jwt.ClockFunc(clock.Now)))
+				return jwt.ParseString(token, jwt.WithKeySet(keys), jwt.WithIssuer(s.origin), jwt.WithAudience(audience),
+					jwt.WithRequiredClaim("exp"), jwt.WithClock(jwt.ClockFunc(func() time.Time { return now })))
 			}
+			verified := func(token string) (jwt.Token, error) { return verifiedAt(token, clock.Now()) }
 			_, verify := signUpForTokens(t, s, s.origin)
 			token := verify.tokens(t).AccessToken
 			got, err := verified(token)
@@ -40,6 +43,19 @@ func TestJWKS_IndependentVerifier(t *testing.T) {
 			}
 			if subject, _ := got.Subject(); subject != verify.sessionContent(t, 201).User.ID {
 				t.Errorf("the token has the subject %q", subject)
+			}
+			// A new token is valid for a service whose clock is some seconds slower, also a token for other services and one of a refresh.
+			var service client.AccessToken
+			if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/session/token", "", asBearer(token)...).Body, &service); err != nil {
+				t.Fatal(err)
+			}
+			renewed := s.send(t, http.MethodPost, "/v1/session/refresh", string(encode(t, client.RefreshRequest{RefreshToken: verify.tokens(t).RefreshToken})))
+			for name, fresh := range map[string]string{"the first": token, "for other services": service.AccessToken, "of a refresh": renewed.tokens(t).AccessToken} {
+				for _, behind := range []time.Duration{time.Second, 5 * time.Second, 29 * time.Second} {
+					if _, err := verifiedAt(fresh, clock.Now().Add(-behind)); err != nil {
+						t.Errorf("%s, with a clock %s behind: %v", name, behind, err)
+					}
+				}
 			}
 			if _, err := verified(token[:len(token)-43] + strings.Repeat("A", 43)); err == nil {
 				t.Error("a forged signature was accepted")

@@ -71,7 +71,14 @@ var otherBrowsers = map[string]string{
 	"text instead of buffers":              credentialStub(`({ id: c.id, rawId: c.id, type: c.type, response: buffers(` + base64urlOf + `) })`),
 	"padded text of the standard alphabet": credentialStub(`({ id: c.id, type: c.type, response: buffers((b) => btoa(String.fromCharCode(...new Uint8Array(b)))) })`),
 	"an id and no rawId":                   credentialStub(`({ id: c.id, response: buffers((b) => b) })`),
-	"an account without a handle":          credentialStub(`({ id: c.id, rawId: c.rawId, type: c.type, response: { ...buffers((b) => b), userHandle: r.userHandle?.byteLength ? r.userHandle : null } })`),
+	"hints of other types": credentialStub(`({
+		id: c.id, rawId: c.rawId, type: c.type, authenticatorAttachment: {}, response: { ...buffers((b) => b), getTransports: () => ({ usb: true }) },
+		getClientExtensionResults: () => { const results = {}; results.itself = results; return results; },
+	})`),
+	"hints that are not text": credentialStub(`({
+		id: c.id, rawId: c.rawId, type: c.type, authenticatorAttachment: 7, response: { ...buffers((b) => b), getTransports: () => [null, 'internal', 7] }, getClientExtensionResults: () => [],
+	})`),
+	"an account without a handle": credentialStub(`({ id: c.id, rawId: c.rawId, type: c.type, response: { ...buffers((b) => b), userHandle: r.userHandle?.byteLength ? r.userHandle : null } })`),
 }
 
 // withScript loads the page in a browser with the script.

@@ -60,15 +60,17 @@ function fromMembers(credential) {
   }
   if (!response.clientDataJSON) return null;
   const transports = attempt(() => credential.response.getTransports());
-  if (transports) response.transports = [...transports];
+  if (Array.isArray(transports)) response.transports = transports.filter(isText);
 
   const id = attempt(() => base64url(credential.rawId)) || attempt(() => credential.id);
-  const extensions = attempt(() => credential.getClientExtensionResults()) ?? {};
-  const json = { id, rawId: id, type: 'public-key', response, clientExtensionResults: encoded(extensions) };
+  const extensions = attempt(() => encoded({ ...credential.getClientExtensionResults() })) ?? {};
+  const json = { id, rawId: id, type: 'public-key', response, clientExtensionResults: extensions };
   const attachment = attempt(() => credential.authenticatorAttachment);
-  if (attachment) json.authenticatorAttachment = attachment;
+  if (isText(attachment)) json.authenticatorAttachment = attachment;
   return json;
 }
+
+const isText = (value) => typeof value === 'string';
 
 function attempt(read) {
   try {
@@ -89,7 +91,7 @@ const isBuffer = (value) => ArrayBuffer.isView(value) || Object.prototype.toStri
 
 // A string is assumed to be base64url already.
 function base64url(value) {
-  if (typeof value === 'string') return value;
+  if (isText(value)) return value;
   const view = ArrayBuffer.isView(value) ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value ?? 0);
   const binary = Array.from(view, (byte) => String.fromCharCode(byte)).join('');
   return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
