@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/domain"
@@ -146,14 +147,14 @@ func quantile(times []time.Duration, q float64) float64 {
 func storeEndedSessions(b *testing.B, store ports.Store, n int, at time.Time) {
 	b.Helper()
 	pending := domain.NewPendingUser("", "Ada", at, rand.Reader)
-	key, err := domain.NewCredential(pending.UserID, "", domain.Registration{CredentialID: "id", PublicKey: []byte{0}, Attestation: domain.Attestation{Object: []byte{0}, AuthenticatorData: []byte{0}, ClientDataJSON: []byte{0}}, RPID: "localhost", Flags: 1<<0 | 1<<2}, at)
+	key, err := domain.NewCredential(pending.UserID, "", domain.Registration{CredentialID: "id", PublicKey: []byte{0}, RPID: "localhost", Flags: 1<<0 | 1<<2}, at)
 	if err != nil {
 		b.Fatal(err)
 	}
 	for i := 0; i < n; i += 5000 {
 		err := store.Update(b.Context(), func(tx ports.Tx) error {
 			if i == 0 {
-				if err := errors.Join(tx.Users.Add(b.Context(), pending.ToUser(at)), tx.Credentials.Add(b.Context(), key)); err != nil {
+				if err := errors.Join(tx.Users.Add(b.Context(), pending.ToUser(at)), tx.Credentials.Add(b.Context(), key, sqlitestore.Attestation())); err != nil {
 					return err
 				}
 			}

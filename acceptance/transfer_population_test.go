@@ -110,12 +110,12 @@ func (g userGenerator) addPasskeys(ctx context.Context, tx ports.Tx, owner domai
 			ID: domain.CredentialID(g.bytes(32)), UserID: owner, Name: domain.PasskeyName(unusualNames[i%len(unusualNames)]), Status: domain.CredentialActive,
 			RPID: "localhost", PublicKey: g.bytes(77), Algorithm: -7, AAGUID: [16]byte(g.bytes(16)), Attachment: "platform",
 			Transports: []string{"hybrid", "internal"}, Flags: 0b1_1101, SignCount: uint32(i),
-			Attestation: domain.Attestation{
-				Type: "none", Format: "none", Object: g.bytes(230), AuthenticatorData: g.bytes(164), ClientDataJSON: []byte(`{"type":"webauthn.create"}`),
-			},
 			Extensions: []byte(`{"credProps": {"rk":true}}`), CreatedAt: g.now, LastUsedAt: g.nowEvery(i, 2),
 		}
-		if err := tx.Credentials.Add(ctx, domain.RestoreCredential(key)); err != nil {
+		attestation := domain.Attestation{
+			Type: "none", Format: "none", Object: g.bytes(230), AuthenticatorData: g.bytes(164), ClientDataJSON: []byte(`{"type":"webauthn.create"}`),
+		}
+		if err := tx.Credentials.Add(ctx, domain.RestoreCredential(key), attestation); err != nil {
 			return err
 		}
 	}

@@ -106,7 +106,7 @@ func (f *fixture) accountClasses() map[string]domain.Email {
 			}
 			state := passkeys[0].State()
 			state.ID, state.UserID = domain.CredentialID(address), user.ID()
-			return tx.Credentials.Add(f.t.Context(), domain.RestoreCredential(state))
+			return tx.Credentials.Add(f.t.Context(), domain.RestoreCredential(state), sqlitestore.Attestation())
 		})
 	}
 	add("disabled@example.org", func(u *domain.User) { u.Disable(noon) })
@@ -272,7 +272,7 @@ func (f *fixture) addSignedInUser(name domain.DisplayName) identity.Principal {
 		f.t.Fatal(err)
 	}
 	f.update(func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(f.t.Context(), user), tx.Credentials.Add(f.t.Context(), key))
+		return errors.Join(tx.Users.Add(f.t.Context(), user), tx.Credentials.Add(f.t.Context(), key, sqlitestore.Attestation()))
 	})
 	session, _ := f.addSession(key)
 	return identity.Principal{User: user, Session: session, AuthContext: session.AuthContext()}

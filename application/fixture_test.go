@@ -90,7 +90,7 @@ func newFixture(t *testing.T) *fixture {
 	state.EmailVerifiedAt = noon
 	f.ada.User = domain.RestoreUser(state)
 	f.update(func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(t.Context(), f.ada.User), tx.Credentials.Add(t.Context(), key), tx.Credentials.Add(t.Context(), second))
+		return errors.Join(tx.Users.Add(t.Context(), f.ada.User), tx.Credentials.Add(t.Context(), key, sqlitestore.Attestation()), tx.Credentials.Add(t.Context(), second, sqlitestore.Attestation()))
 	})
 	f.ada.Session, f.cookie = f.addSession(key)
 	f.ada.AuthContext = f.ada.Session.AuthContext()

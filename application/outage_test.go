@@ -129,8 +129,8 @@ func (u failingUsers) Remove(ctx context.Context, id domain.UserID) error {
 	return orFail(u.failing, func() error { return u.Users.Remove(ctx, id) })
 }
 
-func (c failingCredentials) Add(ctx context.Context, credential *domain.Credential) error {
-	return orFail(c.failing, func() error { return c.Credentials.Add(ctx, credential) })
+func (c failingCredentials) Add(ctx context.Context, credential *domain.Credential, attestation domain.Attestation) error {
+	return orFail(c.failing, func() error { return c.Credentials.Add(ctx, credential, attestation) })
 }
 
 func (c failingCredentials) ByID(ctx context.Context, id domain.CredentialID) (*domain.Credential, error) {

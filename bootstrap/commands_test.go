@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/settings"
+	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/system"
@@ -73,7 +74,6 @@ func addUser(t *testing.T, store ports.Store, name string) testUser {
 	user := pending.ToUser(now)
 	passkey, err := domain.NewCredential(user.ID(), "Blue key", domain.Registration{
 		CredentialID: domain.CredentialID(name), RPID: "localhost", PublicKey: []byte("public"), Flags: 1<<0 | 1<<2, // UP, UV
-		Attestation: domain.Attestation{Object: []byte("object"), AuthenticatorData: []byte("data"), ClientDataJSON: []byte("{}")},
 	}, now)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func addUser(t *testing.T, store ports.Store, name string) testUser {
 	lifetime := domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour}
 	session, _ := domain.OpenSession(passkey, domain.Device{Name: "Firefox on Linux"}, lifetime, now, rand.Reader)
 	err = store.Update(t.Context(), func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(t.Context(), user), tx.Credentials.Add(t.Context(), passkey), tx.Sessions.Add(t.Context(), session))
+		return errors.Join(tx.Users.Add(t.Context(), user), tx.Credentials.Add(t.Context(), passkey, sqlitestore.Attestation()), tx.Sessions.Add(t.Context(), session))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// Credential is the credential record of a passkey (WebAuthn Level 3, section 4). It is stored whole, so that an attestation can be
-// verified again later.
+// Credential is the credential record of a passkey (WebAuthn Level 3, section 4) without its Attestation, which no sign-in needs.
 type Credential struct{ state CredentialState }
 
 // CredentialState is the state of a credential as it is stored.
@@ -26,14 +25,14 @@ type CredentialState struct {
 	Flags      AuthenticatorFlags `export:"flags"` // UV of any use, BS of the last use
 	SignCount  uint32             `export:"sign_count"`
 	// CloneWarning is set, permanently, when the counter of a device-bound passkey does not increase.
-	CloneWarning bool        `export:"clone_warning"`
-	Attestation  Attestation `export:"attestation"`
-	Extensions   []byte      `export:"extensions,omitempty"` // extension results, as JSON
-	CreatedAt    time.Time   `export:"created_at"`
-	LastUsedAt   time.Time   `export:"last_used_at,omitzero"` // zero if not used since registration
+	CloneWarning bool      `export:"clone_warning"`
+	Extensions   []byte    `export:"extensions,omitempty"` // extension results, as JSON
+	CreatedAt    time.Time `export:"created_at"`
+	LastUsedAt   time.Time `export:"last_used_at,omitzero"` // zero if not used since registration
 }
 
-// Attestation is the authenticator's response at registration, byte for byte.
+// Attestation is the authenticator's response at registration, byte for byte. It is stored beside the credential, so that it can be
+// verified again later.
 type Attestation struct {
 	Type              string `export:"type,omitempty"`
 	Format            string `export:"format,omitempty"`
@@ -88,7 +87,7 @@ func NewCredential(owner UserID, name PasskeyName, r Registration, now time.Time
 		PublicKey: r.PublicKey, Algorithm: r.Algorithm, AAGUID: r.AAGUID,
 		Attachment: knownAttachment(r.Attachment), Transports: plausibleTransports(r.Transports),
 		Flags: r.Flags, SignCount: r.SignCount,
-		Attestation: r.Attestation, Extensions: r.Extensions, CreatedAt: now,
+		Extensions: r.Extensions, CreatedAt: now,
 	}
 	return &Credential{s.clone()}, nil
 }
@@ -122,9 +121,6 @@ func (c *Credential) State() CredentialState { return c.state.clone() }
 func (s CredentialState) clone() CredentialState {
 	s.PublicKey = slices.Clone(s.PublicKey)
 	s.Transports = slices.Clone(s.Transports)
-	s.Attestation.Object = slices.Clone(s.Attestation.Object)
-	s.Attestation.AuthenticatorData = slices.Clone(s.Attestation.AuthenticatorData)
-	s.Attestation.ClientDataJSON = slices.Clone(s.Attestation.ClientDataJSON)
 	s.Extensions = slices.Clone(s.Extensions)
 	return s
 }

@@ -66,8 +66,9 @@ type Users interface {
 // Credentials stores the passkeys. Ids are unique over all users (WebAuthn Level 3, section 7.1, step 26) and are compared
 // byte for byte.
 type Credentials interface {
-	// Add stores a new passkey. It returns domain.ErrPasskeyAlreadyRegistered if the id is taken, by any user.
-	Add(ctx context.Context, c *domain.Credential) error
+	// Add stores a new passkey and its attestation. It returns domain.ErrPasskeyAlreadyRegistered if the id is taken, by any
+	// user, after the same queries: their number must not reveal whether a passkey exists.
+	Add(ctx context.Context, c *domain.Credential, a domain.Attestation) error
 	// ByID returns the passkey, or domain.ErrPasskeyUnknown.
 	ByID(ctx context.Context, id domain.CredentialID) (*domain.Credential, error)
 	// ByIDWithOwner is ByID that also returns the owner.
@@ -77,9 +78,11 @@ type Credentials interface {
 	// ListWithOwner is ListByUser that also returns the user. It returns domain.ErrPasskeyUnknown for a user who has no passkey or
 	// does not exist.
 	ListWithOwner(ctx context.Context, id domain.UserID) (domain.Passkeys, *domain.User, error)
+	// Attestation returns the attestation of the passkey, or domain.ErrPasskeyUnknown.
+	Attestation(ctx context.Context, id domain.CredentialID) (domain.Attestation, error)
 	// Save stores the changes of a passkey. It returns domain.ErrPasskeyUnknown.
 	Save(ctx context.Context, c *domain.Credential) error
-	// Remove deletes the passkey. It returns domain.ErrPasskeyUnknown.
+	// Remove deletes the passkey and its attestation. It returns domain.ErrPasskeyUnknown.
 	Remove(ctx context.Context, id domain.CredentialID) error
 	// CountOtherRPIDs returns the number of passkeys, including suspended ones, of each RP ID except the given one. The server
 	// calls it at every start: without such passkeys it takes as long for a million passkeys as for ten.

@@ -45,6 +45,8 @@ var tables = []struct {
 }{
 	{"users", 1, "", map[string]string{"id": "people.id", "user_handle": "randomblob(64)"}},
 	{"passkeys", passkeysOfUser, "", map[string]string{"user_id": "people.id", "credential_id": "CASE WHEN n < :users THEN people.credential_id ELSE randomblob(32) END"}},
+	// The passkey that the server has written has row id 1.
+	{"passkey_attestations", passkeysOfUser, "", map[string]string{"credential_id": "(SELECT passkeys.credential_id FROM main.passkeys WHERE passkeys.rowid = n + 2)"}},
 	{"sessions", sessionsOfUser, "", map[string]string{"id": newID, "user_id": "people.id", "credential_id": "people.credential_id", "token_digest": "randomblob(32)"}},
 	{"events", eventsOfUser, " WHERE user_id IS NOT NULL", map[string]string{"id": newID, "user_id": "people.id", "credential_id": "NULL", "session_id": "NULL"}},
 }

@@ -29,7 +29,7 @@ func TestPrintable_UserInput(t *testing.T) {
 	f.update(t, func(ctx context.Context, tx ports.Tx) error {
 		return tx.Credentials.Add(ctx, sqlitestore.Credential(domain.CredentialState{
 			ID: "key", UserID: mallory.ID, Name: hostile, Transports: []string{hostile}, Status: domain.CredentialActive, CreatedAt: noon,
-		}))
+		}), sqlitestore.Attestation())
 	})
 	f.update(t, func(ctx context.Context, tx ports.Tx) error {
 		event := domain.NewEvent(domain.EventState{

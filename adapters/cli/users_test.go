@@ -107,7 +107,7 @@ func TestUsersShow(t *testing.T) {
 		return tx.Credentials.Add(ctx, sqlitestore.Credential(domain.CredentialState{
 			ID: "key", UserID: ada.ID, Name: "Blue key", Status: domain.CredentialActive, AAGUID: [16]byte{7},
 			Transports: []string{"usb"}, SignCount: 9, CloneWarning: true, CreatedAt: noon.Add(-3 * time.Hour), LastUsedAt: noon.Add(-time.Hour),
-		}))
+		}), sqlitestore.Attestation())
 	})
 	f.update(t, func(ctx context.Context, tx ports.Tx) error {
 		event := domain.NewEvent(domain.EventState{

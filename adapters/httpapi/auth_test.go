@@ -108,7 +108,7 @@ func newFixture(t *testing.T) *fixture {
 	f.session, token = domain.OpenSession(key, domain.Device{}, sessionLifetime, now, rand.Reader)
 	bearerSession, refresh := domain.OpenBearerSession(key, domain.Device{}, sessionLifetime, issuer.RefreshKeys, now, rand.Reader)
 	f.update(func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(t.Context(), f.ada), tx.Credentials.Add(t.Context(), key), tx.Sessions.Add(t.Context(), f.session), tx.Sessions.Add(t.Context(), bearerSession))
+		return errors.Join(tx.Users.Add(t.Context(), f.ada), tx.Credentials.Add(t.Context(), key, sqlitestore.Attestation()), tx.Sessions.Add(t.Context(), f.session), tx.Sessions.Add(t.Context(), bearerSession))
 	})
 	pair, err := issuer.IssuePair(t.Context(), bearerSession, refresh, now)
 	if err != nil {

@@ -64,7 +64,7 @@ func TestVerify_PassesWholeCredential(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = store.Update(t.Context(), func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(t.Context(), ada.ToUser(clock{}.Now())), tx.Credentials.Add(t.Context(), key))
+		return errors.Join(tx.Users.Add(t.Context(), ada.ToUser(clock{}.Now())), tx.Credentials.Add(t.Context(), key, sqlitestore.Attestation()))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -194,10 +194,12 @@ var rowsByVersion = []string{
 		pending_email_expires_at, display_name, disabled_at, created_at)
 	VALUES ('019a0000-0000-7000-0000-000000000001', '\x01', 'ada@example.org', '2026-03-01', 'countess@example.org', decode(repeat('00', 32), 'hex'), 1, '2026-03-02', 'Ada', '2026-03-03', '2026-03-01');
 	INSERT INTO passkeys (credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports,
-		flags, sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data,
-		client_data_json, extensions, created_at, last_used_at)
+		flags, sign_count, clone_warning, extensions, created_at, last_used_at)
 	VALUES ('\xff', '019a0000-0000-7000-0000-000000000001', '', 'active', 'example.org', '\x01', -7, decode(repeat('00', 16), 'hex'), '', '["usb"]',
-		5, 1, false, 'none', 'none', '\x01', '\x01', '\x01', '{}', '2026-03-01', '2026-03-02');
+		5, 1, false, '{}', '2026-03-01', '2026-03-02');
+	INSERT INTO passkey_attestations (credential_id, attestation_type, attestation_format, attestation_object, authenticator_data,
+		client_data_json)
+	VALUES ('\xff', 'none', 'none', '\x01', '\x01', '\x01');
 	INSERT INTO sessions (id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance,
 		amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at)
 	VALUES ('019a0000-0000-7000-0000-000000000002', '019a0000-0000-7000-0000-000000000001', '\xff', 'cookie', decode(repeat('00', 32), 'hex'), NULL, NULL, 'passkey', '["hwk"]', '', '', '', '2026-03-01', '2026-03-01', '2026-03-01', '2026-03-02', '2026-03-03', '2026-03-02'),

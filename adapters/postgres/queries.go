@@ -33,6 +33,10 @@ func (q queries) AddPasskey(ctx context.Context, arg sqlitedb.AddPasskeyParams) 
 	return q.Queries.AddPasskey(ctx, postgresdb.AddPasskeyParams(arg))
 }
 
+func (q queries) AddPasskeyAttestation(ctx context.Context, arg sqlitedb.AddPasskeyAttestationParams) error {
+	return q.Queries.AddPasskeyAttestation(ctx, postgresdb.AddPasskeyAttestationParams(arg))
+}
+
 func (q queries) AddRecoveryGrant(ctx context.Context, arg sqlitedb.AddRecoveryGrantParams) error {
 	return q.Queries.AddRecoveryGrant(ctx, postgresdb.AddRecoveryGrantParams(arg))
 }
@@ -132,6 +136,11 @@ func (q queries) ListSigningKeys(ctx context.Context) ([]sqlitedb.SigningKey, er
 func (q queries) ListUsers(ctx context.Context, after string, upTo int64) ([]sqlitedb.User, error) {
 	rows, err := q.Queries.ListUsers(ctx, after, upTo)
 	return convert(rows, func(r postgresdb.User) sqlitedb.User { return sqlitedb.User(r) }), err
+}
+
+func (q queries) PasskeyAttestation(ctx context.Context, credentialID []byte) (sqlitedb.PasskeyAttestation, error) {
+	row, err := q.Queries.PasskeyAttestation(ctx, credentialID)
+	return sqlitedb.PasskeyAttestation(row), err
 }
 
 func (q queries) PasskeyByID(ctx context.Context, credentialID []byte) (sqlitedb.Passkey, error) {

@@ -178,10 +178,12 @@ var rowsByVersion = []string{
 		pending_email_expires_at, display_name, disabled_at, created_at)
 	VALUES ('019a0000-0000-7000-0000-000000000001', x'01', 'ada@example.org', 1, 'countess@example.org', zeroblob(32), 1, 2, 'Ada', 3, 1);
 	INSERT INTO passkeys (credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports,
-		flags, sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data,
-		client_data_json, extensions, created_at, last_used_at)
+		flags, sign_count, clone_warning, extensions, created_at, last_used_at)
 	VALUES (x'ff', '019a0000-0000-7000-0000-000000000001', '', 'active', 'example.org', x'01', -7, zeroblob(16), '', '["usb"]',
-		5, 1, 0, 'none', 'none', x'01', x'01', x'01', '{}', 1, 2);
+		5, 1, 0, '{}', 1, 2);
+	INSERT INTO passkey_attestations (credential_id, attestation_type, attestation_format, attestation_object, authenticator_data,
+		client_data_json)
+	VALUES (x'ff', 'none', 'none', x'01', x'01', x'01');
 	INSERT INTO sessions (id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance,
 		amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at)
 	VALUES ('019a0000-0000-7000-0000-000000000002', '019a0000-0000-7000-0000-000000000001', x'ff', 'cookie', zeroblob(32), NULL, NULL, 'passkey', '["hwk"]', '', '', '', 1, 1, 1, 2, 3, 2),

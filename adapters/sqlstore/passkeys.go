@@ -10,9 +10,30 @@ import (
 
 type credentials struct{ collection }
 
-func (c credentials) Add(ctx context.Context, credential *domain.Credential) error {
+func (c credentials) Add(ctx context.Context, credential *domain.Credential, attestation domain.Attestation) error {
 	added, err := c.q.AddPasskey(ctx, sqlitedb.AddPasskeyParams(passkeyRow(credential)))
+	if err == nil { // also if the id is taken: the number of statements must not reveal whether a passkey exists
+		err = c.q.AddPasskeyAttestation(ctx, sqlitedb.AddPasskeyAttestationParams{
+			CredentialID:      credential.ID().Bytes(),
+			AttestationType:   attestation.Type,
+			AttestationFormat: attestation.Format,
+			AttestationObject: attestation.Object,
+			AuthenticatorData: attestation.AuthenticatorData,
+			ClientDataJSON:    attestation.ClientDataJSON,
+		})
+	}
 	return c.affected("adding a passkey", added, err, domain.ErrPasskeyAlreadyRegistered)
+}
+
+func (c credentials) Attestation(ctx context.Context, id domain.CredentialID) (domain.Attestation, error) {
+	row, err := c.q.PasskeyAttestation(ctx, id.Bytes())
+	return domain.Attestation{
+		Type:              row.AttestationType,
+		Format:            row.AttestationFormat,
+		Object:            row.AttestationObject,
+		AuthenticatorData: row.AuthenticatorData,
+		ClientDataJSON:    row.ClientDataJSON,
+	}, c.wrapNotFound("looking up an attestation", err, domain.ErrPasskeyUnknown)
 }
 
 func (c credentials) ByID(ctx context.Context, id domain.CredentialID) (*domain.Credential, error) {
@@ -97,27 +118,22 @@ func (c credentials) CountOtherRPIDs(ctx context.Context, rpID string) (map[stri
 func passkeyRow(credential *domain.Credential) sqlitedb.Passkey {
 	s := credential.State()
 	return sqlitedb.Passkey{
-		CredentialID:      s.ID.Bytes(),
-		UserID:            s.UserID.String(),
-		Name:              string(s.Name),
-		Status:            string(s.Status),
-		RPID:              s.RPID,
-		PublicKey:         s.PublicKey,
-		Algorithm:         s.Algorithm,
-		AAGUID:            s.AAGUID[:],
-		Attachment:        s.Attachment,
-		Transports:        s.Transports,
-		Flags:             int64(s.Flags),
-		SignCount:         int64(s.SignCount),
-		CloneWarning:      s.CloneWarning,
-		AttestationType:   s.Attestation.Type,
-		AttestationFormat: s.Attestation.Format,
-		AttestationObject: s.Attestation.Object,
-		AuthenticatorData: s.Attestation.AuthenticatorData,
-		ClientDataJSON:    s.Attestation.ClientDataJSON,
-		Extensions:        column.Text(s.Extensions),
-		CreatedAt:         column.Time{Time: s.CreatedAt},
-		LastUsedAt:        column.Time{Time: s.LastUsedAt},
+		CredentialID: s.ID.Bytes(),
+		UserID:       s.UserID.String(),
+		Name:         string(s.Name),
+		Status:       string(s.Status),
+		RPID:         s.RPID,
+		PublicKey:    s.PublicKey,
+		Algorithm:    s.Algorithm,
+		AAGUID:       s.AAGUID[:],
+		Attachment:   s.Attachment,
+		Transports:   s.Transports,
+		Flags:        int64(s.Flags),
+		SignCount:    int64(s.SignCount),
+		CloneWarning: s.CloneWarning,
+		Extensions:   column.Text(s.Extensions),
+		CreatedAt:    column.Time{Time: s.CreatedAt},
+		LastUsedAt:   column.Time{Time: s.LastUsedAt},
 	}
 }
 
@@ -136,15 +152,8 @@ func credentialOf(row sqlitedb.Passkey) (*domain.Credential, error) {
 		Flags:        domain.AuthenticatorFlags(row.Flags),
 		SignCount:    uint32(row.SignCount),
 		CloneWarning: row.CloneWarning,
-		Attestation: domain.Attestation{
-			Type:              row.AttestationType,
-			Format:            row.AttestationFormat,
-			Object:            row.AttestationObject,
-			AuthenticatorData: row.AuthenticatorData,
-			ClientDataJSON:    row.ClientDataJSON,
-		},
-		CreatedAt:  row.CreatedAt.Time,
-		LastUsedAt: row.LastUsedAt.Time,
+		CreatedAt:    row.CreatedAt.Time,
+		LastUsedAt:   row.LastUsedAt.Time,
 	}
 	if row.Extensions != "" {
 		s.Extensions = []byte(row.Extensions)

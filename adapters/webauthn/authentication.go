@@ -35,10 +35,7 @@ func (rp *RelyingParty) VerifyAuthentication(
 	if len(session.UserID) != 0 {
 		return domain.Assertion{}, errors.New("the ceremony state is not of an authentication")
 	}
-	record, err := recordOf(credential.State())
-	if err != nil {
-		return domain.Assertion{}, err
-	}
+	record := recordOf(credential.State())
 	data, err := checkClientData(answer.ClientDataJSON, protocol.AssertCeremony, session.Challenge, rp.origins)
 	if err != nil {
 		return domain.Assertion{}, err

@@ -1,7 +1,6 @@
 package webauthn
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 
@@ -11,7 +10,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// registrationOf returns the parts of the library's record from which recordOf can restore it.
+// registrationOf returns the parts of the library's record from which it can be restored.
 func registrationOf(record *webauthn.Credential, rpID string) (domain.Registration, error) {
 	extensions, err := json.Marshal(record.Extensions)
 	if err != nil {
@@ -41,37 +40,21 @@ func registrationOf(record *webauthn.Credential, rpID string) (domain.Registrati
 	return registration, nil
 }
 
-// recordOf restores the library's record of a passkey. The hash of the client data is computed, not stored.
-func recordOf(s domain.CredentialState) (webauthn.Credential, error) {
-	var extensions webauthn.CredentialExtensions
-	if len(s.Extensions) > 0 {
-		if err := json.Unmarshal(s.Extensions, &extensions); err != nil {
-			return webauthn.Credential{}, fmt.Errorf("decoding extension results: %w", err)
-		}
-	}
-	clientDataHash := sha256.Sum256(s.Attestation.ClientDataJSON)
+// recordOf restores what an authentication needs of the library's record of a passkey: all but the attestation and the extension
+// results.
+func recordOf(s domain.CredentialState) webauthn.Credential {
 	return webauthn.Credential{
-		ID:                s.ID.Bytes(),
-		PublicKey:         s.PublicKey,
-		AttestationType:   s.Attestation.Type,
-		AttestationFormat: s.Attestation.Format,
-		Transport:         transportsOf(s.Transports),
-		Flags:             webauthn.NewCredentialFlags(protocol.AuthenticatorFlags(s.Flags)),
+		ID:        s.ID.Bytes(),
+		PublicKey: s.PublicKey,
+		Transport: transportsOf(s.Transports),
+		Flags:     webauthn.NewCredentialFlags(protocol.AuthenticatorFlags(s.Flags)),
 		Authenticator: webauthn.Authenticator{
 			AAGUID:       s.AAGUID[:],
 			SignCount:    s.SignCount,
 			CloneWarning: s.CloneWarning,
 			Attachment:   protocol.AuthenticatorAttachment(s.Attachment),
 		},
-		Attestation: webauthn.CredentialAttestation{
-			ClientDataJSON:     s.Attestation.ClientDataJSON,
-			ClientDataHash:     clientDataHash[:],
-			AuthenticatorData:  s.Attestation.AuthenticatorData,
-			PublicKeyAlgorithm: s.Algorithm,
-			Object:             s.Attestation.Object,
-		},
-		Extensions: extensions,
-	}, nil
+	}
 }
 
 func descriptorsOf(allowed []domain.CredentialDescriptor) []protocol.CredentialDescriptor {

@@ -167,20 +167,17 @@ func TestRecordOf_ReverifiesAgainstMetadata(t *testing.T) {
 		statuses []string
 		want     bool
 	}{"unchanged": {nil, true}, "revoked": {[]string{"FIDO_CERTIFIED_L1", "REVOKED"}, false}} {
-		record, err := recordOf(ada.credential.State())
-		if err != nil {
-			t.Fatal(err)
-		}
+		record := completeRecordOf(t, ada.credential, ada.attestation)
 		metadata := newTestMetadata(t, authenticator.Model{AAGUID: testModel, Vendors: []*authenticator.Vendor{vendor}, Statuses: c.statuses})
 		if metadata.Compromised(testModel) == c.want || metadata.Compromised(domain.AAGUID{1}) {
 			t.Errorf("%s: compromised %t", name, metadata.Compromised(testModel))
 		}
-		err = record.Verify(metadata.provider, protocol.AttestationPolicy{}, protocol.SignaturePolicy{})
+		err := record.Verify(metadata.provider, protocol.AttestationPolicy{}, protocol.SignaturePolicy{})
 		if (err == nil) != c.want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if a := ada.credential.State().Attestation; a.Type != "basic_full" || a.Format != "packed" {
+	if a := ada.attestation; a.Type != "basic_full" || a.Format != "packed" {
 		t.Errorf("stored as %s, %s", a.Type, a.Format)
 	}
 }

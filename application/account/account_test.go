@@ -58,7 +58,7 @@ func addUser(t *testing.T, store ports.Store, name string, email domain.Email) i
 	}
 	session, _ := domain.OpenSession(key, domain.Device{}, lifetime, noon, rand.Reader)
 	update(t, store, func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(t.Context(), user), tx.Credentials.Add(t.Context(), key), tx.Sessions.Add(t.Context(), session))
+		return errors.Join(tx.Users.Add(t.Context(), user), tx.Credentials.Add(t.Context(), key, sqlitestore.Attestation()), tx.Sessions.Add(t.Context(), session))
 	})
 	return identity.Principal{User: user, Session: session, AuthContext: session.AuthContext(), Client: identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }

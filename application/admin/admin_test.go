@@ -63,7 +63,7 @@ func (h *fixture) addUser(name string) *person {
 	}
 	p := &person{h, pendingUser.ToUser(noon), key}
 	h.update(func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(h.t.Context(), p.user), tx.Credentials.Add(h.t.Context(), key))
+		return errors.Join(tx.Users.Add(h.t.Context(), p.user), tx.Credentials.Add(h.t.Context(), key, sqlitestore.Attestation()))
 	})
 	return p
 }

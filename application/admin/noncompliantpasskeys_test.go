@@ -25,7 +25,7 @@ func TestNonCompliantPasskeys_ByModel(t *testing.T) {
 				tx.Users.Add(t.Context(), domain.RestoreUser(domain.UserState{ID: id, Handle: domain.UserHandle(fmt.Sprint(i)), CreatedAt: noon})),
 				tx.Credentials.Add(t.Context(), sqlitestore.Credential(domain.CredentialState{
 					ID: domain.CredentialID(fmt.Sprint("key", i)), UserID: id, AAGUID: [16]byte{byte(i % 5)}, CreatedAt: noon,
-				})))
+				}), sqlitestore.Attestation()))
 		}
 		return err
 	})

@@ -76,7 +76,7 @@ func newFixture(t *testing.T) *fixture {
 	key := f.register(ada)
 	f.userID, f.keyID = ada.UserID, key.ID()
 	err = f.store.Update(t.Context(), func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(t.Context(), ada.ToUser(noon)), tx.Credentials.Add(t.Context(), key))
+		return errors.Join(tx.Users.Add(t.Context(), ada.ToUser(noon)), tx.Credentials.Add(t.Context(), key, sqlitestore.Attestation()))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -603,7 +603,7 @@ func TestFinish_AccountDeletedMeanwhile(t *testing.T) {
 func TestFinish_PasskeyRemovedMeanwhile(t *testing.T) {
 	f := newFixture(t)
 	f.update(func(ctx context.Context, tx ports.Tx) error {
-		return tx.Credentials.Add(ctx, sqlitestore.Credential(domain.CredentialState{ID: "another", UserID: f.userID, RPID: "localhost", CreatedAt: noon}))
+		return tx.Credentials.Add(ctx, sqlitestore.Credential(domain.CredentialState{ID: "another", UserID: f.userID, RPID: "localhost", CreatedAt: noon}), sqlitestore.Attestation())
 	})
 	begun := f.begin(domain.Binding{})
 	f.relyingParty.beforeVerify = func() {

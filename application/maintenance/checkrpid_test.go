@@ -44,7 +44,7 @@ func TestCheckRPID(t *testing.T) {
 				err := tx.Users.Add(t.Context(), ada)
 				for i, rpID := range c.passkeys {
 					key := domain.CredentialState{ID: domain.CredentialID(fmt.Sprint(i)), RPID: rpID, CreatedAt: noon}
-					err = errors.Join(err, tx.Credentials.Add(t.Context(), sqlitestore.Credential(key)))
+					err = errors.Join(err, tx.Credentials.Add(t.Context(), sqlitestore.Credential(key), sqlitestore.Attestation()))
 				}
 				return err
 			})

@@ -32,6 +32,7 @@ type Added struct {
 func (s *Service) FinishAdd(ctx context.Context, principal identity.Principal, in FinishAddInput) (Added, error) {
 	now := s.Clock.Now()
 	var credential *domain.Credential
+	var attestation domain.Attestation
 	var added Added
 	err := s.Challenges.Finish(ctx, ceremony.Answer{
 		ChallengeID: in.ChallengeID, Purpose: domain.PurposeAddPasskey, By: principal.ChallengeContext(in.Binding),
@@ -40,11 +41,12 @@ func (s *Service) FinishAdd(ctx context.Context, principal identity.Principal, i
 			if err != nil {
 				return err
 			}
+			attestation = registration.Attestation
 			credential, err = domain.NewCredential(principal.User.ID(), in.Name, registration, now)
 			return err
 		},
 		Commit: func(tx ports.Tx) (err error) {
-			added, err = s.add(ctx, tx, principal, credential, now)
+			added, err = s.add(ctx, tx, principal, credential, attestation, now)
 			return err
 		},
 		Failure: func(cause error) *domain.Event {
@@ -59,7 +61,9 @@ func (s *Service) FinishAdd(ctx context.Context, principal identity.Principal, i
 	return added, nil
 }
 
-func (s *Service) add(ctx context.Context, tx ports.Tx, principal identity.Principal, credential *domain.Credential, now time.Time) (Added, error) {
+func (s *Service) add(
+	ctx context.Context, tx ports.Tx, principal identity.Principal, credential *domain.Credential, attestation domain.Attestation, now time.Time,
+) (Added, error) {
 	principal, err := principal.Reload(ctx, tx, now)
 	if err != nil {
 		return Added{}, err
@@ -75,7 +79,7 @@ func (s *Service) add(ctx context.Context, tx ports.Tx, principal identity.Princ
 	if err := domain.Passkeys(present).CheckLimit(s.Limit); err != nil {
 		return Added{}, err
 	}
-	if err := ceremony.AddCredential(ctx, tx, s.Decoys, credential); err != nil {
+	if err := ceremony.AddCredential(ctx, tx, s.Decoys, credential, attestation); err != nil {
 		return Added{}, err
 	}
 	added := Added{User: principal.User, Credential: credential, AcceptedCredentials: slices.Concat(present, domain.Passkeys{credential})}

@@ -107,7 +107,7 @@ func (p *person) addPasskey(id domain.CredentialID, status domain.CredentialStat
 	key := sqlitestore.Credential(domain.CredentialState{
 		ID: id, UserID: p.user.ID(), Name: domain.PasskeyName(id + "'s key"), Status: status, CreatedAt: p.now,
 	})
-	p.update(func(tx ports.Tx) error { return tx.Credentials.Add(p.t.Context(), key) })
+	p.update(func(tx ports.Tx) error { return tx.Credentials.Add(p.t.Context(), key, sqlitestore.Attestation()) })
 	return key
 }
 

@@ -29,6 +29,7 @@ type FinishInput struct {
 func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, error) {
 	now := s.Clock.Now()
 	var owner *domain.User
+	var attestation domain.Attestation
 	var signIn sessions.SignIn
 	err := s.Challenges.Finish(ctx, ceremony.Answer{
 		ChallengeID: in.ChallengeID, Purpose: domain.PurposeRecovery,
@@ -49,6 +50,7 @@ func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, 
 			if err != nil {
 				return err
 			}
+			attestation = registration.Attestation
 			credential, err := domain.NewCredential(owner.ID(), "", registration, now)
 			if err != nil {
 				return err
@@ -56,7 +58,7 @@ func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, 
 			signIn, err = s.SessionIssuer.NewRecovered(ctx, owner, credential, in.Client, now)
 			return err
 		},
-		Commit: func(tx ports.Tx) error { return s.commit(ctx, tx, &signIn, in, now) },
+		Commit: func(tx ports.Tx) error { return s.commit(ctx, tx, &signIn, attestation, in, now) },
 		Failure: func(cause error) *domain.Event {
 			if owner == nil {
 				return nil
@@ -70,7 +72,9 @@ func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, 
 	return signIn, nil
 }
 
-func (s *Service) commit(ctx context.Context, tx ports.Tx, signIn *sessions.SignIn, in FinishInput, now time.Time) error {
+func (s *Service) commit(
+	ctx context.Context, tx ports.Tx, signIn *sessions.SignIn, attestation domain.Attestation, in FinishInput, now time.Time,
+) error {
 	grant, err := tx.RecoveryGrants.Take(ctx, in.Token.Digest())
 	if err != nil {
 		return err
@@ -89,7 +93,7 @@ func (s *Service) commit(ctx context.Context, tx ports.Tx, signIn *sessions.Sign
 	if err := signIn.User.RequireEnabled(); err != nil {
 		return err
 	}
-	if err := ceremony.AddCredential(ctx, tx, s.Decoys, signIn.Credential); err != nil {
+	if err := ceremony.AddCredential(ctx, tx, s.Decoys, signIn.Credential, attestation); err != nil {
 		return err
 	}
 	if signIn.AcceptedCredentials, err = tx.Credentials.ListByUser(ctx, grant.UserID()); err != nil {

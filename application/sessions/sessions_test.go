@@ -113,7 +113,7 @@ func (f *fixture) addUser(name string) *person {
 	}
 	p := &person{f, applicant.ToUser(noon), key}
 	f.update(func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(f.t.Context(), p.user), tx.Credentials.Add(f.t.Context(), key))
+		return errors.Join(tx.Users.Add(f.t.Context(), p.user), tx.Credentials.Add(f.t.Context(), key, sqlitestore.Attestation()))
 	})
 	return p
 }

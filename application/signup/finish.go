@@ -32,9 +32,10 @@ func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, 
 	}
 	now := s.Clock.Now()
 	var (
-		pending domain.Email // of the user, to be verified
-		code    emailverify.PendingCode
-		signIn  sessions.SignIn
+		pending     domain.Email // of the user, to be verified
+		code        emailverify.PendingCode
+		signIn      sessions.SignIn
+		attestation domain.Attestation
 	)
 	err := s.Challenges.Finish(ctx, ceremony.Answer{
 		ChallengeID: in.ChallengeID, Purpose: domain.PurposeSignUp, By: domain.ChallengeContext{Browser: in.Binding},
@@ -43,6 +44,7 @@ func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, 
 			if err != nil {
 				return err
 			}
+			attestation = registration.Attestation
 			user := challenge.PendingUser().ToUser(now)
 			if pending, code, err = s.generateEmailCode(user, now); err != nil {
 				return err
@@ -58,7 +60,7 @@ func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, 
 			if err := s.addUser(ctx, tx, signIn.User, pending, code, now); err != nil {
 				return err
 			}
-			if err := ceremony.AddCredential(ctx, tx, s.Decoys, signIn.Credential); err != nil {
+			if err := ceremony.AddCredential(ctx, tx, s.Decoys, signIn.Credential, attestation); err != nil {
 				return err
 			}
 			signIn.AcceptedCredentials = domain.Passkeys{signIn.Credential}

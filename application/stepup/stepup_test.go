@@ -143,7 +143,7 @@ func (p *person) createPasskey(kind ...authenticator.Option) (*authenticator.Aut
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.update(func(tx ports.Tx) error { return tx.Credentials.Add(p.t.Context(), key) })
+	p.update(func(tx ports.Tx) error { return tx.Credentials.Add(p.t.Context(), key, sqlitestore.Attestation()) })
 	return device, key
 }
 

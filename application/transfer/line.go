@@ -46,11 +46,16 @@ type header struct {
 // user is a user with all their data. It has the latest eventsPerLine events; earlier ones follow in lines of their own.
 type user struct {
 	domain.UserState
-	Passkeys    []domain.CredentialState `json:"passkeys,omitempty"` // oldest first
-	Sessions    []domain.SessionState    `json:"sessions,omitempty"` // newest first
-	TOTP        *domain.TOTPState        `json:"totp,omitempty"`
-	BackupCodes *backupCodes             `json:"backup_codes,omitempty"`
-	Events      []domain.EventState      `json:"events,omitempty"` // newest first
+	Passkeys    []passkey             `json:"passkeys,omitempty"` // oldest first
+	Sessions    []domain.SessionState `json:"sessions,omitempty"` // newest first
+	TOTP        *domain.TOTPState     `json:"totp,omitempty"`
+	BackupCodes *backupCodes          `json:"backup_codes,omitempty"`
+	Events      []domain.EventState   `json:"events,omitempty"` // newest first
+}
+
+type passkey struct {
+	domain.CredentialState
+	Attestation domain.Attestation `json:"attestation"`
 }
 
 type backupCodes struct {

@@ -19,8 +19,14 @@ func readUser(ctx context.Context, tx ports.Tx, u *domain.User, at time.Time) (*
 	if err != nil {
 		return nil, err
 	}
-	r.Passkeys = states(passkeys, (*domain.Credential).State)
-	slices.SortStableFunc(r.Passkeys, func(a, b domain.CredentialState) int {
+	for _, p := range passkeys {
+		attestation, err := tx.Credentials.Attestation(ctx, p.ID())
+		if err != nil {
+			return nil, err
+		}
+		r.Passkeys = append(r.Passkeys, passkey{p.State(), attestation})
+	}
+	slices.SortStableFunc(r.Passkeys, func(a, b passkey) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	})
 	const page = 500
@@ -159,7 +165,7 @@ func (r *user) add(ctx context.Context, tx ports.Tx) error {
 	}
 	for _, p := range r.Passkeys {
 		p.UserID = r.ID
-		if err := tx.Credentials.Add(ctx, domain.RestoreCredential(p)); err != nil {
+		if err := tx.Credentials.Add(ctx, domain.RestoreCredential(p.CredentialState), p.Attestation); err != nil {
 			return err
 		}
 	}

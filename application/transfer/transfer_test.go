@@ -48,7 +48,7 @@ func (h *fixture) addUser(name string) domain.UserState {
 	h.t.Helper()
 	u := testUser(h.t, name)
 	h.update(func(ctx context.Context, tx ports.Tx) error {
-		key := filledState[domain.CredentialState](h.t, name)
+		key := filledState[passkey](h.t, name)
 		s := filledState[domain.SessionState](h.t, name)
 		s.RevokedAt = time.Time{}
 		app := filledState[domain.TOTPState](h.t, name)
@@ -57,7 +57,7 @@ func (h *fixture) addUser(name string) domain.UserState {
 		key.UserID, s.UserID, app.UserID, e.UserID, m.UserID = u.ID, u.ID, u.ID, u.ID, u.ID
 		key.ID, s.Token = domain.CredentialID(name), domain.TokenDigest{name[0]}
 		return errors.Join(
-			tx.Users.Add(ctx, domain.RestoreUser(u)), tx.Credentials.Add(ctx, domain.RestoreCredential(key)),
+			tx.Users.Add(ctx, domain.RestoreUser(u)), tx.Credentials.Add(ctx, domain.RestoreCredential(key.CredentialState), key.Attestation),
 			tx.Sessions.Add(ctx, domain.RestoreSession(s)), tx.TOTPs.Save(ctx, domain.RestoreTOTP(app)),
 			tx.BackupCodes.Replace(ctx, u.ID, []domain.BackupCodeDigest{{name[0], 2}, {name[0], 1}}, noon),
 			tx.Events.Add(ctx, domain.RestoreEvent(e)), tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(m)))
@@ -341,9 +341,9 @@ func TestImport_Conflicts(t *testing.T) {
 		}, "user " + ada.ID.String() + " cannot be imported: another user here has the same e-mail address"},
 		"a passkey of another user": {func(ctx context.Context, tx ports.Tx) error {
 			mallory := testUser(t, "mallory")
-			key := filledState[domain.CredentialState](t, "mallory")
+			key := filledState[passkey](t, "mallory")
 			key.ID, key.UserID = "ada", mallory.ID
-			return errors.Join(tx.Users.Add(ctx, domain.RestoreUser(mallory)), tx.Credentials.Add(ctx, domain.RestoreCredential(key)))
+			return errors.Join(tx.Users.Add(ctx, domain.RestoreUser(mallory)), tx.Credentials.Add(ctx, domain.RestoreCredential(key.CredentialState), key.Attestation))
 		}, "user " + ada.ID.String() + " cannot be imported: another user here has one of the passkeys"},
 		"an event that is different": {func(ctx context.Context, tx ports.Tx) error {
 			full := filledState[domain.EventState](t, "no user")
@@ -371,6 +371,21 @@ func TestImport_Conflicts(t *testing.T) {
 		if strings.Contains(fmt.Sprint(h.mergeImport(file)), "@") {
 			t.Errorf("%s: the error contains an address", name)
 		}
+	}
+}
+
+func TestImport_ComparesAttestations(t *testing.T) {
+	file := newFullFixture(t).export()
+	h := newFixture(t)
+	if _, err := h.importFile(file); err != nil {
+		t.Fatal(err)
+	}
+	h.update(func(ctx context.Context, tx ports.Tx) error {
+		key := must(tx.Credentials.ByID(ctx, "ada"))
+		return errors.Join(tx.Credentials.Remove(ctx, "ada"), tx.Credentials.Add(ctx, key, filledState[domain.Attestation](t, "another")))
+	})
+	if _, err := h.importFile(file); errorCode(err) != "conflict" || !strings.Contains(err.Error(), "differs from the one in the export") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -110,14 +110,14 @@ func requireEqual[S any](t *testing.T, got, want S) {
 
 func TestValues_RoundTrip(t *testing.T) {
 	u := filledState[domain.UserState](t, "user")
-	key := filledState[domain.CredentialState](t, "key")
+	key := filledState[passkey](t, "key")
 	s := filledState[domain.SessionState](t, "session")
 	s.RevokedAt = time.Time{} // an export has active sessions only
 	app := filledState[domain.TOTPState](t, "app")
 	e := filledState[domain.EventState](t, "event")
 	key.UserID, s.UserID, app.UserID, e.UserID = u.ID, u.ID, u.ID, u.ID
 
-	r := &user{UserState: u, Passkeys: []domain.CredentialState{key}, Sessions: []domain.SessionState{s}, TOTP: &app, Events: []domain.EventState{e}}
+	r := &user{UserState: u, Passkeys: []passkey{key}, Sessions: []domain.SessionState{s}, TOTP: &app, Events: []domain.EventState{e}}
 	decoded := roundTrip(t, line{User: r}).User
 	requireEqual(t, decoded.owned(), *r)
 
@@ -155,11 +155,11 @@ func (r *user) owned() user {
 
 func TestValues_ZeroRoundTrip(t *testing.T) {
 	u := domain.UserState{ID: domain.NewUserID(noon, rand.NewChaCha8([32]byte{})), Handle: "x", CreatedAt: noon}
-	key := domain.CredentialState{ID: "x", UserID: u.ID, CreatedAt: noon}
+	key := passkey{CredentialState: domain.CredentialState{ID: "x", UserID: u.ID, CreatedAt: noon}}
 	s := domain.SessionState{UserID: u.ID, AuthTime: domain.NoAuthTime}
 	s.CreatedAt, s.LastSeenAt, s.IdleEndsAt, s.ExpiresAt = noon, noon, noon, noon
 	e := domain.EventState{UserID: u.ID, At: noon}
-	r := &user{UserState: u, Passkeys: []domain.CredentialState{key}, Sessions: []domain.SessionState{s}, Events: []domain.EventState{e}}
+	r := &user{UserState: u, Passkeys: []passkey{key}, Sessions: []domain.SessionState{s}, Events: []domain.EventState{e}}
 	requireEqual(t, roundTrip(t, line{User: r}).User.owned(), *r)
 	m := domain.OutboxEmailState{ID: filledState[domain.OutboxEmailState](t, "").ID, DueAt: noon, ExpiresAt: noon}
 	requireEqual(t, roundTrip(t, line{OutboxEmails: &outboxEmails{List: []domain.OutboxEmailState{m}}}).OutboxEmails.List[0], m)

@@ -75,27 +75,31 @@ type OutboxEmail struct {
 }
 
 type Passkey struct {
+	CredentialID []byte
+	UserID       string
+	Name         string
+	Status       string
+	RPID         string
+	PublicKey    []byte
+	Algorithm    int64
+	AAGUID       []byte
+	Attachment   string
+	Transports   column.Strings
+	Flags        int64
+	SignCount    int64
+	CloneWarning bool
+	Extensions   column.Text
+	CreatedAt    column.Time
+	LastUsedAt   column.Time
+}
+
+type PasskeyAttestation struct {
 	CredentialID      []byte
-	UserID            string
-	Name              string
-	Status            string
-	RPID              string
-	PublicKey         []byte
-	Algorithm         int64
-	AAGUID            []byte
-	Attachment        string
-	Transports        column.Strings
-	Flags             int64
-	SignCount         int64
-	CloneWarning      bool
 	AttestationType   string
 	AttestationFormat string
 	AttestationObject []byte
 	AuthenticatorData []byte
 	ClientDataJSON    []byte
-	Extensions        column.Text
-	CreatedAt         column.Time
-	LastUsedAt        column.Time
 }
 
 type RateBucket struct {

@@ -1,10 +1,18 @@
 -- name: AddPasskey :execrows
 INSERT INTO passkeys (
     credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags,
-    sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data,
-    client_data_json, extensions, created_at, last_used_at
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+    sign_count, clone_warning, extensions, created_at, last_used_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 ON CONFLICT (credential_id) DO NOTHING;
+
+-- name: AddPasskeyAttestation :exec
+INSERT INTO passkey_attestations (
+    credential_id, attestation_type, attestation_format, attestation_object, authenticator_data, client_data_json
+) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (credential_id) DO NOTHING;
+
+-- name: PasskeyAttestation :one
+SELECT * FROM passkey_attestations WHERE credential_id = @credential_id;
 
 -- name: PasskeyByID :one
 SELECT * FROM passkeys WHERE credential_id = @credential_id;

@@ -14,34 +14,28 @@ import (
 const addPasskey = `-- name: AddPasskey :execrows
 INSERT INTO passkeys (
     credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags,
-    sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data,
-    client_data_json, extensions, created_at, last_used_at
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+    sign_count, clone_warning, extensions, created_at, last_used_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 ON CONFLICT (credential_id) DO NOTHING
 `
 
 type AddPasskeyParams struct {
-	CredentialID      []byte
-	UserID            string
-	Name              string
-	Status            string
-	RPID              string
-	PublicKey         []byte
-	Algorithm         int64
-	AAGUID            []byte
-	Attachment        string
-	Transports        column.Strings
-	Flags             int64
-	SignCount         int64
-	CloneWarning      bool
-	AttestationType   string
-	AttestationFormat string
-	AttestationObject []byte
-	AuthenticatorData []byte
-	ClientDataJSON    []byte
-	Extensions        column.Text
-	CreatedAt         column.Time
-	LastUsedAt        column.Time
+	CredentialID []byte
+	UserID       string
+	Name         string
+	Status       string
+	RPID         string
+	PublicKey    []byte
+	Algorithm    int64
+	AAGUID       []byte
+	Attachment   string
+	Transports   column.Strings
+	Flags        int64
+	SignCount    int64
+	CloneWarning bool
+	Extensions   column.Text
+	CreatedAt    column.Time
+	LastUsedAt   column.Time
 }
 
 func (q *Queries) AddPasskey(ctx context.Context, arg AddPasskeyParams) (int64, error) {
@@ -59,11 +53,6 @@ func (q *Queries) AddPasskey(ctx context.Context, arg AddPasskeyParams) (int64, 
 		arg.Flags,
 		arg.SignCount,
 		arg.CloneWarning,
-		arg.AttestationType,
-		arg.AttestationFormat,
-		arg.AttestationObject,
-		arg.AuthenticatorData,
-		arg.ClientDataJSON,
 		arg.Extensions,
 		arg.CreatedAt,
 		arg.LastUsedAt,
@@ -72,6 +61,34 @@ func (q *Queries) AddPasskey(ctx context.Context, arg AddPasskeyParams) (int64, 
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const addPasskeyAttestation = `-- name: AddPasskeyAttestation :exec
+INSERT INTO passkey_attestations (
+    credential_id, attestation_type, attestation_format, attestation_object, authenticator_data, client_data_json
+) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (credential_id) DO NOTHING
+`
+
+type AddPasskeyAttestationParams struct {
+	CredentialID      []byte
+	AttestationType   string
+	AttestationFormat string
+	AttestationObject []byte
+	AuthenticatorData []byte
+	ClientDataJSON    []byte
+}
+
+func (q *Queries) AddPasskeyAttestation(ctx context.Context, arg AddPasskeyAttestationParams) error {
+	_, err := q.db.Exec(ctx, addPasskeyAttestation,
+		arg.CredentialID,
+		arg.AttestationType,
+		arg.AttestationFormat,
+		arg.AttestationObject,
+		arg.AuthenticatorData,
+		arg.ClientDataJSON,
+	)
+	return err
 }
 
 const countPasskeysOfOtherRPIDs = `-- name: CountPasskeysOfOtherRPIDs :many
@@ -107,7 +124,7 @@ func (q *Queries) CountPasskeysOfOtherRPIDs(ctx context.Context, rpID string) ([
 }
 
 const listPasskeysByUser = `-- name: ListPasskeysByUser :many
-SELECT credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags, sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data, client_data_json, extensions, created_at, last_used_at FROM passkeys WHERE user_id = $1 ORDER BY created_at, credential_id
+SELECT credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags, sign_count, clone_warning, extensions, created_at, last_used_at FROM passkeys WHERE user_id = $1 ORDER BY created_at, credential_id
 `
 
 func (q *Queries) ListPasskeysByUser(ctx context.Context, userID string) ([]Passkey, error) {
@@ -133,11 +150,6 @@ func (q *Queries) ListPasskeysByUser(ctx context.Context, userID string) ([]Pass
 			&i.Flags,
 			&i.SignCount,
 			&i.CloneWarning,
-			&i.AttestationType,
-			&i.AttestationFormat,
-			&i.AttestationObject,
-			&i.AuthenticatorData,
-			&i.ClientDataJSON,
 			&i.Extensions,
 			&i.CreatedAt,
 			&i.LastUsedAt,
@@ -153,7 +165,7 @@ func (q *Queries) ListPasskeysByUser(ctx context.Context, userID string) ([]Pass
 }
 
 const listPasskeysWithOwner = `-- name: ListPasskeysWithOwner :many
-SELECT passkeys.credential_id, passkeys.user_id, passkeys.name, passkeys.status, passkeys.rp_id, passkeys.public_key, passkeys.algorithm, passkeys.aaguid, passkeys.attachment, passkeys.transports, passkeys.flags, passkeys.sign_count, passkeys.clone_warning, passkeys.attestation_type, passkeys.attestation_format, passkeys.attestation_object, passkeys.authenticator_data, passkeys.client_data_json, passkeys.extensions, passkeys.created_at, passkeys.last_used_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.disabled_at, users.created_at FROM passkeys JOIN users ON users.id = passkeys.user_id
+SELECT passkeys.credential_id, passkeys.user_id, passkeys.name, passkeys.status, passkeys.rp_id, passkeys.public_key, passkeys.algorithm, passkeys.aaguid, passkeys.attachment, passkeys.transports, passkeys.flags, passkeys.sign_count, passkeys.clone_warning, passkeys.extensions, passkeys.created_at, passkeys.last_used_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.disabled_at, users.created_at FROM passkeys JOIN users ON users.id = passkeys.user_id
 WHERE passkeys.user_id = $1 ORDER BY passkeys.created_at, passkeys.credential_id
 `
 
@@ -185,11 +197,6 @@ func (q *Queries) ListPasskeysWithOwner(ctx context.Context, userID string) ([]L
 			&i.Passkey.Flags,
 			&i.Passkey.SignCount,
 			&i.Passkey.CloneWarning,
-			&i.Passkey.AttestationType,
-			&i.Passkey.AttestationFormat,
-			&i.Passkey.AttestationObject,
-			&i.Passkey.AuthenticatorData,
-			&i.Passkey.ClientDataJSON,
 			&i.Passkey.Extensions,
 			&i.Passkey.CreatedAt,
 			&i.Passkey.LastUsedAt,
@@ -215,8 +222,26 @@ func (q *Queries) ListPasskeysWithOwner(ctx context.Context, userID string) ([]L
 	return items, nil
 }
 
+const passkeyAttestation = `-- name: PasskeyAttestation :one
+SELECT credential_id, attestation_type, attestation_format, attestation_object, authenticator_data, client_data_json FROM passkey_attestations WHERE credential_id = $1
+`
+
+func (q *Queries) PasskeyAttestation(ctx context.Context, credentialID []byte) (PasskeyAttestation, error) {
+	row := q.db.QueryRow(ctx, passkeyAttestation, credentialID)
+	var i PasskeyAttestation
+	err := row.Scan(
+		&i.CredentialID,
+		&i.AttestationType,
+		&i.AttestationFormat,
+		&i.AttestationObject,
+		&i.AuthenticatorData,
+		&i.ClientDataJSON,
+	)
+	return i, err
+}
+
 const passkeyByID = `-- name: PasskeyByID :one
-SELECT credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags, sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data, client_data_json, extensions, created_at, last_used_at FROM passkeys WHERE credential_id = $1
+SELECT credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags, sign_count, clone_warning, extensions, created_at, last_used_at FROM passkeys WHERE credential_id = $1
 `
 
 func (q *Queries) PasskeyByID(ctx context.Context, credentialID []byte) (Passkey, error) {
@@ -236,11 +261,6 @@ func (q *Queries) PasskeyByID(ctx context.Context, credentialID []byte) (Passkey
 		&i.Flags,
 		&i.SignCount,
 		&i.CloneWarning,
-		&i.AttestationType,
-		&i.AttestationFormat,
-		&i.AttestationObject,
-		&i.AuthenticatorData,
-		&i.ClientDataJSON,
 		&i.Extensions,
 		&i.CreatedAt,
 		&i.LastUsedAt,
@@ -249,7 +269,7 @@ func (q *Queries) PasskeyByID(ctx context.Context, credentialID []byte) (Passkey
 }
 
 const passkeyWithOwner = `-- name: PasskeyWithOwner :one
-SELECT passkeys.credential_id, passkeys.user_id, passkeys.name, passkeys.status, passkeys.rp_id, passkeys.public_key, passkeys.algorithm, passkeys.aaguid, passkeys.attachment, passkeys.transports, passkeys.flags, passkeys.sign_count, passkeys.clone_warning, passkeys.attestation_type, passkeys.attestation_format, passkeys.attestation_object, passkeys.authenticator_data, passkeys.client_data_json, passkeys.extensions, passkeys.created_at, passkeys.last_used_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.disabled_at, users.created_at FROM passkeys JOIN users ON users.id = passkeys.user_id
+SELECT passkeys.credential_id, passkeys.user_id, passkeys.name, passkeys.status, passkeys.rp_id, passkeys.public_key, passkeys.algorithm, passkeys.aaguid, passkeys.attachment, passkeys.transports, passkeys.flags, passkeys.sign_count, passkeys.clone_warning, passkeys.extensions, passkeys.created_at, passkeys.last_used_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.disabled_at, users.created_at FROM passkeys JOIN users ON users.id = passkeys.user_id
 WHERE passkeys.credential_id = $1
 `
 
@@ -275,11 +295,6 @@ func (q *Queries) PasskeyWithOwner(ctx context.Context, credentialID []byte) (Pa
 		&i.Passkey.Flags,
 		&i.Passkey.SignCount,
 		&i.Passkey.CloneWarning,
-		&i.Passkey.AttestationType,
-		&i.Passkey.AttestationFormat,
-		&i.Passkey.AttestationObject,
-		&i.Passkey.AuthenticatorData,
-		&i.Passkey.ClientDataJSON,
 		&i.Passkey.Extensions,
 		&i.Passkey.CreatedAt,
 		&i.Passkey.LastUsedAt,

@@ -18,6 +18,7 @@ type Querier interface {
 	AddLease(ctx context.Context, name string, next column.Time) (int64, error)
 	AddOutboxEmail(ctx context.Context, arg AddOutboxEmailParams) error
 	AddPasskey(ctx context.Context, arg AddPasskeyParams) (int64, error)
+	AddPasskeyAttestation(ctx context.Context, arg AddPasskeyAttestationParams) error
 	AddRecoveryGrant(ctx context.Context, arg AddRecoveryGrantParams) error
 	AddSession(ctx context.Context, arg AddSessionParams) error
 	AddSigningKey(ctx context.Context, arg AddSigningKeyParams) error
@@ -57,6 +58,7 @@ type Querier interface {
 	ListPasskeysWithOwner(ctx context.Context, userID string) ([]ListPasskeysWithOwnerRow, error)
 	ListSigningKeys(ctx context.Context) ([]SigningKey, error)
 	ListUsers(ctx context.Context, after string, upTo int64) ([]User, error)
+	PasskeyAttestation(ctx context.Context, credentialID []byte) (PasskeyAttestation, error)
 	PasskeyByID(ctx context.Context, credentialID []byte) (Passkey, error)
 	PasskeyWithOwner(ctx context.Context, credentialID []byte) (PasskeyWithOwnerRow, error)
 	RecoveryGrantByToken(ctx context.Context, tokenDigest []byte) (RecoveryGrant, error)

@@ -37,11 +37,6 @@ CREATE TABLE passkeys (
         CHECK (flags BETWEEN 0 AND 255 AND (flags & 16 = 0 OR flags & 8 = 8)),
     sign_count         bigint      NOT NULL CONSTRAINT passkeys_sign_count_check CHECK (sign_count BETWEEN 0 AND 4294967295),
     clone_warning      boolean     NOT NULL,
-    attestation_type   text        NOT NULL,
-    attestation_format text        NOT NULL,
-    attestation_object bytea       NOT NULL, -- CBOR
-    authenticator_data bytea       NOT NULL,
-    client_data_json   bytea       NOT NULL,
     extensions         text        CONSTRAINT passkeys_extensions_check CHECK (extensions IS NULL OR extensions::json IS NOT NULL), -- as received, which jsonb would not keep
     created_at         timestamptz NOT NULL,
     last_used_at       timestamptz
@@ -50,6 +45,17 @@ CREATE TABLE passkeys (
 CREATE INDEX passkeys_user_id_created_at_idx ON passkeys (user_id, created_at);
 -- Every start counts the passkeys of other RP IDs.
 CREATE INDEX passkeys_rp_id_idx ON passkeys (rp_id ASC);
+
+-- passkey_attestations: the authenticators' responses at registration, apart from the passkeys that every sign-in reads and
+-- writes.
+CREATE TABLE passkey_attestations (
+    credential_id      bytea       NOT NULL PRIMARY KEY REFERENCES passkeys (credential_id) ON DELETE CASCADE,
+    attestation_type   text        NOT NULL,
+    attestation_format text        NOT NULL,
+    attestation_object bytea       NOT NULL, -- CBOR
+    authenticator_data bytea       NOT NULL,
+    client_data_json   bytea       NOT NULL
+);
 
 -- sessions: found by the digest of the token. A session outlives the removal of the passkey that opened it.
 CREATE TABLE sessions (

@@ -10,5 +10,6 @@ DROP TABLE signing_keys;
 DROP TABLE events;
 DROP TABLE recovery_grants;
 DROP TABLE sessions;
+DROP TABLE passkey_attestations;
 DROP TABLE passkeys;
 DROP TABLE users;

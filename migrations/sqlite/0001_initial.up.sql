@@ -37,11 +37,6 @@ CREATE TABLE passkeys (
         CHECK (flags BETWEEN 0 AND 255 AND (flags & 16 = 0 OR flags & 8 = 8)),
     sign_count         INTEGER NOT NULL CONSTRAINT passkeys_sign_count_check CHECK (sign_count BETWEEN 0 AND 4294967295),
     clone_warning      INTEGER NOT NULL CONSTRAINT passkeys_clone_warning_check CHECK (clone_warning IN (0, 1)),
-    attestation_type   TEXT    NOT NULL,
-    attestation_format TEXT    NOT NULL,
-    attestation_object BLOB    NOT NULL, -- CBOR
-    authenticator_data BLOB    NOT NULL,
-    client_data_json   BLOB    NOT NULL,
     extensions         TEXT    CONSTRAINT passkeys_extensions_check CHECK (json_valid(extensions)),
     created_at         INTEGER NOT NULL,
     last_used_at       INTEGER
@@ -50,6 +45,17 @@ CREATE TABLE passkeys (
 CREATE INDEX passkeys_user_id_created_at_idx ON passkeys (user_id, created_at);
 -- Every start counts the passkeys of other RP IDs.
 CREATE INDEX passkeys_rp_id_idx ON passkeys (rp_id);
+
+-- passkey_attestations: the authenticators' responses at registration, apart from the passkeys that every sign-in reads and
+-- writes.
+CREATE TABLE passkey_attestations (
+    credential_id      BLOB    NOT NULL PRIMARY KEY REFERENCES passkeys (credential_id) ON DELETE CASCADE,
+    attestation_type   TEXT    NOT NULL,
+    attestation_format TEXT    NOT NULL,
+    attestation_object BLOB    NOT NULL, -- CBOR
+    authenticator_data BLOB    NOT NULL,
+    client_data_json   BLOB    NOT NULL
+) STRICT;
 
 -- sessions: found by the digest of the token. A session outlives the removal of the passkey that opened it.
 CREATE TABLE sessions (

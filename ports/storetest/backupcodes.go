@@ -117,7 +117,7 @@ var backupCodes = rules{
 		key := func(i int) string { return fmt.Sprint("key", i) }
 		won := wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
-				if err := tx.Credentials.Add(t.Context(), domain.RestoreCredential(credential("ada", key(i)))); err != nil {
+				if err := addCredential(t.Context(), tx, credential("ada", key(i))); err != nil {
 					return err
 				}
 				return tx.BackupCodes.Consume(t.Context(), codes("ada")[0])

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,52 @@ var credentials = rules{
 		addCredentials(t, store, credential("ada", "other"), key)
 		got, err := credentialByID(t, store, key.ID)
 		wantSame(t, got, err, key)
+	},
+
+	"an attestation is stored beside its passkey": func(t *testing.T, store ports.Store) {
+		attestationOf := func(id domain.CredentialID) (domain.Attestation, error) {
+			return get(t, store, func(ctx context.Context, tx ports.Tx) (domain.Attestation, error) {
+				return tx.Credentials.Attestation(ctx, id)
+			})
+		}
+		wantAttestation := func(id domain.CredentialID, want domain.Attestation) {
+			t.Helper()
+			if got, err := attestationOf(id); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: got %+v, %v; want %+v", id, got, err, want)
+			}
+		}
+		key, other := credential("ada", "key"), credential("ada", "other")
+		wantComplete(t, attestation(key.ID))
+		addUsers(t, store, user("ada"), user("ben"))
+		addCredentials(t, store, key, other)
+		wantAttestation(key.ID, attestation(key.ID))
+		wantAttestation(other.ID, attestation(other.ID))
+		_, err := attestationOf("unknown")
+		wantError(t, err, domain.ErrPasskeyUnknown)
+
+		// An id that is taken keeps its attestation, and so does a passkey that changes.
+		err = store.Update(t.Context(), func(tx ports.Tx) error {
+			err := tx.Credentials.Add(t.Context(), domain.RestoreCredential(credential("ben", "key")), attestation("another"))
+			wantError(t, err, domain.ErrPasskeyAlreadyRegistered)
+			return tx.Credentials.Save(t.Context(), domain.RestoreCredential(unused(key)))
+		})
+		wantError(t, err, nil)
+		wantAttestation(key.ID, attestation(key.ID))
+
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Credentials.Remove(ctx, key.ID) })
+		_, err = attestationOf(key.ID)
+		wantError(t, err, domain.ErrPasskeyUnknown)
+		wantAttestation(other.ID, attestation(other.ID))
+
+		// The id is free, with another attestation, of which a part may be empty.
+		self := domain.Attestation{Type: "", Format: "none", Object: []byte{0}, AuthenticatorData: []byte{1}, ClientDataJSON: []byte{2}}
+		update(t, store, func(ctx context.Context, tx ports.Tx) error {
+			return tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ben", "key")), self)
+		})
+		wantAttestation(key.ID, self)
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ben")) })
+		_, err = attestationOf(key.ID)
+		wantError(t, err, domain.ErrPasskeyUnknown)
 	},
 
 	"a passkey is found with its owner": func(t *testing.T, store ports.Store) {
@@ -92,7 +139,7 @@ var credentials = rules{
 		key := credential("ada", "key")
 		addCredentials(t, store, key)
 		err := store.Update(t.Context(), func(tx ports.Tx) error {
-			return tx.Credentials.Add(t.Context(), domain.RestoreCredential(credential("ben", "key")))
+			return addCredential(t.Context(), tx, credential("ben", "key"))
 		})
 		wantError(t, err, domain.ErrPasskeyAlreadyRegistered)
 		got, err := credentialByID(t, store, key.ID)
@@ -107,7 +154,7 @@ var credentials = rules{
 				if err := tx.Users.Add(t.Context(), domain.RestoreUser(user(name(i)))); err != nil {
 					return err
 				}
-				return tx.Credentials.Add(t.Context(), domain.RestoreCredential(credential(name(i), "key")))
+				return addCredential(t.Context(), tx, credential(name(i), "key"))
 			})
 		}), domain.ErrPasskeyAlreadyRegistered)
 		got, err := credentialByID(t, store, "key")
@@ -159,7 +206,7 @@ var credentials = rules{
 		after.CloneWarning = true
 		after.LastUsedAt = hour(20)
 		wantChanged(t, before, after,
-			"ID", "UserID", "RPID", "PublicKey", "Algorithm", "AAGUID", "Attachment", "Attestation", "Extensions", "CreatedAt")
+			"ID", "UserID", "RPID", "PublicKey", "Algorithm", "AAGUID", "Attachment", "Extensions", "CreatedAt")
 		addUsers(t, store, user("ada"))
 		other := credential("ada", "other")
 		addCredentials(t, store, before, other)
@@ -255,7 +302,9 @@ var credentials = rules{
 		key := unused(credential("ada", "key"))
 		addUsers(t, store, user("ada"))
 		given := domain.RestoreCredential(key)
-		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Credentials.Add(ctx, given) })
+		update(t, store, func(ctx context.Context, tx ports.Tx) error {
+			return tx.Credentials.Add(ctx, given, attestation(key.ID))
+		})
 		use := domain.Assertion{Flags: key.Flags, SignCount: 7}
 		if _, err := given.RecordUse(use, domain.UsePolicy{}, hour(20)); err != nil {
 			t.Fatal(err)

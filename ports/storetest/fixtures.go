@@ -70,16 +70,20 @@ func credential(owner, id string) domain.CredentialState {
 		Flags:        0b1101_1101,
 		SignCount:    1<<32 - 1,
 		CloneWarning: true,
-		Attestation: domain.Attestation{
-			Type:              "basic_full",
-			Format:            "packed",
-			Object:            fixedBytes(id+" attestation object", 2000),
-			AuthenticatorData: fixedBytes(id+" authenticator data", 180),
-			ClientDataJSON:    []byte(`{"type":"webauthn.create"}` + "\x00\xff"),
-		},
-		Extensions: []byte(`{"credProps": {"rk":true}}`),
-		CreatedAt:  hour(3),
-		LastUsedAt: hour(4),
+		Extensions:   []byte(`{"credProps": {"rk":true}}`),
+		CreatedAt:    hour(3),
+		LastUsedAt:   hour(4),
+	}
+}
+
+// attestation returns the attestation of the passkey of credential. Every field is set.
+func attestation(id domain.CredentialID) domain.Attestation {
+	return domain.Attestation{
+		Type:              "basic_full",
+		Format:            "packed",
+		Object:            fixedBytes(string(id)+" attestation object", 2000),
+		AuthenticatorData: fixedBytes(string(id)+" authenticator data", 180),
+		ClientDataJSON:    []byte(`{"type":"webauthn.create"}` + "\x00\xff"),
 	}
 }
 
@@ -267,10 +271,14 @@ func addUsers(t *testing.T, store ports.Store, all ...domain.UserState) {
 	})
 }
 
+func addCredential(ctx context.Context, tx ports.Tx, s domain.CredentialState) error {
+	return tx.Credentials.Add(ctx, domain.RestoreCredential(s), attestation(s.ID))
+}
+
 func addCredentials(t *testing.T, store ports.Store, all ...domain.CredentialState) {
 	t.Helper()
 	update(t, store, func(ctx context.Context, tx ports.Tx) error {
-		return each(all, func(s domain.CredentialState) error { return tx.Credentials.Add(ctx, domain.RestoreCredential(s)) })
+		return each(all, func(s domain.CredentialState) error { return addCredential(ctx, tx, s) })
 	})
 }
 

@@ -148,7 +148,7 @@ var recoveryGrants = rules{
 		key := func(i int) string { return fmt.Sprint("key", i) }
 		won := wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
-				if err := tx.Credentials.Add(t.Context(), domain.RestoreCredential(credential("ada", key(i)))); err != nil {
+				if err := addCredential(t.Context(), tx, credential("ada", key(i))); err != nil {
 					return err
 				}
 				_, err := tx.RecoveryGrants.Take(t.Context(), recoveryGrant("ada", "recovery").Token)

@@ -82,7 +82,7 @@ var removal = rules{
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
 		for name, add := range map[string]func(ctx context.Context, tx ports.Tx) error{
 			"a passkey": func(ctx context.Context, tx ports.Tx) error {
-				return tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ada", "adalate")))
+				return addCredential(ctx, tx, credential("ada", "adalate"))
 			},
 			"a session": func(ctx context.Context, tx ports.Tx) error {
 				return tx.Sessions.Add(ctx, domain.RestoreSession(activeSession("ada", "late")))

@@ -44,7 +44,7 @@ func writeEverything(ctx context.Context, tx ports.Tx) error {
 	return errors.Join(
 		tx.Users.Add(ctx, domain.RestoreUser(user("new"))),
 		tx.Users.Save(ctx, domain.RestoreUser(renamed(user("ada")))),
-		tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ada", "new"))),
+		addCredential(ctx, tx, credential("ada", "new")),
 		tx.Credentials.Save(ctx, domain.RestoreCredential(unused(credential("ada", "seed")))),
 		tx.Credentials.Remove(ctx, "leaving"),
 		tx.Challenges.Consume(ctx, challenge("seed").ID),

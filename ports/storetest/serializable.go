@@ -81,7 +81,7 @@ var serializable = rules{
 					return err
 				}
 				yieldToOthers()
-				return tx.Credentials.Add(t.Context(), domain.RestoreCredential(credential("ada", fmt.Sprint("further", i))))
+				return addCredential(t.Context(), tx, credential("ada", fmt.Sprint("further", i)))
 			})
 		}) {
 			if err == nil {

@@ -192,7 +192,7 @@ var unitOfWork = rules{
 			"Users.Save":   func(tx ports.Tx) error { return tx.Users.Save(ctx, domain.RestoreUser(renamed(user("ada")))) },
 			"Users.Remove": func(tx ports.Tx) error { return tx.Users.Remove(ctx, userID("leaver")) },
 			"Credentials.Add": func(tx ports.Tx) error {
-				return tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ada", "new")))
+				return addCredential(ctx, tx, credential("ada", "new"))
 			},
 			"Credentials.Save": func(tx ports.Tx) error {
 				return tx.Credentials.Save(ctx, domain.RestoreCredential(unused(credential("ada", "seed"))))
@@ -275,7 +275,7 @@ var unitOfWork = rules{
 		signUp := func(ctx context.Context, tx ports.Tx) error {
 			return errors.Join(
 				tx.Users.Add(ctx, domain.RestoreUser(user("ada"))),
-				tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ada", "key"))))
+				addCredential(ctx, tx, credential("ada", "key")))
 		}
 		written, ended := make(chan error, 1), make(chan struct{})
 		_, err := get(t, store, func(ctx context.Context, tx ports.Tx) (any, error) {

@@ -12,7 +12,7 @@ import (
 // addUserData adds everything that a user may have, except recovery data: a passkey, a session with a challenge, an event and an e-mail.
 func addUserData(ctx context.Context, tx ports.Tx, owner, tag string) error {
 	for _, add := range []func() error{
-		func() error { return tx.Credentials.Add(ctx, domain.RestoreCredential(credential(owner, owner+tag))) },
+		func() error { return addCredential(ctx, tx, credential(owner, owner+tag)) },
 		func() error { return tx.Sessions.Add(ctx, domain.RestoreSession(activeSession(owner, tag))) },
 		func() error {
 			return tx.Challenges.Add(ctx, domain.RestoreChallenge(inSession(challenge(owner+tag), activeSession(owner, tag))))

@@ -40,7 +40,7 @@ func NewAccount(t *testing.T, store ports.Store, name string, at time.Time) *Acc
 	}
 	a := &Account{t, store, pending.ToUser(at), key, at}
 	a.Update(func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(t.Context(), a.User), tx.Credentials.Add(t.Context(), a.Key))
+		return errors.Join(tx.Users.Add(t.Context(), a.User), tx.Credentials.Add(t.Context(), a.Key, registration.Attestation))
 	})
 	return a
 }

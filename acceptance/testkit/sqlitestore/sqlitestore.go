@@ -104,17 +104,22 @@ func (d *database) deleteAllRows() error {
 
 // Registration returns a registration of a device-bound passkey, with a value for every required column. Its key is not a real one.
 func Registration(id domain.CredentialID) domain.Registration {
-	value := []byte("test")
 	return domain.Registration{
-		CredentialID: id, PublicKey: value, Flags: 1<<0 | 1<<2, // user present and verified
-		Attestation: domain.Attestation{Object: value, AuthenticatorData: value, ClientDataJSON: value},
+		CredentialID: id, PublicKey: []byte("test"), Flags: 1<<0 | 1<<2, // user present and verified
+		Attestation: Attestation(),
 	}
 }
 
-// Credential returns the state as a passkey with the key, attestation and flags of Registration. Without a status it is active.
+// Attestation returns an attestation with a value for every required column.
+func Attestation() domain.Attestation {
+	value := []byte("test")
+	return domain.Attestation{Object: value, AuthenticatorData: value, ClientDataJSON: value}
+}
+
+// Credential returns the state as a passkey with the key and flags of Registration. Without a status it is active.
 func Credential(s domain.CredentialState) *domain.Credential {
 	r := Registration(s.ID)
-	s.PublicKey, s.Attestation, s.Flags = r.PublicKey, r.Attestation, r.Flags
+	s.PublicKey, s.Flags = r.PublicKey, r.Flags
 	if s.Status == "" {
 		s.Status = domain.CredentialActive
 	}
