@@ -229,6 +229,8 @@ func settings(t testing.TB, publicURL string, configure func(*config.Config)) co
 		StepUpTTL:    domain.StepUpTTL(10 * time.Minute), PasskeyLimit: 20, SessionLimit: 100,
 		Access:   domain.AccessPolicy{Issuer: publicURL, Audience: publicURL, TTL: 5 * time.Minute},
 		Rotation: domain.KeyRotation{Algorithm: domain.SigningES256, Interval: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute},
+
+		RequestTimeout: pageTimeout, // concurrent requests take more than the default on a busy machine
 	}
 	if configure != nil {
 		configure(&cfg)

@@ -37,6 +37,7 @@ type Config struct {
 	// AuthenticatorName returns the name of a model, or "" for an unknown one.
 	AuthenticatorName func(domain.AAGUID) string
 	ReadWriteTimeout  time.Duration // for reading a request and for writing a response; 0 means ten seconds
+	RequestTimeout    time.Duration // for the time between both; 0 means eight seconds
 }
 
 type server struct {
@@ -96,7 +97,7 @@ func (s *server) fiberConfig() fiber.Config {
 
 // withDeadline sets a context with a timeout, which Fiber's own context does not have.
 func (s *server) withDeadline(c *fiber.Ctx) error {
-	ctx := &deadline{at: time.Now().Add(requestTimeout)}
+	ctx := &deadline{at: time.Now().Add(cmp.Or(s.config.RequestTimeout, requestTimeout))}
 	defer ctx.end()
 	c.SetUserContext(ctx)
 	return c.Next()

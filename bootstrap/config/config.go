@@ -28,6 +28,7 @@ type Config struct {
 	TrustedProxies   []netip.Prefix
 	WellKnown        httpapi.WellKnown
 	ReadWriteTimeout time.Duration // of connections; 0: the default. Only tests set it.
+	RequestTimeout   time.Duration // of what a request does; 0: the default. Only tests set it.
 
 	Database        Database
 	Secret          *masterkey.Key  // nil: in the key file next to the SQLite file
