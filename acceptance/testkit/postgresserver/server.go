@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -56,7 +57,7 @@ func Start(more ...string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{binaries: binaries, folder: folder, settings: append(slices.Clone(settings), more...)}
-	if err := s.initDB(); err != nil {
+	if err := s.createData(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
 	if err := s.Run(); err != nil {
@@ -65,20 +66,59 @@ func Start(more ...string) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) initDB() error {
+// dataTemplate is the data of a server that never ran. Its folder is removed when the pipe is closed.
+type dataTemplate struct {
+	path string
+	pipe io.Closer
+}
+
+// initialData returns what initdb creates. A copy of it takes a fifth of initdb's CPU time. The kernel closes the pipe when this
+// process ends.
+var initialData = sync.OnceValues(func() (d dataTemplate, err error) {
+	binaries, err := findBinaries()
+	if err != nil {
+		return d, err
+	}
+	folder, err := os.MkdirTemp("", "pg")
+	if err != nil {
+		return d, err
+	}
+	cleaner := exec.CommandContext(context.Background(), "sh", "-c", `trap '' INT TERM HUP; read -r word; rm -rf "$FOLDER"`)
+	cleaner.Env = []string{"FOLDER=" + folder, "PATH=" + os.Getenv("PATH")}
+	cleaner.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if d.pipe, err = cleaner.StdinPipe(); err != nil {
+		return d, err
+	}
+	if err := errors.Join(chown(folder), cleaner.Start()); err != nil {
+		return d, err
+	}
+	d.path = filepath.Join(folder, "data")
+	return d, runAsServer(folder, filepath.Join(binaries, "initdb"), "--pgdata="+d.path, "--username="+superuser,
+		"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
+})
+
+func (s *Server) createData() error {
+	initial, err := initialData()
+	if err != nil {
+		return err
+	}
 	if err := s.Chown(s.folder); err != nil {
 		return err
 	}
+	return runAsServer(s.folder, "cp", "-Rp", initial.path, s.Data())
+}
+
+// runAsServer runs a program as the user that the server runs as.
+func runAsServer(folder, program string, arguments ...string) error {
 	owner, err := serverUser()
 	if err != nil {
 		return err
 	}
-	initdb := exec.CommandContext(context.Background(), filepath.Join(s.binaries, "initdb"), "--pgdata="+s.Data(), "--username="+superuser,
-		"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
-	initdb.Dir = s.folder
-	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
-	if output, err := initdb.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, output)
+	command := exec.CommandContext(context.Background(), program, arguments...)
+	command.Dir = folder
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", filepath.Base(program), err, output)
 	}
 	return nil
 }
@@ -181,7 +221,9 @@ func (s *Server) URL(database string) string {
 func (s *Server) Data() string { return filepath.Join(s.folder, "data") }
 
 // Chown changes the owner of a file to the user that the server runs as.
-func (s *Server) Chown(path string) error {
+func (s *Server) Chown(path string) error { return chown(path) }
+
+func chown(path string) error {
 	owner, err := serverUser()
 	if err != nil || owner == nil {
 		return err
