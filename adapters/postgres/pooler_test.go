@@ -24,9 +24,7 @@ func TestStore_contractBehindPgBouncer(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			// In session mode every connection of a server keeps one of PgBouncer's.
 			pooler := postgresserver.StartPooler(t, postgresserver.MigratedDatabase(t, migrateDatabase), mode, fmt.Sprint("default_pool_size = ", 2*maxConnections+2))
-			storetest.Run(t, func(t *testing.T) ports.Store {
-				return openAt(t, pooler.URL(postgresserver.MigratedDatabase(t, migrateDatabase)))
-			})
+			storetest.Run(t, reuse(t, pooler.URL(postgresserver.MigratedDatabase(t, migrateDatabase))))
 			bucketstest.Run(t, func(t *testing.T) bucketstest.Pair {
 				url := pooler.URL(postgresserver.MigratedDatabase(t, migrateDatabase))
 				return bucketstest.Pair{First: openAt(t, url).Buckets(), Second: openAt(t, url).Buckets(), Wait: time.Sleep}
@@ -75,9 +73,7 @@ func TestStore_queryModesBehindPgBouncer(t *testing.T) {
 func TestStore_contractInTextModes(t *testing.T) {
 	for _, mode := range []string{"exec", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
-			storetest.Run(t, func(t *testing.T) ports.Store {
-				return openAt(t, postgresserver.MigratedDatabase(t, migrateDatabase)+"&default_query_exec_mode="+mode)
-			})
+			storetest.Run(t, reuse(t, postgresserver.MigratedDatabase(t, migrateDatabase)+"&default_query_exec_mode="+mode))
 		})
 	}
 }

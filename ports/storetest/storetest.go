@@ -16,7 +16,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Run tests a store against the contract. open returns a new, empty store and closes it when its test ends.
+// Run tests a store against the contract. open returns an empty store. It may return the same one to each test, if it empties it when
+// the test ends.
 func Run(t *testing.T, open func(t *testing.T) ports.Store) {
 	t.Run("UnitOfWork", func(t *testing.T) { runAll(t, open, unitOfWork) })
 	t.Run("Serializable", func(t *testing.T) { runAll(t, open, serializable) })

@@ -63,7 +63,7 @@ func MigratedDatabase(t testing.TB, migrate func(url string) error) string {
 		name = server.create(t, templateName)
 	}
 	t.Cleanup(func() {
-		if err := server.Exec(name, deleteAllRows); err != nil {
+		if err := server.Exec(name, DeleteAllRows); err != nil {
 			t.Error(err)
 			return
 		}
@@ -75,8 +75,8 @@ func MigratedDatabase(t testing.TB, migrate func(url string) error) string {
 	return server.URL(name)
 }
 
-// deleteAllRows deletes all rows but those of the schema_… tables, in any order, since it ignores foreign keys.
-const deleteAllRows = `SET session_replication_role = replica;
+// DeleteAllRows is statements that delete all rows but those of the schema_… tables, in any order, since they ignore foreign keys.
+const DeleteAllRows = `SET LOCAL session_replication_role = replica;
 DO $$
 DECLARE name text;
 BEGIN
