@@ -2,9 +2,13 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"time"
 
+	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 
 	"github.com/keylodge/keylodge/domain"
@@ -14,17 +18,22 @@ import (
 // maxBatch limits how many requests share a commit, and so how long the first of them waits for it.
 const maxBatch = 128
 
+// errRepeat tells a request that its writes were rolled back, and that its fn runs again.
+var errRepeat = errors.New("the transaction is repeated")
+
 // writer owns the only connection that writes, and commits in groups: a COMMIT that reaches the disk costs milliseconds, an Update
-// microseconds. It collects the requests that wait, runs each in a savepoint of the same transaction, and commits once. Its
-// invariants:
+// microseconds. It collects the requests that wait, runs them in the same transaction, and commits once. Its invariants:
 //   - fn of a request runs on the goroutine of its caller. The connection belongs to that goroutine between started and finished,
 //     and to the writer's goroutine at all other times.
-//   - A request whose fn fails, panics, or exits its goroutine is rolled back alone.
+//   - A request whose fn fails, panics, or exits its goroutine is rolled back alone. Nearly every request succeeds or fails before it
+//     writes, and a savepoint costs a copy of each page that is written. The requests therefore run without savepoints, and if one
+//     fails after a write, the whole transaction is rolled back and the others run again, each in a savepoint.
 //   - A caller gets its result after the COMMIT. If the transaction fails, every caller that shares it gets that error.
 //   - A request with an asynchronous commit (ports.WithAsyncCommit) shares its transaction with no other. Its COMMIT does not wait
 //     for the disk; the next COMMIT of another request writes it to the disk, too.
 type writer struct {
 	*connection
+	sqlite     *sqlite3.Conn // of connection
 	checkpoint *checkpointer
 	requests   chan *request // unbuffered, so that a caller can leave while it waits
 	async      chan *request // unbuffered; requests with an asynchronous commit
@@ -37,13 +46,13 @@ type writer struct {
 	lastTruncateAttempt time.Time
 }
 
-// request is one Update. Each channel carries at most one message, in this order.
+// request is one Update. Each channel carries at most one message for each run of fn, in this order.
 type request struct {
 	ctx       context.Context
 	async     bool       // asynchronous commit
-	started   chan error // nil: the savepoint is open, and the connection is the caller's
+	started   chan error // nil: the connection is the caller's
 	finished  chan bool  // the connection is the writer's again; true: commit
-	committed chan error // the result of the COMMIT, after finished was true
+	committed chan error // after finished was true: the result of the COMMIT, or errRepeat
 }
 
 func startWriter(c *connection, p *checkpointer) (*writer, error) {
@@ -51,7 +60,8 @@ func startWriter(c *connection, p *checkpointer) (*writer, error) {
 	// On a full disk SQLite may end the transaction by itself. Later statements then run in autocommit mode, outside the
 	// transaction. This hook rolls back every commit that is not the writer's own.
 	err := c.conn.Raw(func(raw any) error {
-		raw.(driver.Conn).Raw().CommitHook(func() bool { return w.committing })
+		w.sqlite = raw.(driver.Conn).Raw()
+		w.sqlite.CommitHook(func() bool { return w.committing })
 		return nil
 	})
 	if err != nil {
@@ -88,22 +98,25 @@ func (w *writer) update(ctx context.Context, fn func(tx ports.Tx) error) error {
 	case <-w.closed:
 		return errClosed
 	}
-	select {
-	case err := <-r.started:
-		if err != nil {
+	for {
+		select {
+		case err := <-r.started:
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		committing, result := r.execute(fn, w.tx)
+		if !committing {
+			return result
+		}
+		if err := <-r.committed; err == nil {
+			return result
+		} else if !errors.Is(err, errRepeat) {
 			return err
 		}
-	case <-ctx.Done():
-		return ctx.Err()
 	}
-	committing, result := r.execute(fn, w.tx)
-	if !committing {
-		return result
-	}
-	if err := <-r.committed; err != nil {
-		return err
-	}
-	return result
 }
 
 // execute runs fn and returns its result and whether to wait for the commit. It returns the connection to the writer in every case,
@@ -149,26 +162,12 @@ func (w *writer) nextQueued() *request {
 
 // batch runs first and the requests that wait behind it in one transaction. First runs alone if it has an asynchronous commit.
 func (w *writer) batch(first *request) {
-	if err := w.begin(first.async); err != nil {
-		// Each of the requests that wait would run into the same error after the same timeout, so they fail now. Later requests
-		// try again.
-		rejected := []*request{first}
-		for r := w.nextQueued(); r != nil; r = w.nextQueued() {
-			rejected = append(rejected, r)
+	accepted, err := w.transact(w.queuedFrom(first), first.async, false)
+	if errors.Is(err, errRepeat) {
+		for _, r := range accepted {
+			r.committed <- errRepeat
 		}
-		for _, r := range rejected {
-			r.fail(err)
-		}
-		return
-	}
-	accepted, err := w.runAll(first)
-	if err == nil {
-		err = w.commit()
-	}
-	w.lastFailed = err != nil
-	if err != nil {
-		// It returns an error if SQLite has ended the transaction by itself.
-		_ = w.exec("ROLLBACK")
+		accepted, err = w.transact(slices.Values(accepted), first.async, true)
 	}
 	for _, r := range accepted {
 		r.committed <- err
@@ -176,6 +175,38 @@ func (w *writer) batch(first *request) {
 	if err == nil && w.truncatePending {
 		w.truncateWAL()
 	}
+}
+
+// queuedFrom returns first and the requests that wait behind it.
+func (w *writer) queuedFrom(first *request) iter.Seq[*request] {
+	return func(yield func(*request) bool) {
+		for r := first; r != nil && yield(r); {
+			r = w.nextQueued()
+		}
+	}
+}
+
+// transact runs requests in one transaction and returns those that wait for its result. If it returns errRepeat, nothing was
+// committed, because a request failed after a write; the others must run again, with savepoints.
+func (w *writer) transact(requests iter.Seq[*request], async, savepoints bool) (accepted []*request, err error) {
+	if err := w.begin(async); err != nil {
+		// Each of the requests that wait would run into the same error after the same timeout, so they fail now. Later requests
+		// try again.
+		for r := range requests {
+			r.fail(err)
+		}
+		return nil, err
+	}
+	accepted, err = w.runAll(requests, savepoints)
+	if err == nil {
+		err = w.commit()
+	}
+	w.lastFailed = err != nil && !errors.Is(err, errRepeat)
+	if err != nil {
+		// It returns an error if SQLite has ended the transaction by itself.
+		_ = w.exec("ROLLBACK")
+	}
+	return accepted, err
 }
 
 // begin starts a transaction. After a failure it also writes, so that a transaction that changes nothing shows whether the database
@@ -235,11 +266,15 @@ func (w *writer) truncateWAL() {
 	_ = w.exec(busyTimeout) // it only sets a number
 }
 
-// runAll returns the requests that wait for the commit. After an error the transaction has ended.
-func (w *writer) runAll(first *request) (accepted []*request, err error) {
+// runAll returns the requests that wait for the commit. After an error other than errRepeat the transaction has ended.
+func (w *writer) runAll(requests iter.Seq[*request], savepoints bool) (accepted []*request, err error) {
+	run := w.runRequest
+	if savepoints {
+		run = w.runInSavepoint
+	}
 	n := 0
-	for r := first; r != nil; r = w.nextQueued() {
-		commit, err := w.runRequest(r)
+	for r := range requests {
+		commit, err := run(r)
 		if commit {
 			accepted = append(accepted, r)
 		}
@@ -262,17 +297,27 @@ func (w *writer) commit() error {
 	return nil
 }
 
-// runRequest runs r in a savepoint and returns whether r waits for the commit. After an error the transaction has ended.
+// runRequest runs r and returns whether r waits for the commit. It returns errRepeat if r failed after a write. After another error
+// the transaction has ended.
 func (w *writer) runRequest(r *request) (commit bool, err error) {
+	before := w.sqlite.TotalChanges()
+	commit, err = w.handOver(r)
+	if err == nil && !commit && w.sqlite.TotalChanges() != before {
+		err = errRepeat
+	}
+	return commit, err
+}
+
+// runInSavepoint is runRequest that rolls back the writes of a request that failed.
+func (w *writer) runInSavepoint(r *request) (commit bool, err error) {
 	if err := w.exec("SAVEPOINT request"); err != nil {
 		err = txLost(err)
 		r.fail(err)
 		return false, err
 	}
-	select {
-	case r.started <- nil:
-		commit = <-r.finished
-	case <-r.ctx.Done():
+	commit, err = w.handOver(r)
+	if err != nil {
+		return commit, err
 	}
 	end := "RELEASE request"
 	if !commit {
@@ -280,6 +325,20 @@ func (w *writer) runRequest(r *request) (commit bool, err error) {
 	}
 	if err := w.exec(end); err != nil {
 		return commit, txLost(err)
+	}
+	return commit, nil
+}
+
+// handOver lends the connection to the caller of r and returns whether r waits for the commit. After an error SQLite has ended the
+// transaction by itself, for example on a full disk.
+func (w *writer) handOver(r *request) (commit bool, err error) {
+	select {
+	case r.started <- nil:
+		commit = <-r.finished
+	case <-r.ctx.Done():
+	}
+	if w.sqlite.GetAutocommit() {
+		return commit, txLost(errors.New("SQLite rolled it back"))
 	}
 	return commit, nil
 }
@@ -292,7 +351,7 @@ func (r *request) fail(err error) {
 	}
 }
 
-// txLost returns the error of a request whose transaction, with its savepoint, SQLite has ended by itself.
+// txLost returns the error of a request whose transaction SQLite has ended by itself.
 func txLost(err error) error {
 	return fmt.Errorf("the transaction was lost: %w: %w", domain.ErrUnavailable, err)
 }

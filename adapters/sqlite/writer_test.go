@@ -67,6 +67,100 @@ func TestUpdate_AsyncCommit(t *testing.T) {
 	wantChallenges(t, s, 2)
 }
 
+// A request that fails is rolled back alone. If it had written, those before it in the transaction run again.
+func TestUpdate_FailureInBatch(t *testing.T) {
+	const callers = 8
+	failed := errors.New("failed")
+	for name, c := range map[string]struct {
+		fail func(ctx context.Context, cancel context.CancelFunc, i int, tx ports.Tx) error // of the last request that runs
+		want error
+		runs int32 // of each other request
+	}{
+		"before a write": {
+			func(context.Context, context.CancelFunc, int, ports.Tx) error { return failed }, failed, 1,
+		},
+		"after a write without effect": {
+			func(ctx context.Context, _ context.CancelFunc, i int, tx ports.Tx) error {
+				return tx.Challenges.Consume(ctx, numberedID(i))
+			}, domain.ErrChallengeNotFound, 1,
+		},
+		"after a write": {
+			func(_ context.Context, _ context.CancelFunc, i int, tx ports.Tx) error {
+				return errors.Join(addNumbered(i, tx), failed)
+			}, failed, 2,
+		},
+		"canceled after a write": {
+			func(_ context.Context, cancel context.CancelFunc, i int, tx ports.Tx) error {
+				cancel()
+				return addNumbered(i, tx)
+			}, context.Canceled, 2,
+		},
+		"a panic after a write": {
+			func(_ context.Context, _ context.CancelFunc, i int, tx ports.Tx) error {
+				panic(errors.Join(addNumbered(i, tx), failed))
+			}, failed, 2,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := openNew(t)
+			var order, failing atomic.Int32
+			var runs [callers]atomic.Int32
+			results := callTogether(t, s, callers, func(i int) (err error) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				defer func() {
+					if panicked := recover(); panicked != nil {
+						err = panicked.(error)
+					}
+				}()
+				return s.Update(ctx, func(tx ports.Tx) error {
+					runs[i].Add(1)
+					if order.Add(1) != callers {
+						return addNumbered(i, tx)
+					}
+					failing.Store(int32(i))
+					return c.fail(ctx, cancel, i, tx)
+				})
+			}, noop)
+			for i, err := range results {
+				want, wantRuns := error(nil), c.runs
+				if i == int(failing.Load()) {
+					want, wantRuns = c.want, 1
+				}
+				if !errors.Is(err, want) {
+					t.Errorf("caller %d got %v, want %v", i, err, want)
+				}
+				if i < callers && runs[i].Load() != wantRuns {
+					t.Errorf("caller %d ran %d times, want %d", i, runs[i].Load(), wantRuns)
+				}
+			}
+			wantChallenges(t, s, callers-1)
+			if _, err := find(t, s, int(failing.Load())); !errors.Is(err, domain.ErrChallengeNotFound) {
+				t.Errorf("finding the challenge of the caller that failed: %v", err)
+			}
+		})
+	}
+}
+
+// A request that succeeded may fail when it runs again. Then it is rolled back alone, too.
+func TestUpdate_FailureInRepetition(t *testing.T) {
+	s := openNew(t)
+	failed := errors.New("failed")
+	var order atomic.Int32
+	updateTogether(t, s, 3, func(_ int, tx ports.Tx) error {
+		run := order.Add(1)
+		err := addNumbered(int(run), tx)
+		if run == 3 || run == 4 { // the last request; the first one, when it runs again
+			err = errors.Join(err, failed)
+		}
+		return err
+	}, noop)
+	if _, err := find(t, s, 5); err != nil {
+		t.Errorf("finding the challenge of the second request's second run: %v", err)
+	}
+	wantChallenges(t, s, 1)
+}
+
 func TestUpdate_CommitErrorFailsWholeBatch(t *testing.T) {
 	s := openNew(t)
 	setCommitHook(t, s, func() bool { return false })
@@ -228,13 +322,24 @@ func BenchmarkUpdate(b *testing.B) {
 // returns the error of each caller, and that of first as the last one.
 func updateTogether(t *testing.T, s *Store, n int, job func(i int, tx ports.Tx) error, first func(tx ports.Tx) error) []error {
 	t.Helper()
+	return callTogether(t, s, n, func(i int) error {
+		return s.Update(t.Context(), func(tx ports.Tx) error { return job(i, tx) })
+	}, first)
+}
+
+// callTogether is updateTogether of callers that call Update themselves.
+func callTogether(t *testing.T, s *Store, n int, call func(i int) error, first func(tx ports.Tx) error) []error {
+	t.Helper()
 	results := make([]error, n+1)
 	var callers sync.WaitGroup
+	var start sync.Once // first may run again
 	results[n] = s.Update(t.Context(), func(tx ports.Tx) error {
-		for i := range n {
-			callers.Go(func() { results[i] = s.Update(t.Context(), func(tx ports.Tx) error { return job(i, tx) }) })
-		}
-		storetest.AwaitBlocked(t, n, "sqlite.(*writer).update")
+		start.Do(func() {
+			for i := range n {
+				callers.Go(func() { results[i] = call(i) })
+			}
+			storetest.AwaitBlocked(t, n, "sqlite.(*writer).update")
+		})
 		return first(tx)
 	})
 	callers.Wait()

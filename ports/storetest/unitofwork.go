@@ -334,9 +334,10 @@ var unitOfWork = rules{
 func holdUpdate(t *testing.T, store ports.Store) (release func()) {
 	t.Helper()
 	running, released, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	var start sync.Once // fn may run again
 	go func() {
 		ended <- store.Update(t.Context(), func(tx ports.Tx) error {
-			close(running)
+			start.Do(func() { close(running) })
 			<-released
 			return tx.Users.Add(t.Context(), domain.RestoreUser(user("holder")))
 		})
