@@ -29,8 +29,8 @@ var errRepeat = errors.New("the transaction is repeated")
 //     writes, and a savepoint costs a copy of each page that is written. The requests therefore run without savepoints, and if one
 //     fails after a write, the whole transaction is rolled back and the others run again, each in a savepoint.
 //   - A caller gets its result after the COMMIT. If the transaction fails, every caller that shares it gets that error.
-//   - A request with an asynchronous commit (ports.WithAsyncCommit) shares its transaction with no other. Its COMMIT does not wait
-//     for the disk; the next COMMIT of another request writes it to the disk, too.
+//   - A request with an asynchronous commit (ports.WithAsyncCommit) runs after the others that wait, and shares its transaction with
+//     no other. Its COMMIT does not wait for the disk; the next COMMIT of another request writes it to the disk, too.
 type writer struct {
 	*connection
 	sqlite     *sqlite3.Conn // of connection
@@ -137,6 +137,9 @@ func (w *writer) loop() {
 		case r := <-w.requests:
 			w.batch(r)
 		case r := <-w.async:
+			if first := w.nextQueued(); first != nil {
+				w.batch(first)
+			}
 			w.batch(r)
 		case <-w.checkpoint.copied:
 			// No request waits for this checkpoint. If it fails, for example on a full disk, the next commit tries again.

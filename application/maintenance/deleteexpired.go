@@ -16,12 +16,11 @@ const (
 	eventRetention     = 400 * 24 * time.Hour // 13 months: the events of a year can be read in the month after it
 )
 
-// A batch is one transaction. Its size follows from how long the previous batch occupied the writer, since a concurrent sign-in waits
-// that long. A slow commit alone does not reduce a batch below initialBatchSize: smaller batches would only add commits.
+// A batch is one transaction, which a concurrent sign-in may have to wait for. It ends with the first record after maxBatchTime, so
+// that a slow disk or a large database does not prolong it, and after maxBatchSize records.
 const (
-	initialBatchSize = 16
-	maxBatchSize     = 32
-	targetBatchTime  = 1500 * time.Microsecond
+	maxBatchTime = 1500 * time.Microsecond
+	maxBatchSize = 32
 )
 
 // minPause is the shortest pause after a batch. Without it the deletion would fill the disk's queue, since its commits do not wait for
@@ -44,25 +43,25 @@ func (s *Service) DeleteExpired(ctx context.Context) (Deleted, error) {
 	now := s.Clock.Now()
 	var deleted Deleted
 	for _, kind := range []struct {
-		total  *int
-		delete func(tx ports.Tx, limit int) (int, error)
+		total     *int
+		deleteOne func(tx ports.Tx) (int, error)
 	}{
-		{&deleted.Challenges, func(tx ports.Tx, limit int) (int, error) {
-			return tx.Challenges.DeleteExpired(ctx, now.Add(-challengeRetention), limit)
+		{&deleted.Challenges, func(tx ports.Tx) (int, error) {
+			return tx.Challenges.DeleteExpired(ctx, now.Add(-challengeRetention), 1)
 		}},
-		{&deleted.Sessions, func(tx ports.Tx, limit int) (int, error) {
-			return tx.Sessions.DeleteExpired(ctx, now.Add(-sessionRetention), limit)
+		{&deleted.Sessions, func(tx ports.Tx) (int, error) {
+			return tx.Sessions.DeleteExpired(ctx, now.Add(-sessionRetention), 1)
 		}},
-		{&deleted.RecoveryGrants, func(tx ports.Tx, limit int) (int, error) { return tx.RecoveryGrants.DeleteExpired(ctx, now, limit) }},
-		{&deleted.Lockouts, func(tx ports.Tx, limit int) (int, error) {
-			return tx.Lockouts.DeleteExpired(ctx, now.Add(-lockoutRetention), limit)
+		{&deleted.RecoveryGrants, func(tx ports.Tx) (int, error) { return tx.RecoveryGrants.DeleteExpired(ctx, now, 1) }},
+		{&deleted.Lockouts, func(tx ports.Tx) (int, error) {
+			return tx.Lockouts.DeleteExpired(ctx, now.Add(-lockoutRetention), 1)
 		}},
-		{&deleted.OutboxEmails, func(tx ports.Tx, limit int) (int, error) { return tx.OutboxEmails.DeleteExpired(ctx, now, limit) }},
-		{&deleted.Events, func(tx ports.Tx, limit int) (int, error) {
-			return tx.Events.DeleteExpired(ctx, now.Add(-eventRetention), limit)
+		{&deleted.OutboxEmails, func(tx ports.Tx) (int, error) { return tx.OutboxEmails.DeleteExpired(ctx, now, 1) }},
+		{&deleted.Events, func(tx ports.Tx) (int, error) {
+			return tx.Events.DeleteExpired(ctx, now.Add(-eventRetention), 1)
 		}},
 	} {
-		finished, err := s.deleteInBatches(ctx, now.Add(maxRunTime), kind.total, kind.delete)
+		finished, err := s.deleteInBatches(ctx, now.Add(maxRunTime), kind.total, kind.deleteOne)
 		if err != nil {
 			return deleted, err
 		}
@@ -73,15 +72,13 @@ func (s *Service) DeleteExpired(ctx context.Context) (Deleted, error) {
 
 // deleteInBatches reports whether it finished before the deadline. It runs at least one batch of each kind, so that a kind with many
 // expired records does not starve the others.
-func (s *Service) deleteInBatches(ctx context.Context, deadline time.Time, total *int, deleteUpTo func(ports.Tx, int) (int, error)) (finished bool, err error) {
-	for size := initialBatchSize; ; {
+func (s *Service) deleteInBatches(ctx context.Context, deadline time.Time, total *int, deleteOne func(ports.Tx) (int, error)) (finished bool, err error) {
+	for {
 		var n int
 		var began time.Time
-		var work time.Duration
 		err := s.Store.Update(ctx, func(tx ports.Tx) (err error) {
 			began = s.Clock.Now()
-			n, err = deleteUpTo(tx, size)
-			work = s.Clock.Now().Sub(began)
+			n, finished, err = s.deleteBatch(tx, began, deleteOne)
 			return err
 		})
 		if err != nil {
@@ -89,7 +86,7 @@ func (s *Service) deleteInBatches(ctx context.Context, deadline time.Time, total
 		}
 		occupied := s.Clock.Now().Sub(began)
 		*total += n
-		if n < size {
+		if finished {
 			return true, nil
 		}
 		// Transactions that waited for this batch run before the next. DeleteExpired occupies the writer for at most half of the time.
@@ -101,20 +98,17 @@ func (s *Service) deleteInBatches(ctx context.Context, deadline time.Time, total
 		if !s.Clock.Now().Before(deadline) {
 			return false, nil
 		}
-		size = nextBatchSize(size, work, occupied)
 	}
 }
 
-// nextBatchSize doubles the size while a batch occupies the writer for less than half of targetBatchTime, and halves it above
-// targetBatchTime.
-func nextBatchSize(size int, work, occupied time.Duration) int {
-	switch {
-	case work > targetBatchTime:
-		return max(size/2, 1)
-	case occupied > targetBatchTime:
-		return max(size/2, min(size, initialBatchSize))
-	case occupied < targetBatchTime/2:
-		return min(size*2, maxBatchSize)
+// deleteBatch returns how many records it deleted, and whether no more have expired.
+func (s *Service) deleteBatch(tx ports.Tx, began time.Time, deleteOne func(ports.Tx) (int, error)) (n int, finished bool, err error) {
+	for n < maxBatchSize && s.Clock.Now().Sub(began) <= maxBatchTime {
+		deleted, err := deleteOne(tx)
+		if err != nil || deleted == 0 {
+			return n, true, err
+		}
+		n += deleted
 	}
-	return size
+	return n, false, nil
 }

@@ -89,7 +89,8 @@ type batchRecorder struct {
 	ports.Store
 	clock               *fakeClock
 	rowDuration, commit time.Duration
-	sizes               []int
+	deleted             int   // sessions
+	sizes               []int // of the batches that deleted sessions
 	pauses              []time.Duration
 }
 
@@ -104,10 +105,14 @@ type recordedSessions struct {
 }
 
 func (c *batchRecorder) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	before := c.deleted
 	err := c.Store.Update(ctx, func(tx ports.Tx) error {
 		tx.Sessions = recordedSessions{tx.Sessions, c, ports.HasAsyncCommit(ctx)}
 		return fn(tx)
 	})
+	if c.deleted > before {
+		c.sizes = append(c.sizes, c.deleted-before)
+	}
 	c.clock.now = c.clock.now.Add(c.commit)
 	return err
 }
@@ -117,7 +122,7 @@ func (c recordedSessions) DeleteExpired(ctx context.Context, before time.Time, l
 		return 0, errors.New("the commit of the batch is not asynchronous")
 	}
 	n, err := c.Sessions.DeleteExpired(ctx, before, limit)
-	c.sizes = append(c.sizes, n)
+	c.deleted += n
 	c.clock.now = c.clock.now.Add(time.Duration(n) * c.rowDuration)
 	return n, err
 }
@@ -128,18 +133,16 @@ func (c *batchRecorder) pause(_ context.Context, d time.Duration) error {
 	return nil
 }
 
-// The size of a batch is such that it takes up to 1.5 ms, with its commit. A slow commit does not reduce it below 16 rows.
+// A batch ends with the first row after 1.5 ms. How long the commit takes does not change it: smaller batches would only add commits.
 func TestDeleteExpired_BatchesByTime(t *testing.T) {
 	for name, c := range map[string]struct {
 		row, commit time.Duration
 		want        []int
 	}{
-		"fast":           {0, 0, []int{16, 32, 32, 32}},
-		"slow rows":      {4 * time.Millisecond, 0, []int{16, 8, 4, 2, 1, 1, 1}},
-		"medium":         {60 * time.Microsecond, 0, []int{16, 16, 16}},
-		"medium commits": {10 * time.Microsecond, 700 * time.Microsecond, []int{16, 16, 16, 16}},
-		"slow commits":   {0, 10 * time.Millisecond, []int{16, 16, 16, 16}},
-		"both slow":      {4 * time.Millisecond, 10 * time.Millisecond, []int{16, 8, 4, 2, 1, 1, 1}},
+		"fast":         {0, 0, []int{32, 32, 32}},
+		"medium":       {100 * time.Microsecond, 0, []int{16, 16, 16}},
+		"slow rows":    {4 * time.Millisecond, 0, []int{1, 1, 1}},
+		"slow commits": {100 * time.Microsecond, 10 * time.Millisecond, []int{16, 16, 16}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := &batchRecorder{Store: sqlitestore.New(t), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: c.row, commit: c.commit}
@@ -160,8 +163,8 @@ func TestDeleteExpired_PausesAsLongAsBatch(t *testing.T) {
 	if _, err := (&maintenance.Service{Store: store, Clock: store.clock, Pause: store.pause}).DeleteExpired(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// A full batch of challenges, two of sessions, and so on; the rows of sessions take time.
-	want := []time.Duration{minPause, minPause, 16*row + commit, 16*row + commit, minPause, minPause}
+	// A full batch of challenges, one of sessions, whose rows take time, and so on.
+	want := []time.Duration{minPause, 31*row + commit, minPause}
 	if !slices.Equal(store.pauses, want) {
 		t.Errorf("paused %v after batches of %v, want %v", store.pauses, store.sizes, want)
 	}
@@ -178,7 +181,7 @@ func TestDeleteExpired_StopsInPause(t *testing.T) {
 		return ctx.Err()
 	}
 	deleted, err := (&maintenance.Service{Store: store, Clock: clock(noon.Add(24 * time.Hour)), Pause: pause}).DeleteExpired(ctx)
-	if !errors.Is(err, context.Canceled) || deleted != (maintenance.Deleted{Challenges: 16}) {
+	if !errors.Is(err, context.Canceled) || deleted != (maintenance.Deleted{Challenges: 32}) {
 		t.Errorf("deleted %+v, %v", deleted, err)
 	}
 }
@@ -189,7 +192,7 @@ func TestDeleteExpired_UnfinishedAfterMaxRunTime(t *testing.T) {
 	seed(t, store, 100)
 	service := &maintenance.Service{Store: store, Clock: store.clock, Pause: store.pause}
 	deleted, err := service.DeleteExpired(t.Context())
-	if err != nil || !deleted.Unfinished || deleted.Sessions < 20 || deleted.Sessions > 30 || deleted.Challenges != 100 || deleted.OutboxEmails != 16 {
+	if err != nil || !deleted.Unfinished || deleted.Sessions < 20 || deleted.Sessions > 30 || deleted.Challenges != 100 || deleted.OutboxEmails != 32 {
 		t.Errorf("deleted %+v, %v", deleted, err)
 	}
 	for runs := 0; deleted.Unfinished && runs < 10; runs++ {
@@ -223,24 +226,24 @@ func (s *failingAfter) Update(ctx context.Context, fn func(ports.Tx) error) erro
 func TestDeleteExpired_KeepsBatchesBeforeAnError(t *testing.T) {
 	for updates, want := range map[int]maintenance.Deleted{
 		0:  {},
-		1:  {Challenges: 16},
-		3:  {Challenges: 48}, // the third update deletes no challenge
-		4:  {Challenges: 48, Sessions: 16},
-		6:  {Challenges: 48, Sessions: 48},
-		7:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1},
-		8:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 16},
-		10: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48},
-		11: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 16},
-		13: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48},
-		14: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 16},
-		16: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 48},
+		1:  {Challenges: 32},
+		2:  {Challenges: 48},
+		3:  {Challenges: 48, Sessions: 32},
+		4:  {Challenges: 48, Sessions: 48},
+		5:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1},
+		6:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 32},
+		7:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48},
+		8:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 32},
+		9:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48},
+		10: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 32},
+		11: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 48},
 	} {
 		t.Run(fmt.Sprint(updates), func(t *testing.T) {
 			store := &failingAfter{sqlitestore.New(t), 1}
 			seed(t, store, 48)
 			store.remaining = updates
 			deleted, err := (&maintenance.Service{Store: store, Clock: clock(noon.Add(400 * 24 * time.Hour))}).DeleteExpired(t.Context())
-			if deleted != want || (err == nil) != (updates == 16) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
+			if deleted != want || (err == nil) != (updates == 11) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
 				t.Errorf("deleted %+v, %v; want %+v", deleted, err, want)
 			}
 		})
