@@ -49,7 +49,7 @@ or_run = || { echo "FAILED. Fix it with: make $(1)" >&2; exit 1; }
 
 # The parts of `make test`, the one that takes longest first. Each of them waits for a third of its time, so three run side by side;
 # the output of each is printed when it has ended. All run, also after a failure.
-TESTS := test-race test-acceptance-all test-acceptance-concurrency test-processes
+TESTS := test-race test-acceptance-all test-processes test-acceptance-concurrency
 SIDE_BY_SIDE = $(MAKE) -j3 --output-sync=target --keep-going
 
 # The limit for the tests of one package, five times the usual duration.
