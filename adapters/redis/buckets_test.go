@@ -118,7 +118,7 @@ func TestCheckURL_ErrorOmitsPassword(t *testing.T) {
 		"redis://:hunter2@localhost:port":         "is not a URL",
 		"redis://:hunter2/x@localhost":            "is not a URL",
 		"http://:hunter2@localhost":               "redis:// or rediss://",
-		"redis://:hunter2@":                       "has no host",
+		"redis://:hunter2@":                       "one host name",
 		"redis://localhost/hunter2@localhost":     "is not a database number",
 		"redis://:hunter2@localhost/0?timeout=1s": "parameters",
 		"redis://:hunter2@localhost/0#1":          "parameters",

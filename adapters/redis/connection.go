@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -26,10 +28,23 @@ const timeout = 2 * time.Second
 var (
 	errMalformedURL = errors.New("it is not a URL; write reserved characters, such as / or @ in a password, as %-escapes")
 	errScheme       = errors.New("it does not begin with redis:// or rediss://")
-	errHost         = errors.New("it has no host")
+	errHost         = errors.New("it does not have one host name or address")
+	errPort         = errors.New("its port is not a number from 1 to 65535")
 	errDatabase     = errors.New("its path is not a database number")
 	errParameters   = errors.New("it has parameters, which are not supported")
 )
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$`)
+
+func isHost(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil || hostName.MatchString(s)
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}
 
 var databaseNumber = regexp.MustCompile(`^/?[0-9]{0,5}$`)
 
@@ -47,8 +62,10 @@ func parse(serverURL string) (*redis.Options, error) {
 		return nil, errMalformedURL
 	case u.Scheme != "redis" && u.Scheme != "rediss":
 		return nil, errScheme
-	case u.Hostname() == "":
+	case !isHost(u.Hostname()):
 		return nil, errHost
+	case u.Port() != "" && !isPort(u.Port()):
+		return nil, errPort
 	case !databaseNumber.MatchString(u.Path):
 		return nil, errDatabase
 	case u.RawQuery != "" || u.Fragment != "":

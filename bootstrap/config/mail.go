@@ -36,8 +36,12 @@ func (p *parser) smtp(config *Config, e environment) {
 		Service:   config.RPName,
 		PublicURL: config.PublicURL,
 	}
-	if strings.ContainsAny(e.SMTPHost, ":/@ \t") && !isIPAddress(e.SMTPHost) { // not quoted: it may contain a password
-		p.addError("SMTP_HOST", "not a host name", "write only the name, for example smtp.example.org, and the port in KEYLODGE_SMTP_PORT")
+	if !isIPAddress(e.SMTPHost) && !hostName.MatchString(strings.TrimSuffix(strings.ToLower(e.SMTPHost), ".")) {
+		problem := fmt.Sprintf("%q is not a host name", e.SMTPHost)
+		if strings.Contains(e.SMTPHost, "@") { // it may contain a password
+			problem = "not a host name"
+		}
+		p.addError("SMTP_HOST", problem, "write only the name, for example smtp.example.org, and the port in KEYLODGE_SMTP_PORT")
 	}
 	const together = "user name and password must both be set or both be unset"
 	switch {

@@ -34,6 +34,10 @@ func TestLoad_RejectsInvalidRateLimits(t *testing.T) {
 		"RATE_LIMITS=login=1/25h":                            {"RATE_LIMITS", `"1/25h"`, "24h"},
 		"RATE_LIMITS=login=9999999/s":                        {"RATE_LIMITS", `"9999999/s"`, "1000000"},
 		"RATE_LIMIT_URL=http://:hunter2@localhost":           {"RATE_LIMIT_URL", "redis://", "rediss://"},
+		"RATE_LIMIT_URL=redis://:hunter2@localhost:99999":    {"RATE_LIMIT_URL", "its port is not a number from 1 to 65535", "host:6379/0"},
+		"RATE_LIMIT_URL=redis://:hunter2@localhost:0":        {"RATE_LIMIT_URL", "its port is not a number from 1 to 65535", "host:6379/0"},
+		"RATE_LIMIT_URL=redis://:hunter2@a,b/0":              {"RATE_LIMIT_URL", "one host name or address", "host:6379/0"},
+		"RATE_LIMIT_URL=redis://:hunter2@redis.*/0":          {"RATE_LIMIT_URL", "one host name or address", "host:6379/0"},
 		"RATE_LIMIT_URL=redis://:hunter2@localhost/zero":     {"RATE_LIMIT_URL", "database number", "host:6379/0"},
 		"RATE_LIMIT_URL=redis://:hunter2@localhost/hunter2@": {"RATE_LIMIT_URL", "database number", "host:6379/0"},
 	} {
