@@ -1,13 +1,11 @@
 package smtp
 
 import (
-	"embed"
 	"errors"
 	"fmt"
 	"net/mail"
 	"net/netip"
 	"strings"
-	"text/template"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -17,25 +15,6 @@ import (
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
-
-// templateFiles has a file for each kind of e-mail: the subject, an empty line, and the text. A paragraph is one line, which mail
-// clients wrap.
-//
-//go:embed templates
-var templateFiles embed.FS
-
-var templates = template.Must(template.New("").ParseFS(templateFiles, "templates/*.txt"))
-
-// templateData is the data of the templates.
-type templateData struct {
-	Service, URL string
-	When         string // "2 January 2026, 15:04 UTC"
-	ByOperator   bool
-	Passkey      string // "" if the e-mail is not about a passkey
-	Device, IP   string // "" if unknown
-	Code         string // "1234 5678"
-	CodeExpires  string // in the format of When
-}
 
 func (m *Mailer) compose(email ports.OutgoingEmail) (*gomail.Msg, error) {
 	message := email.Email
@@ -64,21 +43,25 @@ func (m *Mailer) render(email ports.OutgoingEmail) (subject, text string, err er
 	if message.Kind == domain.EmailKindVerificationCode && email.Code.IsZero() {
 		return "", "", errors.New("its code is missing")
 	}
-	var rendered strings.Builder
-	err = templates.ExecuteTemplate(&rendered, string(message.Kind)+".txt", templateData{
-		Service: oneLine(m.config.Service, maxNameLength), URL: m.config.PublicURL,
-		When:        formatTime(details.At),
-		ByOperator:  details.Actor == domain.ActorOperator,
-		Passkey:     stripLinks(string(details.PasskeyName)),
-		Device:      stripLinks(details.DeviceName),
-		IP:          formatIP(details.IP),
-		Code:        groupDigits(email.Code.Reveal()),
-		CodeExpires: formatTime(message.ExpiresAt),
+	byOperator := ""
+	if details.Actor == domain.ActorOperator {
+		byOperator = "yes"
+	}
+	rendered, err := templates.execute(string(message.Kind)+".txt", templateData{
+		"Service":     oneLine(m.config.Service, maxNameLength),
+		"URL":         m.config.PublicURL,
+		"When":        formatTime(details.At), // "2 January 2026, 15:04 UTC"
+		"ByOperator":  byOperator,
+		"Passkey":     stripLinks(string(details.PasskeyName)), // "" if the e-mail is not about a passkey
+		"Device":      stripLinks(details.DeviceName),          // "" if unknown, like IP
+		"IP":          formatIP(details.IP),
+		"Code":        groupDigits(email.Code.Reveal()), // "1234 5678"
+		"CodeExpires": formatTime(message.ExpiresAt),
 	})
 	if err != nil {
 		return "", "", err
 	}
-	subject, text, _ = strings.Cut(rendered.String(), "\n\n")
+	subject, text, _ = strings.Cut(rendered, "\n\n")
 	return subject, text, nil
 }
 
