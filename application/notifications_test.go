@@ -11,6 +11,7 @@ import (
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/recovery"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -70,7 +71,7 @@ var notificationUseCases = map[string]func(*fixture) func() error{
 		key := domain.RestoreCredential(domain.CredentialState{ID: state.CredentialID, UserID: state.UserID})
 		session, token := domain.OpenBearerSession(key, domain.Device{}, lifetime, issuer.RefreshKeys, noon, rand.Reader)
 		f.update(func(tx ports.Tx) error { return tx.Sessions.Add(f.t.Context(), session) })
-		service := &sessions.Service{Store: f.store, Clock: f.clock, Issuer: issuer, Audit: f.auditLog, Lifetime: lifetime}
+		service := &sessions.Service{Store: sessioncache.New(f.store), Clock: f.clock, Issuer: issuer, Audit: f.auditLog, Lifetime: lifetime}
 		refreshed, err := service.Refresh(f.t.Context(), token, identity.Client{})
 		if err != nil {
 			f.t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/passkeys"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/application/signup"
@@ -360,7 +361,7 @@ var otherUseCases = map[string]func(*fixture) (execute func() error){
 	},
 	"authenticate": func(f *fixture) func() error {
 		return func() error {
-			_, err := (&sessions.Service{Store: f.store, Clock: f.clock, Lifetime: lifetime}).Authenticate(f.t.Context(), sessions.PresentedToken{SessionToken: f.cookie}, identity.Client{})
+			_, err := (&sessions.Service{Store: sessioncache.New(f.store), Clock: f.clock, Lifetime: lifetime}).Authenticate(f.t.Context(), sessions.PresentedToken{SessionToken: f.cookie}, identity.Client{})
 			return err
 		}
 	},
@@ -374,7 +375,7 @@ var otherUseCases = map[string]func(*fixture) (execute func() error){
 		session, token := domain.OpenBearerSession(key, domain.Device{}, lifetime, issuer.RefreshKeys, noon, rand.Reader)
 		f.update(func(tx ports.Tx) error { return tx.Sessions.Add(f.t.Context(), session) })
 		return func() error {
-			_, err := (&sessions.Service{Store: f.store, Clock: f.clock, Issuer: issuer, Audit: f.auditLog, Lifetime: lifetime}).Refresh(f.t.Context(), token, identity.Client{})
+			_, err := (&sessions.Service{Store: sessioncache.New(f.store), Clock: f.clock, Issuer: issuer, Audit: f.auditLog, Lifetime: lifetime}).Refresh(f.t.Context(), token, identity.Client{})
 			return err
 		}
 	},
@@ -383,7 +384,7 @@ var otherUseCases = map[string]func(*fixture) (execute func() error){
 	},
 	"list sessions": func(f *fixture) func() error {
 		return func() error {
-			_, err := (&sessions.Service{Store: f.store, Clock: f.clock}).List(f.t.Context(), f.ada, domain.SessionID{}, 10)
+			_, err := (&sessions.Service{Store: sessioncache.New(f.store), Clock: f.clock}).List(f.t.Context(), f.ada, domain.SessionID{}, 10)
 			return err
 		}
 	},
@@ -462,7 +463,7 @@ var otherUseCases = map[string]func(*fixture) (execute func() error){
 		}
 	},
 	"write last uses": func(f *fixture) func() error {
-		service := &sessions.Service{Store: currentStore{f}, Clock: f.clock, Lifetime: lifetime}
+		service := &sessions.Service{Store: sessioncache.New(currentStore{f}), Clock: f.clock, Lifetime: lifetime}
 		service.RecordUse(f.otherSession, "203.0.113.9", noon.Add(2*time.Minute))
 		return func() error { _, err := service.WriteLastSeen(f.t.Context()); return err }
 	},
@@ -487,6 +488,7 @@ func (s currentStore) View(ctx context.Context, fn func(ports.Tx) error) error {
 func (s currentStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
 	return s.store.Update(ctx, fn)
 }
+func (s currentStore) OtherCommits() (uint64, bool) { return s.store.OtherCommits() }
 
 // Whichever call of the store fails, the use case returns the error, stores nothing partially, and succeeds when it is repeated: an
 // outage consumes no challenge, token or attempt.

@@ -9,6 +9,7 @@ import (
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/passkeys"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/stepup"
 	"github.com/keylodge/keylodge/domain"
@@ -71,18 +72,18 @@ var userUseCases = map[string]func(*fixture) (execute func() error){
 	},
 	"revoke a session": func(f *fixture) func() error {
 		return func() error {
-			return (&sessions.Service{Store: f.store, Clock: f.clock, Audit: f.auditLog}).Revoke(f.t.Context(), f.ada, f.otherSession)
+			return (&sessions.Service{Store: sessioncache.New(f.store), Clock: f.clock, Audit: f.auditLog}).Revoke(f.t.Context(), f.ada, f.otherSession)
 		}
 	},
 	"revoke all other sessions": func(f *fixture) func() error {
 		return func() error {
-			_, err := (&sessions.Service{Store: f.store, Clock: f.clock, Audit: f.auditLog}).RevokeOthers(f.t.Context(), f.ada)
+			_, err := (&sessions.Service{Store: sessioncache.New(f.store), Clock: f.clock, Audit: f.auditLog}).RevokeOthers(f.t.Context(), f.ada)
 			return err
 		}
 	},
 	"sign out": func(f *fixture) func() error {
 		return func() error {
-			return (&sessions.Service{Store: f.store, Clock: f.clock, Audit: f.auditLog}).SignOut(f.t.Context(), f.ada)
+			return (&sessions.Service{Store: sessioncache.New(f.store), Clock: f.clock, Audit: f.auditLog}).SignOut(f.t.Context(), f.ada)
 		}
 	},
 }

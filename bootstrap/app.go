@@ -15,6 +15,7 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -65,7 +66,7 @@ func UseCases(cfg config.Config, store ports.Store, clock ports.Clock) (applicat
 	if cfg.Secret == nil {
 		return application.UseCases{}, errors.New("the settings have no secret: a given store has no key file beside it")
 	}
-	return assembleUseCases(cfg, *cfg.Secret, store, clock, new(ratelimit.Service))
+	return assembleUseCases(cfg, *cfg.Secret, sessioncache.New(store), clock, new(ratelimit.Service))
 }
 
 // UseCases returns the use cases of the server.

@@ -9,6 +9,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
@@ -55,7 +56,7 @@ func openUseCases(ctx context.Context, cfg config.Config) (usecases application.
 	if err != nil {
 		return usecases, nil, err
 	}
-	usecases, err = assembleUseCases(cfg, secret, store, system.Clock{}, new(ratelimit.Service))
+	usecases, err = assembleUseCases(cfg, secret, sessioncache.New(store), system.Clock{}, new(ratelimit.Service))
 	if err != nil {
 		return usecases, nil, errors.Join(err, store.Close())
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/application/transfer"
@@ -118,7 +119,7 @@ func newFuzzFixture(t testing.TB, store ports.Store, maxDelay time.Duration, adj
 	}
 	f := &fuzzFixture{log: &errorLog{}, placeholders: map[string]string{}}
 	clock := fixedClock(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
-	if f.usecases, err = assembleUseCases(cfg, secret, store, clock, new(ratelimit.Service)); err != nil {
+	if f.usecases, err = assembleUseCases(cfg, secret, sessioncache.New(store), clock, new(ratelimit.Service)); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.usecases.SigningKeys.Refresh(t.Context()); err != nil {

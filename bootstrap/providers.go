@@ -34,6 +34,7 @@ import (
 	"github.com/keylodge/keylodge/application/outbox"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/recovery"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/application/signup"
@@ -91,7 +92,7 @@ var (
 var appSet = wire.NewSet(
 	assembleUseCases,
 	masterKey, masterKeys,
-	openStore,
+	openStore, sessioncache.New,
 	metrics.New, wire.Bind(new(httpapi.Meter), new(*metrics.Metrics)),
 	rateLimits,
 	httpConfig, httpServer, operationsServer, jobs.New,

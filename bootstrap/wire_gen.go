@@ -25,6 +25,7 @@ import (
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/recovery"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/application/signup"
@@ -37,7 +38,7 @@ import (
 
 // Injectors from wire.go:
 
-func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store, clock ports.Clock, limits *ratelimit.Service) (application.UseCases, error) {
+func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncache.Store, clock ports.Clock, limits *ratelimit.Service) (application.UseCases, error) {
 	registrationPolicy := cfg.Registration
 	webauthnRelyingParty, err := relyingParty(cfg)
 	if err != nil {
@@ -262,6 +263,7 @@ func assembleApp(cfg config.Config, clock ports.Clock, log *slog.Logger) (*App, 
 	if err != nil {
 		return nil, nil, err
 	}
+	sessioncacheStore := sessioncache.New(store)
 	keys, err := masterKeys(cfg, key)
 	if err != nil {
 		cleanup()
@@ -273,7 +275,7 @@ func assembleApp(cfg config.Config, clock ports.Clock, log *slog.Logger) (*App, 
 		cleanup()
 		return nil, nil, err
 	}
-	useCases, err := assembleUseCases(cfg, key, store, clock, service)
+	useCases, err := assembleUseCases(cfg, key, sessioncacheStore, clock, service)
 	if err != nil {
 		cleanup2()
 		cleanup()

@@ -131,6 +131,12 @@ func RestoreSession(s SessionState) *Session { return &Session{s.clone()} }
 // State returns a copy of the state, for storage.
 func (s *Session) State() SessionState { return s.state.clone() }
 
+// Clone returns a copy. It shares AMR, whose elements never change.
+func (s *Session) Clone() *Session {
+	clone := *s
+	return &clone
+}
+
 func (s SessionState) clone() SessionState {
 	s.AMR = slices.Clone(s.AMR)
 	return s

@@ -49,6 +49,9 @@ func RestoreUser(s UserState) *User { return &User{s} }
 // State returns a copy of the state, for storage.
 func (u *User) State() UserState { return u.state }
 
+// Clone returns a copy.
+func (u *User) Clone() *User { return RestoreUser(u.state) }
+
 func (u *User) ID() UserID               { return u.state.ID }
 func (u *User) Handle() UserHandle       { return u.state.Handle }
 func (u *User) Email() Email             { return u.state.Email }

@@ -27,6 +27,12 @@ type Store interface {
 	// run fn more than once, each time on a new state, if another transaction interfered: fn must set all variables outside of
 	// tx anew in each run.
 	Update(ctx context.Context, fn func(tx Tx) error) error
+
+	// OtherCommits returns a number that differs after another process has committed to the database: a call that begins after
+	// that commit has returned sees it. Updates of this Store do not change it. If known is false, the number is unknown at the
+	// moment. A store that does not observe other processes returns 0 and true. The call neither blocks nor waits for a
+	// transaction.
+	OtherCommits() (number uint64, known bool)
 }
 
 // Tx is a transaction. It is valid until the function that received it returns.

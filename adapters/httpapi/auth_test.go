@@ -28,6 +28,7 @@ import (
 	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
@@ -92,7 +93,7 @@ func newFixture(t *testing.T) *fixture {
 		BindingKeys: [][]byte{make([]byte, 32)}, CSRFKeys: [][]byte{make([]byte, 32)},
 		AuthenticatorName: func(domain.AAGUID) string { return "" },
 	}, application.UseCases{
-		Sessions:  &sessions.Service{Store: f.store, Clock: clock{}, Issuer: issuer, Audit: log, Lifetime: sessionLifetime},
+		Sessions:  &sessions.Service{Store: sessioncache.New(f.store), Clock: clock{}, Issuer: issuer, Audit: log, Lifetime: sessionLifetime},
 		Account:   &account.Service{Store: f.store, Clock: clock{}, Audit: log, EmailVerification: &emailverify.Service{}},
 		Passkeys:  &passkeys.Service{Store: f.store, Clock: clock{}, Audit: log},
 		RateLimit: &ratelimit.Service{},

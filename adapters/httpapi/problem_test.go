@@ -21,6 +21,7 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -31,6 +32,7 @@ type store func(context.Context) error
 
 func (s store) View(ctx context.Context, _ func(ports.Tx) error) error   { return s(ctx) }
 func (s store) Update(ctx context.Context, _ func(ports.Tx) error) error { return s(ctx) }
+func (store) OtherCommits() (uint64, bool)                               { return 0, false }
 
 type clock struct{}
 
@@ -47,7 +49,7 @@ func callMetered(t *testing.T, s store, meter httpapi.Meter, method, path, body 
 	t.Helper()
 	var lines bytes.Buffer
 	api := httpapi.New(httpapi.Config{PublicURL: "http://localhost:8080", BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
-		Sessions:    &sessions.Service{Store: s, Clock: clock{}, Issuer: newIssuer(t)},
+		Sessions:    &sessions.Service{Store: sessioncache.New(s), Clock: clock{}, Issuer: newIssuer(t)},
 		Maintenance: &maintenance.Service{Store: s},
 		RateLimit:   &ratelimit.Service{},
 	}, meter, slog.New(slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})))

@@ -22,6 +22,7 @@ import (
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/outbox"
 	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
@@ -64,7 +65,7 @@ func startJobs(t *testing.T, store ports.Store) runningJobs {
 
 func startJobsWith(t *testing.T, store ports.Store, emails *outbox.Service) runningJobs {
 	t.Helper()
-	log, service := &bytes.Buffer{}, &sessions.Service{Store: store, Clock: clock{}, Lifetime: sessionLifetime}
+	log, service := &bytes.Buffer{}, &sessions.Service{Store: sessioncache.New(store), Clock: clock{}, Lifetime: sessionLifetime}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	all := jobs.New(application.UseCases{
 		Maintenance: &maintenance.Service{Store: store, Clock: clock{}},

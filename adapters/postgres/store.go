@@ -167,6 +167,10 @@ func (s *Store) tryUpdate(ctx context.Context, fn func(tx ports.Tx) error) (caus
 	return nil, result
 }
 
+// OtherCommits implements ports.Store. It does not observe other nodes: notifications of PostgreSQL do not pass through a transaction
+// pooler.
+func (s *Store) OtherCommits() (number uint64, known bool) { return 0, true }
+
 // Close waits for the running transactions, then closes all connections. Every later View and Update returns domain.ErrUnavailable.
 func (s *Store) Close() error { return s.close() }
 

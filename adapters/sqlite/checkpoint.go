@@ -33,6 +33,7 @@ func startCheckpointer(c *connection, writer *connection) (*checkpointer, error)
 	// The hook replaces SQLite's automatic checkpoints.
 	err := writer.conn.Raw(func(raw any) error {
 		raw.(driver.Conn).Raw().WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
+			writer.otherCommits.took()
 			p.committed(int64(pages))
 			return nil
 		})

@@ -15,7 +15,8 @@ type connection struct {
 	conn            *sql.Conn
 	statements      *statements
 	tx              ports.Tx
-	truncatePending bool // set by queries; the writer truncates the write-ahead log
+	otherCommits    *otherCommits // of the writer's connection
+	truncatePending bool          // set by queries; the writer truncates the write-ahead log
 }
 
 func connect(db *sql.DB) (*connection, error) {

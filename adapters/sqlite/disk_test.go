@@ -82,7 +82,7 @@ func openOnDisk(t testing.TB, path string) (*Store, *fakeDisk) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := newStore(db, path)
+	s, err := newStore(db, path, path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,7 @@ type Store struct {
 	connections  []*connection
 	writer       *writer
 	checkpointer *checkpointer
+	otherCommits *otherCommits
 	readers      chan *connection
 	closing      chan struct{}
 	close        func() error
@@ -56,24 +57,25 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", path, err)
 	}
-	return newStore(db, path)
+	return newStore(db, path, path)
 }
 
 // OpenURI opens the database of an SQLite URI (https://sqlite.org/uri.html), which also names its connections' settings, and upgrades
-// its schema. Unlike Open it prepares no file, so that a test can name a database in memory.
+// its schema. Unlike Open it prepares no file, so that a test can name a database in memory, and it does not observe other processes.
 func OpenURI(uri string) (*Store, error) {
 	db, err := driver.Open(uri)
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", uri, err)
 	}
-	return newStore(db, uri)
+	return newStore(db, uri, "")
 }
 
-// newStore starts a store on the database and closes the database if that fails.
-func newStore(db *sql.DB, path string) (*Store, error) {
+// newStore starts a store on the database and closes the database if that fails. Shared is the path of a file that other processes may
+// write.
+func newStore(db *sql.DB, path, shared string) (*Store, error) {
 	s := &Store{db: db, readers: make(chan *connection, maxReaders), closing: make(chan struct{})}
 	s.close = sync.OnceValue(s.shutDown)
-	if err := s.start(); err != nil {
+	if err := s.start(shared); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the database %s: %w", path, err), s.disconnect())
 	}
 	return s, nil
@@ -121,7 +123,7 @@ func fileURI(absolute string, settings url.Values) string {
 	return "file:" + (&url.URL{Path: absolute}).EscapedPath() + "?" + query
 }
 
-func (s *Store) start() error {
+func (s *Store) start(shared string) error {
 	if err := useWAL(s.db); err != nil {
 		return err
 	}
@@ -148,6 +150,10 @@ func (s *Store) start() error {
 	if err != nil {
 		return err
 	}
+	if s.otherCommits, err = openOtherCommits(shared); err != nil {
+		return err
+	}
+	writing.otherCommits = s.otherCommits
 	if s.checkpointer, err = startCheckpointer(copying, writing); err != nil {
 		return err
 	}
@@ -219,6 +225,9 @@ func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 	return s.writer.update(ctx, fn)
 }
 
+// OtherCommits implements ports.Store.
+func (s *Store) OtherCommits() (number uint64, known bool) { return s.otherCommits.number() }
+
 // Close waits for running and queued transactions and closes the file. Every later View and Update returns domain.ErrUnavailable.
 func (s *Store) Close() error { return s.close() }
 
@@ -236,6 +245,9 @@ func (s *Store) disconnect() error {
 	var errs []error
 	for _, c := range s.connections {
 		errs = append(errs, c.close())
+	}
+	if s.otherCommits != nil {
+		errs = append(errs, s.otherCommits.close())
 	}
 	return errors.Join(append(errs, s.db.Close())...)
 }

@@ -293,7 +293,11 @@ func (w *writer) runAll(requests iter.Seq[*request], savepoints bool) (accepted 
 
 func (w *writer) commit() error {
 	w.committing = true
-	defer func() { w.committing = false }()
+	w.otherCommits.begin()
+	defer func() {
+		w.otherCommits.end()
+		w.committing = false
+	}()
 	if err := w.exec("COMMIT"); err != nil {
 		return wrap("committing", err)
 	}

@@ -410,6 +410,7 @@ func (unavailableStore) View(context.Context, func(ports.Tx) error) error {
 func (unavailableStore) Update(context.Context, func(ports.Tx) error) error {
 	return domain.ErrUnavailable
 }
+func (unavailableStore) OtherCommits() (uint64, bool) { return 0, false }
 
 func TestAdmin_StoreError(t *testing.T) {
 	h := newFixture(t)

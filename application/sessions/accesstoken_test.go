@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -149,7 +150,7 @@ func TestAuthenticate_StoreError(t *testing.T) {
 	f := newFixture(t)
 	principal, _ := f.addUser("Ada").signInBearer(0)
 	token := f.accessToken(principal, 0)
-	f.service.Store = failingSessionsStore{f.store}
+	f.service.Store = sessioncache.New(failingSessionsStore{f.store})
 	if _, err := f.authenticate(sessions.PresentedToken{AccessToken: token}, 0); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}

@@ -2,11 +2,12 @@ package sessions
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"time"
 
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/ports"
 )
 
 // PresentedToken is the token of a request: one of the two.
@@ -28,7 +29,7 @@ func (s *Service) Authenticate(ctx context.Context, token PresentedToken, client
 			return identity.Principal{}, err
 		}
 	}
-	session, user, err := s.find(ctx, token, claims)
+	session, user, err := s.find(ctx, token, claims, now)
 	if err != nil {
 		return identity.Principal{}, err
 	}
@@ -54,17 +55,13 @@ func (s *Service) Authenticate(ctx context.Context, token PresentedToken, client
 }
 
 // find returns the session of the token, whose claims are verified, and its user.
-func (s *Service) find(ctx context.Context, token PresentedToken, claims domain.AccessClaims) (session *domain.Session, user *domain.User, err error) {
-	err = s.Store.View(ctx, func(tx ports.Tx) (err error) {
-		if token.AccessToken == "" {
-			session, user, err = tx.Sessions.ByTokenWithUser(ctx, token.SessionToken.Digest())
-			return err
-		}
-		session, user, err = tx.Sessions.ByIDWithUser(ctx, claims.SessionID)
-		if errors.Is(err, domain.ErrSessionNotFound) {
-			return domain.ErrAccessTokenInvalid // the session was deleted after its expiry or with its user
-		}
-		return err
-	})
+func (s *Service) find(ctx context.Context, token PresentedToken, claims domain.AccessClaims, now time.Time) (*domain.Session, *domain.User, error) {
+	if token.AccessToken == "" {
+		return s.Store.ByToken(ctx, token.SessionToken.Digest(), now)
+	}
+	session, user, err := s.Store.ByID(ctx, claims.SessionID, sha256.Sum256([]byte(token.AccessToken)), now)
+	if errors.Is(err, domain.ErrSessionNotFound) {
+		return nil, nil, domain.ErrAccessTokenInvalid // the session was deleted after its expiry or with its user
+	}
 	return session, user, err
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports/storetest"
@@ -104,7 +105,7 @@ func TestWriteLastSeen_WaitsForConcurrentCall(t *testing.T) {
 func TestWriteLastSeen_KeepsLaterStoredUse(t *testing.T) {
 	f := newFixture(t)
 	principal, _ := f.addUser("Ada").signIn(0)
-	otherNode := &sessions.Service{Store: f.store, Clock: clock(noon), Lifetime: lifetime}
+	otherNode := &sessions.Service{Store: sessioncache.New(f.store), Clock: clock(noon), Lifetime: lifetime}
 	otherNode.RecordUse(principal.Session.ID(), "203.0.113.9", noon.Add(5*time.Minute))
 	f.service.RecordUse(principal.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute))
 	if _, err := otherNode.WriteLastSeen(t.Context()); err != nil {
@@ -166,7 +167,7 @@ func TestWriteLastSeen_RequeuesAfterStoreError(t *testing.T) {
 func TestWriteLastSeen_RequeuesAfterLookupError(t *testing.T) {
 	f := newFixture(t)
 	principal, _ := f.addUser("Ada").signIn(0)
-	service := &sessions.Service{Store: failingSessionsStore{f.store}, Clock: clock(noon), Lifetime: lifetime}
+	service := &sessions.Service{Store: sessioncache.New(failingSessionsStore{f.store}), Clock: clock(noon), Lifetime: lifetime}
 	service.RecordUse(principal.Session.ID(), "", noon.Add(time.Minute))
 	for range 2 {
 		if n, err := service.WriteLastSeen(t.Context()); !errors.Is(err, domain.ErrUnavailable) || n != 0 {
@@ -239,7 +240,7 @@ func TestWriteLastSeen_ExpiredBeforeWrite(t *testing.T) {
 		at     time.Time
 		stored bool
 	}{{end, false}, {end.Add(-time.Microsecond), true}} {
-		service := &sessions.Service{Store: f.store, Clock: clock(c.at), Lifetime: lifetime}
+		service := &sessions.Service{Store: sessioncache.New(f.store), Clock: clock(c.at), Lifetime: lifetime}
 		service.RecordUse(principal.Session.ID(), "", end.Add(-time.Second))
 		if _, err := service.WriteLastSeen(t.Context()); err != nil {
 			t.Fatal(err)

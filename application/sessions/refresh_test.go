@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
@@ -62,7 +63,7 @@ func TestRefresh_ConcurrentCallsGetSameSuccessor(t *testing.T) {
 	principal, token := ada.signInBearer(0)
 	pairs := make([]*signingkeys.TokenPair, 16)
 	service := f.at(0)
-	service.Store = f.store.Store // hookedStore is not safe for concurrent use
+	service.Store = sessioncache.New(f.store.Store) // hookedStore is not safe for concurrent use
 	var refreshing sync.WaitGroup
 	for i := range pairs {
 		refreshing.Go(func() {
@@ -221,7 +222,7 @@ func TestRefresh_RetryAfterSigningError(t *testing.T) {
 func TestRefresh_StoreError(t *testing.T) {
 	f := newFixture(t)
 	_, token := f.addUser("Ada").signInBearer(0)
-	f.service.Store = failingSessionsStore{f.store}
+	f.service.Store = sessioncache.New(failingSessionsStore{f.store})
 	if _, err := f.refresh(token, 0); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}

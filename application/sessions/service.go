@@ -3,6 +3,7 @@ package sessions
 
 import (
 	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -10,7 +11,7 @@ import (
 
 // Service holds the use cases of sessions. RecordUse and WriteLastSeen share its memory, so a server has one Service.
 type Service struct {
-	Store    ports.Store
+	Store    *sessioncache.Store
 	Clock    ports.Clock
 	Issuer   *signingkeys.Issuer
 	Audit    *audit.Log

@@ -11,6 +11,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
@@ -39,6 +40,7 @@ func (deviceNames) NameOf(userAgent string) string { return userAgent }
 type hookedStore struct {
 	ports.Store
 	writes       int
+	otherCommits uint64 // of the fixture, which is another process for the cache
 	unavailable  bool
 	beforeUpdate func()
 }
@@ -54,6 +56,8 @@ func (s *hookedStore) Update(ctx context.Context, fn func(ports.Tx) error) error
 	s.writes++
 	return s.Store.Update(ctx, fn)
 }
+
+func (s *hookedStore) OtherCommits() (number uint64, known bool) { return s.otherCommits, true }
 
 type fixture struct {
 	t          testing.TB
@@ -80,7 +84,7 @@ func newFixture(t testing.TB) *fixture {
 			RefreshKeys: domain.KeyRing[domain.RefreshToken]{make([]byte, 32)},
 		},
 	}
-	f.service = &sessions.Service{Store: store, Issuer: f.issuer, Audit: f.auditLog, Lifetime: lifetime}
+	f.service = &sessions.Service{Store: sessioncache.New(store), Issuer: f.issuer, Audit: f.auditLog, Lifetime: lifetime}
 	return f
 }
 
@@ -92,6 +96,7 @@ func (f *fixture) at(after time.Duration) *sessions.Service {
 
 func (f *fixture) update(fn func(ports.Tx) error) {
 	f.t.Helper()
+	f.store.otherCommits++
 	if err := f.store.Store.Update(f.t.Context(), fn); err != nil {
 		f.t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package signingkeys
 
 import (
 	"context"
+	"crypto/sha256"
 	"io"
 	"time"
 
@@ -52,13 +53,28 @@ func (i *Issuer) IssueServiceToken(ctx context.Context, s *domain.Session, reque
 // Verify returns the claims of an access token for Keylodge itself. It returns domain.ErrAccessTokenInvalid or
 // domain.ErrAccessTokenExpired.
 func (i *Issuer) Verify(ctx context.Context, token string, now time.Time) (domain.AccessClaims, error) {
-	keys, err := i.SigningKeys.verificationKeys(ctx)
+	keys, err := i.SigningKeys.load(ctx)
 	if err != nil {
 		return domain.AccessClaims{}, err
 	}
-	return i.SigningKeys.TokenKeys.Verify(token, keys, ports.ExpectedClaims{
+	verified, digest := &i.SigningKeys.verified, sha256.Sum256([]byte(token))
+	if v, found := verified.Get(digest); found && v.keys == keys && !now.Before(v.at) && now.Before(v.claims.ExpiresAt) {
+		return v.claims, nil
+	}
+	claims, err := i.SigningKeys.TokenKeys.Verify(token, keys.order, ports.ExpectedClaims{
 		Issuer: i.Policy.Issuer, Audience: i.Policy.Issuer, Scope: domain.ScopeAccount, Now: now,
 	})
+	if err == nil {
+		verified.Put(digest, verifiedToken{keys, now, claims})
+	}
+	return claims, err
+}
+
+// verifiedToken is an access token that Verify has accepted. Until its expiry only a change of the keys can make it invalid.
+type verifiedToken struct {
+	keys   *loadedKeys
+	at     time.Time
+	claims domain.AccessClaims
 }
 
 func (i *Issuer) sign(ctx context.Context, claims domain.AccessClaims, now time.Time) (AccessToken, error) {

@@ -14,7 +14,7 @@ import (
 type loadedKeys struct {
 	keys          domain.SigningKeys // nil with external keys
 	byID          map[string]ports.TokenKey
-	order         []ports.TokenKey
+	order         []ports.TokenKey // whose tokens are accepted
 	undecryptable domain.SigningKeys
 }
 
@@ -28,15 +28,6 @@ func (s *Service) signer(ctx context.Context, now time.Time) (ports.TokenKey, er
 		return s.External[0], nil
 	}
 	return current.byID[current.keys.Signer(now).ID()], nil
-}
-
-// verificationKeys returns the keys whose tokens are accepted.
-func (s *Service) verificationKeys(ctx context.Context) ([]ports.TokenKey, error) {
-	current, err := s.load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return current.order, nil
 }
 
 func (s *Service) load(ctx context.Context) (*loadedKeys, error) {

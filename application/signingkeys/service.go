@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/keylodge/keylodge/application/digestmap"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -22,6 +23,7 @@ type Service struct {
 
 	refreshing sync.Mutex
 	current    atomic.Pointer[loadedKeys]
+	verified   digestmap.Map[verifiedToken]
 }
 
 // ExternalKeys are keys that the operator provides: the first one signs, all are published. With external keys, the service generates
