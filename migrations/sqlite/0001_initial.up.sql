@@ -80,8 +80,8 @@ CREATE TABLE sessions (
     CONSTRAINT sessions_idle_ends_at_check CHECK (idle_ends_at <= expires_at)
 ) STRICT;
 
--- Lists of a user's sessions are newest first: ids grow with time. Every sign-in counts those that are not revoked.
-CREATE INDEX sessions_user_id_id_revoked_at_idx ON sessions (user_id, id, revoked_at);
+-- Every sign-in counts a user's sessions that are not revoked. Lists of them are newest first: ids grow with time.
+CREATE INDEX sessions_user_id_revoked_at_id_idx ON sessions (user_id, revoked_at, id);
 CREATE INDEX sessions_ended_at_idx ON sessions (COALESCE(revoked_at, idle_ends_at));
 
 -- recovery_grants: one per user at most, found by the digest of the token. A grant outlives its backup code.
