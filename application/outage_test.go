@@ -147,9 +147,12 @@ func (c failingCredentials) ByIDWithOwner(ctx context.Context, id domain.Credent
 	return credential, owner, err
 }
 
-func (c failingCredentials) ListWithOwner(ctx context.Context, id domain.UserID) (passkeys domain.Passkeys, owner *domain.User, err error) {
-	err = orFail(c.failing, func() (err error) { passkeys, owner, err = c.Credentials.ListWithOwner(ctx, id); return err })
-	return passkeys, owner, err
+func (c failingCredentials) ListWithOwner(ctx context.Context, id domain.UserID, subject domain.LockoutSubject) (passkeys domain.Passkeys, owner *domain.User, hasLockout bool, err error) {
+	err = orFail(c.failing, func() (err error) {
+		passkeys, owner, hasLockout, err = c.Credentials.ListWithOwner(ctx, id, subject)
+		return err
+	})
+	return passkeys, owner, hasLockout, err
 }
 
 func (c failingCredentials) Save(ctx context.Context, credential *domain.Credential) error {

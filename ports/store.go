@@ -81,9 +81,9 @@ type Credentials interface {
 	ByIDWithOwner(ctx context.Context, id domain.CredentialID) (*domain.Credential, *domain.User, error)
 	// ListByUser returns a user's passkeys, oldest first.
 	ListByUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error)
-	// ListWithOwner is ListByUser that also returns the user. It returns domain.ErrPasskeyUnknown for a user who has no passkey or
-	// does not exist.
-	ListWithOwner(ctx context.Context, id domain.UserID) (domain.Passkeys, *domain.User, error)
+	// ListWithOwner is ListByUser that also returns the user, and reports whether the subject has a lockout. It returns
+	// domain.ErrPasskeyUnknown for a user who has no passkey or does not exist.
+	ListWithOwner(ctx context.Context, id domain.UserID, subject domain.LockoutSubject) (keys domain.Passkeys, owner *domain.User, hasLockout bool, err error)
 	// Attestation returns the attestation of the passkey, or domain.ErrPasskeyUnknown.
 	Attestation(ctx context.Context, id domain.CredentialID) (domain.Attestation, error)
 	// Save stores the changes of a passkey. It returns domain.ErrPasskeyUnknown.

@@ -121,10 +121,10 @@ func (q queries) ListPasskeysByUser(ctx context.Context, userID string) ([]sqlit
 	return convert(rows, func(r postgresdb.Passkey) sqlitedb.Passkey { return sqlitedb.Passkey(r) }), err
 }
 
-func (q queries) ListPasskeysWithOwner(ctx context.Context, userID string) ([]sqlitedb.ListPasskeysWithOwnerRow, error) {
-	rows, err := q.Queries.ListPasskeysWithOwner(ctx, userID)
+func (q queries) ListPasskeysWithOwner(ctx context.Context, subject []byte, userID string) ([]sqlitedb.ListPasskeysWithOwnerRow, error) {
+	rows, err := q.Queries.ListPasskeysWithOwner(ctx, subject, userID)
 	return convert(rows, func(r postgresdb.ListPasskeysWithOwnerRow) sqlitedb.ListPasskeysWithOwnerRow {
-		return sqlitedb.ListPasskeysWithOwnerRow{Passkey: sqlitedb.Passkey(r.Passkey), User: sqlitedb.User(r.User)}
+		return sqlitedb.ListPasskeysWithOwnerRow{Passkey: sqlitedb.Passkey(r.Passkey), User: sqlitedb.User(r.User), HasLockout: r.HasLockout}
 	}), err
 }
 

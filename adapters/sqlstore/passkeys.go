@@ -65,22 +65,23 @@ func (c credentials) ListByUser(ctx context.Context, id domain.UserID) ([]*domai
 	return restoreAll(rows, credentialOf)
 }
 
-func (c credentials) ListWithOwner(ctx context.Context, id domain.UserID) (domain.Passkeys, *domain.User, error) {
-	rows, err := c.q.ListPasskeysWithOwner(ctx, id.String())
+func (c credentials) ListWithOwner(
+	ctx context.Context, id domain.UserID, subject domain.LockoutSubject,
+) (passkeys domain.Passkeys, owner *domain.User, hasLockout bool, err error) {
+	rows, err := c.q.ListPasskeysWithOwner(ctx, subject[:], id.String())
 	if err != nil {
-		return nil, nil, c.wrap("listing a user's passkeys", err)
+		return nil, nil, false, c.wrap("listing a user's passkeys", err)
 	}
 	if len(rows) == 0 {
-		return nil, nil, domain.ErrPasskeyUnknown
+		return nil, nil, false, domain.ErrPasskeyUnknown
 	}
-	owner, err := userOf(rows[0].User)
-	if err != nil {
-		return nil, nil, err
+	if owner, err = userOf(rows[0].User); err != nil {
+		return nil, nil, false, err
 	}
-	passkeys, err := restoreAll(rows, func(row sqlitedb.ListPasskeysWithOwnerRow) (*domain.Credential, error) {
+	passkeys, err = restoreAll(rows, func(row sqlitedb.ListPasskeysWithOwnerRow) (*domain.Credential, error) {
 		return credentialOf(row.Passkey)
 	})
-	return passkeys, owner, err
+	return passkeys, owner, rows[0].HasLockout, err
 }
 
 func (c credentials) Save(ctx context.Context, credential *domain.Credential) error {

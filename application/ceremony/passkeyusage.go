@@ -41,8 +41,11 @@ func (e *AnomalyError) Unwrap() error { return e.cause }
 // have increased the counter since the verification. It records an event if the passkey may be cloned, and an event of the given
 // kind if the use is rejected. The error of a rejected use is a ports.CommitWith, so that these changes are committed; after an
 // anomaly it is an *AnomalyError. Record returns an anomaly that the policy allows. An accepted use clears the account's recovery
-// lockout: the owner's sign-in proves that the wrong codes were not theirs.
-func (u *PasskeyUsage) Record(ctx context.Context, tx ports.Tx, credential *domain.Credential, a domain.Assertion, client identity.Client, rejected domain.EventKind, now time.Time) (domain.Anomaly, error) {
+// lockout, unless hasLockout says that there is none: the owner's sign-in proves that the wrong codes were not theirs.
+func (u *PasskeyUsage) Record(
+	ctx context.Context, tx ports.Tx, credential *domain.Credential, a domain.Assertion, client identity.Client, rejected domain.EventKind,
+	hasLockout bool, now time.Time,
+) (domain.Anomaly, error) {
 	anomaly, rejection := credential.RecordUse(a, u.Policy, now)
 	if err := tx.Credentials.Save(ctx, credential); err != nil {
 		return domain.AnomalyNone, err
@@ -58,6 +61,9 @@ func (u *PasskeyUsage) Record(ctx context.Context, tx ports.Tx, credential *doma
 		}
 	}
 	if rejection == nil {
+		if !hasLockout {
+			return anomaly, nil
+		}
 		return anomaly, tx.Lockouts.Clear(ctx, u.Lockout.Account(credential.UserID()))
 	}
 	if anomaly != domain.AnomalyNone {

@@ -48,7 +48,7 @@ func (p *person) usePasskey(usage *ceremony.PasskeyUsage, a domain.Assertion, re
 		if err != nil {
 			return err
 		}
-		allowed, err = usage.Record(p.T.Context(), tx, key, a, testClient, rejected, now)
+		allowed, err = usage.Record(p.T.Context(), tx, key, a, testClient, rejected, true, now)
 		return err
 	})
 	var anomaly *ceremony.AnomalyError
@@ -179,7 +179,7 @@ func TestPasskeyUsage_RemovedPasskey(t *testing.T) {
 		if err := tx.Credentials.Remove(t.Context(), ada.Key.ID()); err != nil {
 			return err
 		}
-		_, err := (&ceremony.PasskeyUsage{Audit: newLog()}).Record(t.Context(), tx, ada.Key, domain.Assertion{Flags: deviceBound, SignCount: 9}, identity.Client{}, domain.EventSignInRefused, noon)
+		_, err := (&ceremony.PasskeyUsage{Audit: newLog()}).Record(t.Context(), tx, ada.Key, domain.Assertion{Flags: deviceBound, SignCount: 9}, identity.Client{}, domain.EventSignInRefused, true, noon)
 		return err
 	})
 	if !errors.Is(err, domain.ErrPasskeyUnknown) || len(ada.Events()) != 0 {
@@ -200,7 +200,7 @@ func TestPasskeyUsage_RollsBackWithoutEvent(t *testing.T) {
 	} {
 		usage := &ceremony.PasskeyUsage{Policy: domain.UsePolicy{Counter: c.policy}, Audit: newLog()}
 		err := failingEventsStore{ada.Store}.Update(t.Context(), func(tx ports.Tx) error {
-			_, err := usage.Record(t.Context(), tx, domain.RestoreCredential(ada.Key.State()), c.use, identity.Client{}, domain.EventSignInRefused, noon)
+			_, err := usage.Record(t.Context(), tx, domain.RestoreCredential(ada.Key.State()), c.use, identity.Client{}, domain.EventSignInRefused, true, noon)
 			return err
 		})
 		if !errors.Is(err, domain.ErrUnavailable) || ada.storedKey().CloneWarning {

@@ -93,7 +93,7 @@ func (s *Service) load(ctx context.Context, tx ports.Tx, answer ports.Authentica
 
 func (s *Service) commit(ctx context.Context, tx ports.Tx, signIn *sessions.SignIn, assertion domain.Assertion, client identity.Client, now time.Time) error {
 	// Read again: the account may have been disabled or deleted since, or the passkey used.
-	passkeys, user, err := tx.Credentials.ListWithOwner(ctx, signIn.User.ID())
+	passkeys, user, hasLockout, err := tx.Credentials.ListWithOwner(ctx, signIn.User.ID(), s.Lockout.Account(signIn.User.ID()))
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (s *Service) commit(ctx context.Context, tx ports.Tx, signIn *sessions.Sign
 	if err != nil {
 		return domain.ErrPasskeyUnknown // it was removed
 	}
-	if signIn.Anomaly, err = s.PasskeyUsage.Record(ctx, tx, used, assertion, client, domain.EventSignInRefused, now); err != nil {
+	if signIn.Anomaly, err = s.PasskeyUsage.Record(ctx, tx, used, assertion, client, domain.EventSignInRefused, hasLockout, now); err != nil {
 		return err
 	}
 	signIn.User, signIn.Credential, signIn.AcceptedCredentials = user, used, passkeys

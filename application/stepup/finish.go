@@ -91,7 +91,7 @@ func (s *Service) commit(ctx context.Context, tx ports.Tx, principal identity.Pr
 	if err != nil {
 		return SteppedUp{}, err
 	}
-	anomaly, err := s.PasskeyUsage.Record(ctx, tx, credential, assertion, principal.Client, domain.EventStepUpRefused, now)
+	anomaly, err := s.PasskeyUsage.Record(ctx, tx, credential, assertion, principal.Client, domain.EventStepUpRefused, true, now)
 	if err != nil {
 		return SteppedUp{}, err
 	}

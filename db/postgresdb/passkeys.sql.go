@@ -165,17 +165,21 @@ func (q *Queries) ListPasskeysByUser(ctx context.Context, userID string) ([]Pass
 }
 
 const listPasskeysWithOwner = `-- name: ListPasskeysWithOwner :many
-SELECT passkeys.credential_id, passkeys.user_id, passkeys.name, passkeys.status, passkeys.rp_id, passkeys.public_key, passkeys.algorithm, passkeys.aaguid, passkeys.attachment, passkeys.transports, passkeys.flags, passkeys.sign_count, passkeys.clone_warning, passkeys.extensions, passkeys.created_at, passkeys.last_used_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.disabled_at, users.created_at FROM passkeys JOIN users ON users.id = passkeys.user_id
-WHERE passkeys.user_id = $1 ORDER BY passkeys.created_at, passkeys.credential_id
+SELECT
+    passkeys.credential_id, passkeys.user_id, passkeys.name, passkeys.status, passkeys.rp_id, passkeys.public_key, passkeys.algorithm, passkeys.aaguid, passkeys.attachment, passkeys.transports, passkeys.flags, passkeys.sign_count, passkeys.clone_warning, passkeys.extensions, passkeys.created_at, passkeys.last_used_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.disabled_at, users.created_at,
+    EXISTS (SELECT 1 FROM recovery_lockouts WHERE recovery_lockouts.subject = $1) AS has_lockout
+FROM passkeys JOIN users ON users.id = passkeys.user_id
+WHERE passkeys.user_id = $2 ORDER BY passkeys.created_at, passkeys.credential_id
 `
 
 type ListPasskeysWithOwnerRow struct {
-	Passkey Passkey
-	User    User
+	Passkey    Passkey
+	User       User
+	HasLockout bool
 }
 
-func (q *Queries) ListPasskeysWithOwner(ctx context.Context, userID string) ([]ListPasskeysWithOwnerRow, error) {
-	rows, err := q.db.Query(ctx, listPasskeysWithOwner, userID)
+func (q *Queries) ListPasskeysWithOwner(ctx context.Context, subject []byte, userID string) ([]ListPasskeysWithOwnerRow, error) {
+	rows, err := q.db.Query(ctx, listPasskeysWithOwner, subject, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -211,6 +215,7 @@ func (q *Queries) ListPasskeysWithOwner(ctx context.Context, userID string) ([]L
 			&i.User.DisplayName,
 			&i.User.DisabledAt,
 			&i.User.CreatedAt,
+			&i.HasLockout,
 		); err != nil {
 			return nil, err
 		}

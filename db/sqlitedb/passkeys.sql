@@ -22,7 +22,10 @@ SELECT sqlc.embed(passkeys), sqlc.embed(users) FROM passkeys JOIN users ON users
 WHERE passkeys.credential_id = @credential_id;
 
 -- name: ListPasskeysWithOwner :many
-SELECT sqlc.embed(passkeys), sqlc.embed(users) FROM passkeys JOIN users ON users.id = passkeys.user_id
+SELECT
+    sqlc.embed(passkeys), sqlc.embed(users),
+    EXISTS (SELECT 1 FROM recovery_lockouts WHERE recovery_lockouts.subject = @subject) AS has_lockout
+FROM passkeys JOIN users ON users.id = passkeys.user_id
 WHERE passkeys.user_id = @user_id ORDER BY passkeys.created_at, passkeys.credential_id;
 
 -- name: ListPasskeysByUser :many

@@ -55,7 +55,7 @@ type Querier interface {
 	ListLockouts(ctx context.Context, after []byte, upTo int64) ([]RecoveryLockout, error)
 	ListOutboxEmails(ctx context.Context, after string, upTo int64) ([]OutboxEmail, error)
 	ListPasskeysByUser(ctx context.Context, userID string) ([]Passkey, error)
-	ListPasskeysWithOwner(ctx context.Context, userID string) ([]ListPasskeysWithOwnerRow, error)
+	ListPasskeysWithOwner(ctx context.Context, subject []byte, userID string) ([]ListPasskeysWithOwnerRow, error)
 	ListSigningKeys(ctx context.Context) ([]SigningKey, error)
 	ListUsers(ctx context.Context, after string, upTo int64) ([]User, error)
 	PasskeyAttestation(ctx context.Context, credentialID []byte) (PasskeyAttestation, error)

@@ -84,16 +84,38 @@ var credentials = rules{
 			_, _, err = tx.Credentials.ByIDWithOwner(ctx, "unknown")
 			wantError(t, err, domain.ErrPasskeyUnknown)
 
-			keys, owner, err := tx.Credentials.ListWithOwner(ctx, ada.ID)
+			keys, owner, _, err := tx.Credentials.ListWithOwner(ctx, ada.ID, domain.LockoutSubject{})
 			wantList(t, keys, err, first, second)
 			wantSame(t, owner, err, ada)
 			for _, id := range []domain.UserID{userID("cem"), userID("unknown"), {}} {
-				_, _, err = tx.Credentials.ListWithOwner(ctx, id)
+				_, _, _, err = tx.Credentials.ListWithOwner(ctx, id, domain.LockoutSubject{})
 				wantError(t, err, domain.ErrPasskeyUnknown)
 			}
 			return nil
 		})
 		wantError(t, err, nil)
+	},
+
+	"ListWithOwner reports whether the subject has a lockout": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		addCredentials(t, store, credential("ada", "first"), credential("ada", "second"))
+		l := lockout("ada")
+		want := func(subject domain.LockoutSubject, want bool) {
+			t.Helper()
+			got, err := get(t, store, func(ctx context.Context, tx ports.Tx) (bool, error) {
+				_, _, hasLockout, err := tx.Credentials.ListWithOwner(ctx, userID("ada"), subject)
+				return hasLockout, err
+			})
+			if err != nil || got != want {
+				t.Errorf("%x: got %t, %v; want %t", subject, got, err, want)
+			}
+		}
+		want(l.Subject, false)
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Lockouts.Save(ctx, domain.RestoreLockout(l)) })
+		want(l.Subject, true)
+		want(lockout("ben").Subject, false)
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Lockouts.Clear(ctx, l.Subject) })
+		want(l.Subject, false)
 	},
 
 	"optional fields stay empty": func(t *testing.T, store ports.Store) {
