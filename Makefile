@@ -49,7 +49,7 @@ or_run = || { echo "FAILED. Fix it with: make $(1)" >&2; exit 1; }
 
 # The parts of `make test`, the one that takes longest first. Each of them waits for a third of its time, so three run side by side;
 # the output of each is printed when it has ended. All run, also after a failure.
-TESTS := test-race test-acceptance-all test-processes test-acceptance-concurrency
+TESTS := test-race test-acceptance-rest test-processes test-acceptance-concurrency
 SIDE_BY_SIDE = $(MAKE) -j3 --output-sync=target --keep-going
 
 # The limit for the tests of one package, five times the usual duration.
@@ -84,9 +84,9 @@ test-race: setup # packages run side by side, so that two cores are busy with -p
 test-acceptance-concurrency: setup
 	CGO_ENABLED=1 $(GO_TEST_ALL) $(RACE) ./acceptance -run $(RACE_TESTS)
 
-.PHONY: test-acceptance-all
-test-acceptance-all: setup # most of the time is waiting, so four tests run side by side
-	$(GO_TEST_ALL) -parallel 4 ./acceptance
+.PHONY: test-acceptance-rest
+test-acceptance-rest: setup # most of the time is waiting, so four tests run side by side
+	$(GO_TEST_ALL) -parallel 4 ./acceptance -skip $(RACE_TESTS)
 
 .PHONY: test-processes
 test-processes: setup
