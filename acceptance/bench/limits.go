@@ -13,6 +13,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -64,7 +67,8 @@ func newLimits(folder string, cores *cores) (*server, error) {
 	}, nil
 }
 
-// measureLimits measures each limit for this duration.
+// measureLimits measures each limit for this duration. Like in the other measurements, the cores of the clients are busy: two cores may
+// share the units of one.
 func measureLimits(s *server, duration time.Duration) (l Limits, err error) {
 	route, err := measure(s, bareRequests, 64, duration)
 	if err != nil {
@@ -75,6 +79,8 @@ func measureLimits(s *server, duration time.Duration) (l Limits, err error) {
 		return l, err
 	}
 	defer c.close()
+	stop := keepBusy()
+	defer stop()
 	for _, limit := range []struct {
 		path string
 		cost *float64
@@ -100,6 +106,24 @@ func measureLimits(s *server, duration time.Duration) (l Limits, err error) {
 	l.Route = route.CPU
 	l.Login = 2*l.Route + l.Verify + l.Sign + l.Row
 	return l, nil
+}
+
+// keepBusy signs on every core of this process, as the clients do, until stop is called.
+func keepBusy() (stop func()) {
+	var stopping atomic.Bool
+	var signers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		signers.Go(func() {
+			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+			for digest := make([]byte, sha256.Size); err == nil && !stopping.Load(); {
+				_, err = ecdsa.SignASN1(rand.Reader, key, digest)
+			}
+		})
+	}
+	return func() {
+		stopping.Store(true)
+		signers.Wait()
+	}
 }
 
 // serveLimits is the process of the limits. Its routes repeat one thing for the given duration and return how often.
