@@ -2,16 +2,42 @@
 package useragent
 
 import (
+	"strings"
 	"sync"
 
 	"github.com/ua-parser/uap-go/uaparser"
+	"gopkg.in/yaml.v3"
 )
 
 // Names implements ports.DeviceNames.
 type Names struct{}
 
 // patterns are parsed once per process, which takes tens of milliseconds.
-var patterns = sync.OnceValues(func() (*uaparser.Parser, error) { return uaparser.New() })
+var patterns = sync.OnceValues(parsePatterns)
+
+// parsePatterns leaves out the patterns of devices that have no name here: compiled, they need most of the memory. Those of crawlers
+// stay, because crawlers claim to be an iPhone.
+func parsePatterns() (*uaparser.Parser, error) {
+	var all uaparser.RegexDefinitions
+	if err := yaml.Unmarshal(uaparser.DefinitionYaml, &all); err != nil {
+		return nil, err
+	}
+	devices := all.Device
+	all.Device = nil
+	for _, d := range devices {
+		switch d.DeviceReplacement {
+		case "$1":
+			if !strings.Contains(d.Expr, "iPhone") && !strings.Contains(d.Expr, "iPad") {
+				continue
+			}
+		case "iPhone", "iPad", "Spider":
+		default:
+			continue
+		}
+		all.Device = append(all.Device, d)
+	}
+	return uaparser.New(uaparser.WithRegexDefinitions(all))
+}
 
 // New starts to parse the patterns in the background. NameOf waits until they are parsed.
 func New() *Names {
