@@ -258,6 +258,11 @@ func TestStore_OtherProcesses(t *testing.T) {
 	f := newFixture(t)
 	f.find(0)
 	f.requireCached()
+	f.inner.unknown = true // beside the number of the entry
+	if _, read := f.find(0); !read {
+		t.Error("the cache returned the session, and the commits of other processes are unknown")
+	}
+	f.inner.unknown = false
 	f.inner.otherCommits++
 	if _, read := f.find(0); !read {
 		t.Error("the cache returned the session after a commit of another process")

@@ -367,6 +367,43 @@ func TestService_RemovesExpiredKey(t *testing.T) {
 	}
 }
 
+// A token that was verified before is rejected when its key is no longer accepted.
+func TestService_RejectsVerifiedTokenOfRemovedKey(t *testing.T) {
+	f := newFixture(t)
+	n := f.node()
+	token := n.mustIssue()
+	n.mustVerifyTwice(token)
+	err := f.store.Update(t.Context(), func(tx ports.Tx) error { return tx.SigningKeys.Remove(t.Context(), signedBy(t, token)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.mustRefresh()
+	if err := n.verify(token); !errors.Is(err, domain.ErrAccessTokenInvalid) {
+		t.Errorf("got %v, want %v", err, domain.ErrAccessTokenInvalid)
+	}
+}
+
+func TestService_RejectsVerifiedTokenAfterExpiry(t *testing.T) {
+	f := newFixture(t)
+	n := f.node()
+	token := n.mustIssue()
+	n.mustVerifyTwice(token)
+	f.clock.advance(24 * time.Hour)
+	if err := n.verify(token); !errors.Is(err, domain.ErrAccessTokenExpired) {
+		t.Errorf("got %v, want %v", err, domain.ErrAccessTokenExpired)
+	}
+}
+
+// mustVerifyTwice verifies the token, the second time from memory.
+func (n *node) mustVerifyTwice(token string) {
+	n.t.Helper()
+	for range 2 {
+		if err := n.verify(token); err != nil {
+			n.t.Fatal(err)
+		}
+	}
+}
+
 func TestList_NewestFirst(t *testing.T) {
 	f := newFixture(t)
 	n := f.node()
