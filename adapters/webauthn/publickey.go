@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"sync"
 
 	"filippo.io/edwards25519"
 	"github.com/go-webauthn/webauthn/protocol"
@@ -225,7 +226,7 @@ func (k coseKey) number(label int) (*big.Int, error) {
 }
 
 // smallPrimes is the product of the primes below 1000.
-var smallPrimes = func() *big.Int {
+var smallPrimes = sync.OnceValue(func() *big.Int {
 	product := big.NewInt(1)
 	for n := range int64(1000) {
 		if p := big.NewInt(n); p.ProbablyPrime(0) {
@@ -233,12 +234,12 @@ var smallPrimes = func() *big.Int {
 		}
 	}
 	return product
-}()
+})
 
 // checkModulus rejects a modulus that is trivial to factor: one with a factor below 1000, a prime, and the product of two close primes
 // or a square (100 rounds of Fermat's method, as in the CA/Browser Forum's Baseline Requirements, section 6.1.6).
 func checkModulus(n *big.Int) error {
-	if new(big.Int).GCD(nil, nil, n, smallPrimes).Cmp(big.NewInt(1)) != 0 {
+	if new(big.Int).GCD(nil, nil, n, smallPrimes()).Cmp(big.NewInt(1)) != 0 {
 		return rejectKey("RSA modulus with a small factor")
 	}
 	if n.ProbablyPrime(1) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"sync"
 	"time"
 
 	"github.com/keylodge/keylodge/domain"
@@ -98,10 +99,10 @@ func (l line) counts() (c Counts) {
 	return c
 }
 
-var wireLine = wireType(reflect.TypeFor[line]())
+var wireLine = sync.OnceValue(func() reflect.Type { return wireType(reflect.TypeFor[line]()) })
 
 func (l line) wire() reflect.Value {
-	w := reflect.New(wireLine).Elem()
+	w := reflect.New(wireLine()).Elem()
 	copyValue(w, reflect.ValueOf(l))
 	return w
 }
@@ -160,7 +161,7 @@ func marshal(w reflect.Value) ([]byte, error) {
 }
 
 func unmarshal(text []byte) (reflect.Value, error) {
-	w := reflect.New(wireLine)
+	w := reflect.New(wireLine())
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(w.Interface()); err != nil {
