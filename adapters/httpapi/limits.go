@@ -1,8 +1,8 @@
 package httpapi
 
 import (
-	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -78,8 +78,9 @@ func (s *server) admit(c *fiber.Ctx, class domain.RateClass, caller ratelimit.Ca
 
 // setRateLimitHeaders adds a limit to the headers, since a request may be charged twice.
 func setRateLimitHeaders(c *fiber.Ctx, s ratelimit.LimitStatus) {
-	c.Append(headerRateLimitPolicy, fmt.Sprintf("%q;q=%d;w=%d", s.Policy, s.Limit.Quota, int(s.Limit.Window.Seconds())))
-	c.Append(headerRateLimit, fmt.Sprintf("%q;r=%d;t=%d", s.Policy, s.Remaining, ceilSeconds(s.NextTokenIn)))
+	limit := strconv.Quote(string(s.Policy))
+	c.Append(headerRateLimitPolicy, limit+";q="+strconv.Itoa(s.Limit.Quota)+";w="+strconv.Itoa(int(s.Limit.Window.Seconds())))
+	c.Append(headerRateLimit, limit+";r="+strconv.Itoa(s.Remaining)+";t="+strconv.Itoa(ceilSeconds(s.NextTokenIn)))
 }
 
 // ceilSeconds rounds up to seconds. It ignores 10 microseconds, which pass before the next request anyway.
