@@ -2,6 +2,7 @@
 package useragent
 
 import (
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -39,9 +40,13 @@ func parsePatterns() (*uaparser.Parser, error) {
 	return uaparser.New(uaparser.WithRegexDefinitions(all))
 }
 
-// New starts to parse the patterns in the background. NameOf waits until they are parsed.
+// New starts to parse the patterns in the background, and then returns the memory that only the parsing needed to the system. NameOf
+// waits until they are parsed.
 func New() *Names {
-	go func() { _, _ = patterns() }()
+	go func() {
+		_, _ = patterns()
+		debug.FreeOSMemory()
+	}()
 	return &Names{}
 }
 
