@@ -62,8 +62,9 @@ func (*Names) NameOf(userAgent string) string {
 	if err != nil {
 		return unknownName
 	}
-	client := parser.Parse(userAgent)
-	browser, system := browserName(client.UserAgent.Family), systemName(client)
+	// Not parser.Parse, which starts three goroutines even for a User-Agent in its cache.
+	browser := browserName(parser.ParseUserAgent(userAgent).Family)
+	system := systemName(parser.ParseDevice(userAgent).Family, parser.ParseOs(userAgent).Family)
 	switch {
 	case browser == "" && system == "":
 		return unknownName
@@ -165,10 +166,10 @@ var systems = map[string]string{
 
 func browserName(family string) string { return browsers[family] }
 
-func systemName(client *uaparser.Client) string {
-	switch client.Device.Family {
+func systemName(device, system string) string {
+	switch device {
 	case "iPhone", "iPad":
-		return client.Device.Family
+		return device
 	}
-	return systems[client.Os.Family]
+	return systems[system]
 }
