@@ -19,7 +19,7 @@ const (
 // A batch is one transaction, which a concurrent sign-in may have to wait for. It ends with the first record after maxBatchTime, so
 // that a slow disk or a large database does not prolong it, and after maxBatchSize records.
 const (
-	maxBatchTime = 1500 * time.Microsecond
+	maxBatchTime = time.Millisecond
 	maxBatchSize = 32
 )
 

@@ -133,16 +133,16 @@ func (c *batchRecorder) pause(_ context.Context, d time.Duration) error {
 	return nil
 }
 
-// A batch ends with the first row after 1.5 ms. How long the commit takes does not change it: smaller batches would only add commits.
+// A batch ends with the first row after 1 ms. How long the commit takes does not change it: smaller batches would only add commits.
 func TestDeleteExpired_BatchesByTime(t *testing.T) {
 	for name, c := range map[string]struct {
 		row, commit time.Duration
 		want        []int
 	}{
 		"fast":         {0, 0, []int{32, 32, 32}},
-		"medium":       {100 * time.Microsecond, 0, []int{16, 16, 16}},
+		"medium":       {100 * time.Microsecond, 0, []int{11, 11, 11}},
 		"slow rows":    {4 * time.Millisecond, 0, []int{1, 1, 1}},
-		"slow commits": {100 * time.Microsecond, 10 * time.Millisecond, []int{16, 16, 16}},
+		"slow commits": {100 * time.Microsecond, 10 * time.Millisecond, []int{11, 11, 11}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := &batchRecorder{Store: sqlitestore.New(t), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: c.row, commit: c.commit}
@@ -164,7 +164,7 @@ func TestDeleteExpired_PausesAsLongAsBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A full batch of challenges, one of sessions, whose rows take time, and so on.
-	want := []time.Duration{minPause, 31*row + commit, minPause}
+	want := []time.Duration{minPause, 21*row + commit, minPause}
 	if !slices.Equal(store.pauses, want) {
 		t.Errorf("paused %v after batches of %v, want %v", store.pauses, store.sizes, want)
 	}
