@@ -16,6 +16,12 @@ type deadline struct {
 	over    bool
 }
 
+// The method AfterFunc is optional: without it, package context starts a goroutine for each derived context.
+var _ interface {
+	context.Context
+	AfterFunc(f func()) (stop func() bool)
+} = (*deadline)(nil)
+
 // start returns the context with the timer.
 func (d *deadline) start() context.Context {
 	d.mu.Lock()
@@ -45,9 +51,11 @@ func (d *deadline) Deadline() (time.Time, bool) { return d.at, true }
 // Done implements context.Context.
 func (d *deadline) Done() <-chan struct{} { return d.start().Done() }
 
-// Value implements context.Context. It lets package context find the context with the timer, so that a derived context needs no
-// goroutine.
-func (d *deadline) Value(key any) any { return d.start().Value(key) }
+// Value implements context.Context. It has no values.
+func (d *deadline) Value(any) any { return nil }
+
+// AfterFunc calls f when the context has ended (context.AfterFunc).
+func (d *deadline) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(d.start(), f) }
 
 // Err implements context.Context.
 func (d *deadline) Err() error {

@@ -73,6 +73,7 @@ func wantDone(ctx context.Context, t *testing.T, name string, want error) {
 func TestDeadline_StartsNoTimerUnlessSomethingWaits(t *testing.T) {
 	d := &deadline{at: time.Now().Add(time.Minute)}
 	_, _ = d.Deadline()
+	d.Value("a key")
 	if err := d.Err(); err != nil || d.started != nil {
 		t.Errorf("error %v, context %v", err, d.started)
 	}
