@@ -28,7 +28,7 @@ const maxAge = time.Second
 //
 // An Update that rolls back invalidates nothing. One whose COMMIT fails invalidates, because the commit may have taken effect.
 type Store struct {
-	inner   ports.Store
+	ports.Store
 	entries digestmap.Map[entry] // by the token that a request presented, so that a new token reads the database
 	changes changes
 }
@@ -45,7 +45,7 @@ type entry struct {
 }
 
 // New returns a Store on the given one.
-func New(inner ports.Store) *Store { return &Store{inner: inner} }
+func New(store ports.Store) *Store { return &Store{Store: store} }
 
 // ByToken is ports.Sessions.ByTokenWithUser.
 func (s *Store) ByToken(ctx context.Context, token domain.TokenDigest, now time.Time) (*domain.Session, *domain.User, error) {
@@ -62,12 +62,12 @@ func (s *Store) ByID(ctx context.Context, id domain.SessionID, token domain.Toke
 }
 
 func (s *Store) find(ctx context.Context, token domain.TokenDigest, now time.Time, read func(ports.Tx) (*domain.Session, *domain.User, error)) (session *domain.Session, user *domain.User, err error) {
-	otherCommits, known := s.inner.OtherCommits()
+	otherCommits, known := s.OtherCommits()
 	if e, found := s.entries.Get(token); found && known && e.otherCommits == otherCommits && e.changes == s.changes.of(e.user.ID()) && e.isYoung(now) {
 		return e.session.Clone(), e.user.Clone(), nil
 	}
 	total := s.changes.total.Load()
-	err = s.inner.View(ctx, func(tx ports.Tx) (err error) {
+	err = s.View(ctx, func(tx ports.Tx) (err error) {
 		session, user, err = read(tx)
 		return err
 	})
@@ -87,19 +87,11 @@ func (e entry) isYoung(now time.Time) bool {
 	return age >= 0 && age < maxAge
 }
 
-// View implements ports.Store.
-func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
-	return s.inner.View(ctx, fn)
-}
-
-// OtherCommits implements ports.Store.
-func (s *Store) OtherCommits() (number uint64, known bool) { return s.inner.OtherCommits() }
-
 // Update implements ports.Store.
 func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 	var changed []domain.UserID
 	defer func() { s.changes.add(changed) }()
-	return s.inner.Update(ctx, func(tx ports.Tx) error {
+	return s.Store.Update(ctx, func(tx ports.Tx) error {
 		var users []domain.UserID
 		tx.Sessions, tx.Users = changedSessions{tx.Sessions, &users}, changedUsers{tx.Users, &users}
 		err := fn(tx)
