@@ -28,12 +28,12 @@ type checkpointer struct {
 	closed    chan struct{}
 }
 
-func startCheckpointer(c *connection, writer *connection) (*checkpointer, error) {
+func startCheckpointer(c, writer *connection, others *otherCommits) (*checkpointer, error) {
 	p := &checkpointer{connection: c, due: make(chan struct{}, 1), copied: make(chan struct{}, 1), closed: make(chan struct{})}
 	// The hook replaces SQLite's automatic checkpoints.
 	err := writer.conn.Raw(func(raw any) error {
 		raw.(driver.Conn).Raw().WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
-			writer.otherCommits.took()
+			others.took()
 			p.committed(int64(pages))
 			return nil
 		})

@@ -15,8 +15,7 @@ type connection struct {
 	conn            *sql.Conn
 	statements      *statements
 	tx              ports.Tx
-	otherCommits    *otherCommits // of the writer's connection
-	truncatePending bool          // set by queries; the writer truncates the write-ahead log
+	truncatePending bool // set by queries; the writer truncates the write-ahead log
 }
 
 func connect(db *sql.DB) (*connection, error) {

@@ -153,11 +153,10 @@ func (s *Store) start(shared string) error {
 	if s.otherCommits, err = openOtherCommits(shared); err != nil {
 		return err
 	}
-	writing.otherCommits = s.otherCommits
-	if s.checkpointer, err = startCheckpointer(copying, writing); err != nil {
+	if s.checkpointer, err = startCheckpointer(copying, writing, s.otherCommits); err != nil {
 		return err
 	}
-	if s.writer, err = startWriter(writing, s.checkpointer); err != nil {
+	if s.writer, err = startWriter(writing, s.checkpointer, s.otherCommits); err != nil {
 		s.checkpointer.stop()
 	}
 	return err

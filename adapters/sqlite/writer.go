@@ -33,15 +33,16 @@ var errRepeat = errors.New("the transaction is repeated")
 //     no other. Its COMMIT does not wait for the disk; the next COMMIT of another request writes it to the disk, too.
 type writer struct {
 	*connection
-	sqlite     *sqlite3.Conn // of connection
-	checkpoint *checkpointer
-	requests   chan *request // unbuffered, so that a caller can leave while it waits
-	async      chan *request // unbuffered; requests with an asynchronous commit
-	closing    chan struct{} // closed when no more requests are accepted
-	closed     chan struct{} // closed when the loop has ended
-	committing bool          // a COMMIT of the writer runs
-	isAsync    bool          // the transaction has an asynchronous commit
-	lastFailed bool          // the last transaction failed: begin tests whether writing works again
+	sqlite       *sqlite3.Conn // of connection
+	checkpoint   *checkpointer
+	otherCommits *otherCommits
+	requests     chan *request // unbuffered, so that a caller can leave while it waits
+	async        chan *request // unbuffered; requests with an asynchronous commit
+	closing      chan struct{} // closed when no more requests are accepted
+	closed       chan struct{} // closed when the loop has ended
+	committing   bool          // a COMMIT of the writer runs
+	isAsync      bool          // the transaction has an asynchronous commit
+	lastFailed   bool          // the last transaction failed: begin tests whether writing works again
 
 	lastTruncateAttempt time.Time
 }
@@ -55,8 +56,8 @@ type request struct {
 	committed chan error // after finished was true: the result of the COMMIT, or errRepeat
 }
 
-func startWriter(c *connection, p *checkpointer) (*writer, error) {
-	w := &writer{connection: c, checkpoint: p, requests: make(chan *request), async: make(chan *request), closing: make(chan struct{}), closed: make(chan struct{})}
+func startWriter(c *connection, p *checkpointer, others *otherCommits) (*writer, error) {
+	w := &writer{connection: c, checkpoint: p, otherCommits: others, requests: make(chan *request), async: make(chan *request), closing: make(chan struct{}), closed: make(chan struct{})}
 	// On a full disk SQLite may end the transaction by itself. Later statements then run in autocommit mode, outside the
 	// transaction. This hook rolls back every commit that is not the writer's own.
 	err := c.conn.Raw(func(raw any) error {
