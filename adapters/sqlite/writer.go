@@ -167,7 +167,7 @@ func (w *writer) nextQueued() *request {
 // batch runs first and the requests that wait behind it in one transaction. First runs alone if it has an asynchronous commit.
 func (w *writer) batch(first *request) {
 	accepted, err := w.transact(w.queuedFrom(first), first.async, false)
-	if errors.Is(err, errRepeat) {
+	if errors.Is(err, errRepeat) && len(accepted) > 0 {
 		for _, r := range accepted {
 			r.committed <- errRepeat
 		}
@@ -205,7 +205,9 @@ func (w *writer) transact(requests iter.Seq[*request], async, savepoints bool) (
 	if err == nil {
 		err = w.commit()
 	}
-	w.lastFailed = err != nil && !errors.Is(err, errRepeat)
+	if !errors.Is(err, errRepeat) { // which shows nothing about the database
+		w.lastFailed = err != nil
+	}
 	if err != nil {
 		// It returns an error if SQLite has ended the transaction by itself.
 		_ = w.exec("ROLLBACK")

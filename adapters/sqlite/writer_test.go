@@ -161,6 +161,26 @@ func TestUpdate_FailureInRepetition(t *testing.T) {
 	wantChallenges(t, s, 1)
 }
 
+// A request that fails after a write shows nothing about the database, so the next transaction still tests whether it can be written.
+func TestUpdate_FailureKeepsTheTestOfWriting(t *testing.T) {
+	s := openNew(t)
+	setCommitHook(t, s, func() bool { return false })
+	failed := errors.New("failed")
+	if err := s.Update(t.Context(), func(tx ports.Tx) error { return addNumbered(0, tx) }); err == nil {
+		t.Fatal("the COMMIT did not fail")
+	}
+	err := s.Update(t.Context(), func(tx ports.Tx) error { return errors.Join(addNumbered(0, tx), failed) })
+	if !errors.Is(err, failed) {
+		t.Fatalf("got %v, want %v", err, failed)
+	}
+	_ = s.Update(t.Context(), func(ports.Tx) error {
+		if !s.writer.lastFailed {
+			t.Error("the next transaction did not test whether the database can be written")
+		}
+		return nil
+	})
+}
+
 func TestUpdate_CommitErrorFailsWholeBatch(t *testing.T) {
 	s := openNew(t)
 	setCommitHook(t, s, func() bool { return false })
