@@ -50,7 +50,6 @@ or_run = || { echo "FAILED. Fix it with: make $(1)" >&2; exit 1; }
 # The parts of `make test`, the one that takes longest first. Each of them waits for a third of its time, so three run side by side;
 # the output of each is printed when it has ended. All run, also after a failure.
 TESTS := test-race test-acceptance-rest test-processes test-acceptance-concurrency
-SIDE_BY_SIDE = $(MAKE) -j3 --output-sync=target --keep-going
 
 # The limit for the tests of one package, five times the usual duration.
 TEST_TIMEOUT := 60m
@@ -69,11 +68,7 @@ setup: ## Install the programs that tests and checks need and that are missing
 
 .PHONY: test
 test: setup ## Run every test; installs missing programs
-	+$(SIDE_BY_SIDE) $(TESTS)
-
-.PHONY: ci
-ci: setup ## Run make test and make check side by side; .ci/run calls it
-	+$(SIDE_BY_SIDE) $(TESTS) lint verify shell
+	+$(MAKE) -j3 --output-sync=target --keep-going $(TESTS)
 
 .PHONY: test-race
 test-race: setup # packages run side by side, so that two cores are busy with -parallel 1; adapters/postgres takes longest
