@@ -15,7 +15,7 @@ type sessionEnd struct {
 	title        string
 	cookie, code string // the codes of the next request by cookie, and by access token; "" if it succeeds
 	settings     func(*config.Config)
-	end          func(c *endingSession)
+	end          func(c *endingSession) // the last step ends the session, which is in the cache until then
 }
 
 // endingSession is the session that ends, on device, beside Ada's session on her phone.
@@ -86,6 +86,7 @@ var sessionEnds = []sessionEnd{
 	}},
 	{title: "the user deletes the account", cookie: "unauthenticated", code: "unauthenticated", end: func(c *endingSession) {
 		c.ada.stepsUp()
+		c.device.requireSignedIn()
 		c.ada.deletesAccount()
 	}},
 	{title: "the operator deletes the account", cookie: "unauthenticated", code: "unauthenticated", end: func(c *endingSession) {
@@ -95,17 +96,21 @@ var sessionEnds = []sessionEnd{
 		first := c.ada.listPasskeys()[0]
 		c.ada.stepsUp()
 		c.ada.addsPasskey("Key", securityKey)
+		c.device.requireSignedIn()
 		c.ada.removesPasskey(first)
 	}},
 	{title: "the user recovers the account", cookie: "session_revoked", code: "session_revoked", end: func(c *endingSession) {
 		c.ada.stepsUp()
 		codes := c.ada.makesBackupCodes()
+		c.device.requireSignedIn()
 		c.onNewDevice(c.ada).recovers(withBackupCode(codes[0]))
 	}},
 	{title: "a further sign-in exceeds the limit", cookie: "session_revoked", code: "session_revoked",
 		settings: func(cfg *config.Config) { cfg.SessionLimit = 2 },
 		end: func(c *endingSession) {
 			c.clock.advance(2 * time.Minute)
+			c.device.requireSignedIn()
+			c.clock.advance(time.Second / 2)
 			c.ada.requireSignedIn()
 			c.driver.runJobs(c.t)
 			c.ada.onSecondDevice()
@@ -173,6 +178,7 @@ func TestSession_ChangeTakesEffectAtOnce(t *testing.T) {
 	onEnginesAndTransports(t, func(t *testing.T, open configureDatabase, bearer bool) {
 		c := openEndingSession(t, open, bearer, nil)
 		c.ada.stepsUp()
+		c.device.requireSignedIn()
 		c.ada.changesAccount("Ada L.", "ada.l@example.org")
 		c.device.profile = c.ada.profile
 		c.device.requireSignedIn()
