@@ -51,7 +51,7 @@ or_run = || { echo "FAILED. Fix it with: make $(1)" >&2; exit 1; }
 # the output of each is printed when it has ended. All run, also after a failure.
 TESTS := test-race test-acceptance-rest test-processes test-acceptance-concurrency
 
-# The limit for the tests of one package, five times the usual duration.
+# The limit for the tests of one package, more than ten times the duration of the slowest one on two idle cores.
 TEST_TIMEOUT := 60m
 
 # The race detector, but not inside SQLite, which is C translated to Go: instrumented, it takes eight times as long. The package
