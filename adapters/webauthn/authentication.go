@@ -21,6 +21,7 @@ func (rp *RelyingParty) BeginAuthentication(allowed []domain.CredentialDescripto
 	if err != nil {
 		return ports.CeremonyOptions{}, fmt.Errorf("beginning an authentication: %w", err)
 	}
+	assertion.Response.RelyingPartyID, session.RelyingPartyID = rp.id, rp.id
 	return encodeCeremony(assertion.Response, session)
 }
 
@@ -44,7 +45,7 @@ func (rp *RelyingParty) VerifyAuthentication(
 	if err != nil {
 		return domain.Assertion{}, err
 	}
-	if err := checkAuthenticatorData(parsed.Response.AuthenticatorData, session.GetRelyingPartyID(rp.library.Config.RPID)); err != nil {
+	if err := checkAuthenticatorData(parsed.Response.AuthenticatorData, rp.id); err != nil {
 		return domain.Assertion{}, err
 	}
 	if err := checkIdentity(answer, session.AllowedCredentialIDs, owner.Handle(), credential.ID()); err != nil {

@@ -25,6 +25,7 @@ func (rp *RelyingParty) BeginRegistration(user domain.UserEntity, excluded []dom
 	if err != nil {
 		return ports.CeremonyOptions{}, fmt.Errorf("beginning a registration: %w", err)
 	}
+	creation.Response.RelyingParty.ID, session.RelyingPartyID = rp.id, rp.id
 	return encodeCeremony(creation.Response, session)
 }
 
@@ -55,7 +56,7 @@ func (rp *RelyingParty) VerifyRegistration(ceremony []byte, answer ports.Registr
 	if err := rp.checkAuthenticator(parsed.Response.AttestationObject, credential.AttestationType); err != nil {
 		return domain.Registration{}, err
 	}
-	return registrationOf(credential, session.GetRelyingPartyID(rp.library.Config.RPID))
+	return registrationOf(credential, rp.id)
 }
 
 func parseRegistration(answer ports.RegistrationAnswer, data clientData) (*protocol.ParsedCredentialCreationData, error) {
@@ -107,7 +108,7 @@ func credPropsOf(extensions []byte) *protocol.CredentialPropertiesOutput {
 
 func (rp *RelyingParty) checkNewCredential(parsed *protocol.ParsedCredentialCreationData, session webauthn.SessionData) error {
 	object := parsed.Response.AttestationObject
-	if err := checkAuthenticatorData(object.AuthData, session.GetRelyingPartyID(rp.library.Config.RPID)); err != nil {
+	if err := checkAuthenticatorData(object.AuthData, rp.id); err != nil {
 		return err
 	}
 	algorithm, err := checkPublicKey(object.AuthData.AttData.CredentialPublicKey, session.CredParams)

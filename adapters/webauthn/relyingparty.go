@@ -35,6 +35,7 @@ type Config struct {
 
 // RelyingParty implements ports.RelyingParty. It is stateless and safe for concurrent use.
 type RelyingParty struct {
+	id       string
 	library  *webauthn.WebAuthn
 	origins  []string
 	policy   domain.AuthenticatorPolicy
@@ -72,7 +73,7 @@ func New(config Config) (*RelyingParty, error) {
 		conveyance = protocol.PreferDirectAttestation
 	}
 	library, err := webauthn.New(&webauthn.Config{
-		RPID:                  config.RPID,
+		RPID:                  libraryRPID(config.RPID),
 		RPDisplayName:         config.RPName,
 		RPOrigins:             slices.Clone(config.Origins),
 		AttestationPreference: conveyance,
@@ -90,7 +91,16 @@ func New(config Config) (*RelyingParty, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating the dummy credential: %w", err)
 	}
-	return &RelyingParty{library: library, origins: library.Config.RPOrigins, dummyUser: dummyUser, dummyCredential: dummyCredential, policy: config.Authenticators, metadata: config.Metadata}, nil
+	return &RelyingParty{id: config.RPID, library: library, origins: library.Config.RPOrigins, dummyUser: dummyUser, dummyCredential: dummyCredential, policy: config.Authenticators, metadata: config.Metadata}, nil
+}
+
+// libraryRPID returns the RP id in the library's configuration: the library (0.18) rejects a name of one label, as hosts on intranets
+// have. Options and sessions get the actual id.
+func libraryRPID(id string) string {
+	if strings.Contains(id, ".") {
+		return id
+	}
+	return id + ".localhost"
 }
 
 // checkOrigin rejects a web origin that is not spelled as browsers send it, since origins are compared byte for byte. Origins of other
@@ -149,7 +159,7 @@ func (rp *RelyingParty) resume(state []byte) (webauthn.SessionData, error) {
 	if err != nil {
 		return session, err
 	}
-	if rpID := rp.library.Config.RPID; session.GetRelyingPartyID(rpID) != rpID {
+	if session.GetRelyingPartyID(rp.id) != rp.id {
 		return session, domain.Reject(domain.ReasonRPIDMismatch, "the ceremony began with the RP id "+quote(session.RelyingPartyID))
 	}
 	return session, nil

@@ -153,6 +153,28 @@ func TestNew_RejectsInvalidConfig(t *testing.T) {
 	}
 }
 
+// The library rejects an RP id of one label. Browsers accept it on a host of that name, as intranets have.
+func TestVerify_RPIDOfOneLabel(t *testing.T) {
+	rp, err := New(Config{RPID: "myserver", RPName: "Keylodge", Origins: []string{"https://myserver:8443"}, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada := register(t, rp, authenticator.New("https://myserver:8443"))
+	if ada.credential.State().RPID != "myserver" {
+		t.Errorf("the passkey is of %q", ada.credential.State().RPID)
+	}
+	ceremony, answer := answerAuthentication(t, rp, nil, ada.device)
+	if _, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential); err != nil {
+		t.Error(err)
+	}
+	ceremony, answer = answerAuthentication(t, rp, nil, ada.device, authenticator.ForgeRPID("myserver.localhost"))
+	_, err = rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential)
+	wantReason(t, err, domain.ReasonRPIDMismatch)
+	if _, err := New(Config{RPID: "my server", RPName: "Keylodge", Origins: []string{"https://myserver"}, Timeout: time.Minute}); err == nil {
+		t.Error("New accepts a space in the RP id")
+	}
+}
+
 // Requirement: WebAuthn-14.6.1, FIDO-Req-1, ASVS-6.7.2
 func TestRegistrationOptions(t *testing.T) {
 	rp := newRelyingParty(t)
