@@ -99,7 +99,7 @@ func TestRun_CreatesDatabaseAndSecretOnce(t *testing.T) {
 		log := newLineLog()
 		stopped := make(chan error, 1)
 		go func() { stopped <- run(ctx, cfg, slog.New(slog.NewTextHandler(log, nil))) }()
-		if first := nextLine(t, log, stopped); !strings.Contains(first, "url=http://localhost:0") {
+		if first := nextLine(t, log, stopped); !strings.Contains(first, "url=http://localhost ") {
 			t.Errorf("the first line is %q", first)
 		}
 		stop()

@@ -20,6 +20,9 @@ type AndroidApp struct {
 	Fingerprints []string // the SHA-256 of each signing certificate, as AA:BB:…
 }
 
+// ChangePasswordPath redirects to WellKnown.ChangePassword.
+const ChangePasswordPath = "/.well-known/change-password"
+
 func (s *server) routeWellKnown(app *fiber.App) {
 	known := s.config.WellKnown
 	app.Get("/.well-known/passkey-endpoints", s.passkeyEndpoints)
@@ -27,7 +30,7 @@ func (s *server) routeWellKnown(app *fiber.App) {
 	app.Get("/.well-known/assetlinks.json", staticJSON(len(known.AndroidApps) > 0, assetLinks(known.AndroidApps)))
 	app.Get("/.well-known/apple-app-site-association", staticJSON(len(known.AppleApps) > 0,
 		fiber.Map{"webcredentials": fiber.Map{"apps": known.AppleApps}}))
-	app.Get("/.well-known/change-password", s.changePassword)
+	app.Get(ChangePasswordPath, s.changePassword)
 }
 
 // staticJSON serves a public document that does not change while the server runs, or 404 if it is not configured. The clients of such

@@ -51,6 +51,9 @@ func TestLoad_DerivesFromPublicURL(t *testing.T) {
 		"public host":           {[]string{"PUBLIC_URL=https://id.example.org/"}, "https://id.example.org", "id.example.org", nil},
 		"upper case, port 443":  {[]string{"PUBLIC_URL=HTTPS://ID.example.ORG:443"}, "https://id.example.org", "id.example.org", nil},
 		"RP ID, parent domain":  {[]string{"PUBLIC_URL=https://id.example.org", "RP_ID=example.org"}, "https://id.example.org", "example.org", nil},
+		"https, port 0443":      {[]string{"PUBLIC_URL=https://id.example.org:0443"}, "https://id.example.org", "id.example.org", nil},
+		"port 80 of LISTEN":     {[]string{"LISTEN=127.0.0.1:80"}, "http://localhost", "localhost", nil},
+		"zeros in LISTEN":       {[]string{"LISTEN=127.0.0.1:08081"}, "http://localhost:8081", "localhost", nil},
 		"http, port 80":         {[]string{"PUBLIC_URL=http://localhost:80"}, "http://localhost", "localhost", nil},
 		"localhost subdomain":   {[]string{"PUBLIC_URL=http://id.localhost:8080"}, "http://id.localhost:8080", "id.localhost", nil},
 		"one label":             {[]string{"PUBLIC_URL=https://myserver"}, "https://myserver", "myserver", nil},
@@ -240,6 +243,9 @@ func TestLoad_RejectsInvalidSettings(t *testing.T) {
 		"password page, relative path":        {[]string{"CHANGE_PASSWORD_URL=account"}, "CHANGE_PASSWORD_URL", "not a web URL", "or / for the page of this server"},
 		"password page without a scheme":      {[]string{"CHANGE_PASSWORD_URL=//evil.example/"}, "CHANGE_PASSWORD_URL", "not https", "https URL of a page"},
 		"password page with a user name":      {[]string{"CHANGE_PASSWORD_URL=https://ada@example.org/"}, "CHANGE_PASSWORD_URL", "not a web URL", "https URL of a page"},
+		"password page that redirects to it":  {[]string{"CHANGE_PASSWORD_URL=/.well-known/./change-password"}, "CHANGE_PASSWORD_URL", "redirects to itself", "https URL of a page"},
+		"password page, wildcard":             {[]string{"CHANGE_PASSWORD_URL=https://*.example.org/account"}, "CHANGE_PASSWORD_URL", "no wildcard", "https URL of a page"},
+		"password page, port":                 {[]string{"CHANGE_PASSWORD_URL=https://example.org:99999/account"}, "CHANGE_PASSWORD_URL", `"99999" is not a port`, "https URL of a page"},
 		"password page, javascript":           {[]string{"CHANGE_PASSWORD_URL=javascript:alert(1)"}, "CHANGE_PASSWORD_URL", "not a web URL", "https URL of a page"},
 	} {
 		t.Run(name, func(t *testing.T) { wantError(t, c.settings, c.setting, c.problem, c.fix) })

@@ -36,7 +36,7 @@ func (p *parser) smtp(config *Config, e environment) {
 		Service:   config.RPName,
 		PublicURL: config.PublicURL,
 	}
-	if !isIPAddress(e.SMTPHost) && !hostName.MatchString(strings.TrimSuffix(strings.ToLower(e.SMTPHost), ".")) {
+	if name := strings.TrimSuffix(strings.ToLower(e.SMTPHost), "."); !isIPAddress(name) && (!hostName.MatchString(name) || endsInNumber.MatchString(name)) {
 		problem := fmt.Sprintf("%q is not a host name", e.SMTPHost)
 		if strings.Contains(e.SMTPHost, "@") { // it may contain a password
 			problem = "not a host name"
@@ -50,8 +50,10 @@ func (p *parser) smtp(config *Config, e environment) {
 	case e.SMTPUsername == "" && e.SMTPPassword != "":
 		p.addError("SMTP_PASSWORD", together, "set KEYLODGE_SMTP_USERNAME and KEYLODGE_SMTP_PASSWORD, or neither")
 	}
-	if strings.ContainsFunc(e.SMTPPassword, unicode.IsControl) {
-		p.addError("SMTP_PASSWORD", "contains a line break or another control character", "remove it; echo and editors append a line break, printf %s does not")
+	for setting, value := range map[string]string{"SMTP_USERNAME": e.SMTPUsername, "SMTP_PASSWORD": e.SMTPPassword} {
+		if strings.ContainsFunc(value, unicode.IsControl) {
+			p.addError(setting, "contains a line break or another control character", "remove it; echo and editors append a line break, printf %s does not")
+		}
 	}
 	if s.TLS == smtp.NoTLS && e.SMTPCAFile != "" {
 		p.addError("SMTP_CA_FILE", "has no effect without TLS", "set KEYLODGE_SMTP_TLS to starttls or tls, or remove this setting")

@@ -137,6 +137,8 @@ func TestLoad_RejectsInvalidSMTP(t *testing.T) {
 		"sender at an IP address":     {[]string{host, "SMTP_FROM=ada@192.0.2.1"}, "SMTP_FROM", "is not an e-mail address", "no-reply@example.org"},
 		"user name without password":  {[]string{host, smtpFrom, "SMTP_USERNAME=keylodge"}, "SMTP_USERNAME", "must both be set", "KEYLODGE_SMTP_PASSWORD, or neither"},
 		"password without user name":  {[]string{host, smtpFrom, "SMTP_PASSWORD=hunter2"}, "SMTP_PASSWORD", "must both be set", "KEYLODGE_SMTP_PASSWORD, or neither"},
+		"user name with a line break": {[]string{host, smtpFrom, "SMTP_USERNAME=a\nb", "SMTP_PASSWORD=hunter2"}, "SMTP_USERNAME", "line break", "printf %s"},
+		"host, invalid IPv4 address":  {[]string{"SMTP_HOST=192.0.2.256", smtpFrom}, "SMTP_HOST", `"192.0.2.256" is not a host name`, "only the name"},
 		"password with a line break":  {[]string{host, smtpFrom, "SMTP_USERNAME=a", "SMTP_PASSWORD=hunter2\n"}, "SMTP_PASSWORD", "line break", "printf %s"},
 		"unknown TLS":                 {[]string{host, smtpFrom, "SMTP_TLS=ssl"}, "SMTP_TLS", `"ssl"`, "starttls or tls or none"},
 		"no TLS, host name":           {[]string{host, smtpFrom, "SMTP_TLS=none"}, "SMTP_TLS", "codes can be read on the network", "starttls or tls"},

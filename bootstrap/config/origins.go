@@ -57,12 +57,8 @@ func webOrigin(s string) (origin, problem, fix string) {
 	if hostErr == nil {
 		host = ascii
 	}
-	port := u.Port()
-	if u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
-		port = ""
-	}
 	_, ipErr := netip.ParseAddr(host)
-	n, portErr := strconv.ParseUint(port, 10, 16)
+	n, portErr := strconv.ParseUint(u.Port(), 10, 16)
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http":
 		return "", fmt.Sprintf("the scheme is %q", u.Scheme), "use https://, or http:// on localhost" + appOriginHint
@@ -70,17 +66,22 @@ func webOrigin(s string) (origin, problem, fix string) {
 		return "", "passkeys do not work on an IP address (WebAuthn Level 3, section 5.1.3)", "use a domain name; on this machine http://localhost"
 	case hostErr != nil, !hostName.MatchString(host) || len(host) > 253:
 		return "", fmt.Sprintf("%q is not a host name", host), originForm
-	case port != "" && (portErr != nil || n == 0):
-		return "", fmt.Sprintf("%q is not a port", port), "write a port from 1 to 65535, or none"
+	case u.Port() != "" && (portErr != nil || n == 0):
+		return "", fmt.Sprintf("%q is not a port", u.Port()), "write a port from 1 to 65535, or none"
 	}
-	origin = u.Scheme + "://" + host
-	if port != "" {
-		origin += ":" + strconv.FormatUint(n, 10)
-	}
+	origin = serializeOrigin(u.Scheme, host, n)
 	if u.Scheme == "http" && !IsLocalhost(host) {
 		return "", "browsers allow passkeys over plain http on localhost only", "use https://" + strings.TrimPrefix(origin, "http://")
 	}
 	return origin, "", ""
+}
+
+// serializeOrigin returns an origin without the scheme's default port. The port 0 is none.
+func serializeOrigin(scheme, host string, port uint64) string {
+	if port == 0 || scheme == "https" && port == 443 || scheme == "http" && port == 80 {
+		return scheme + "://" + host
+	}
+	return scheme + "://" + host + ":" + strconv.FormatUint(port, 10)
 }
 
 // IsLocalhost reports whether a host is localhost or a subdomain of it.
@@ -167,7 +168,7 @@ func (p *parser) requireUsableOrigins(rpID string, origins []string) {
 var (
 	extensionOrigin = regexp.MustCompile(`^(chrome-extension://[a-p]{32}|moz-extension://([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{64}))$`)
 	safariOrigin    = regexp.MustCompile(`^safari-web-extension://[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-	webViewOrigin   = regexp.MustCompile(`^([a-z][a-z0-9+.-]*)://[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?(:[1-9][0-9]{0,4})?$`)
+	webViewOrigin   = regexp.MustCompile(`^([a-z][a-z0-9+.-]*)://[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?(:([1-9][0-9]{0,4}))?$`)
 )
 
 // nonAppSchemes are the schemes of pages without an origin, or with one that no app has.
@@ -207,10 +208,15 @@ func appOriginProblem(s string, origins []string) (problem, fix string) {
 		if !extensionOrigin.MatchString(s) && !safariOrigin.MatchString(s) {
 			return "not the origin of an extension, as browsers write it", form
 		}
-	case slices.Contains(nonAppSchemes, scheme) || !webViewOrigin.MatchString(s):
+	case slices.Contains(nonAppSchemes, scheme) || !isWebViewOrigin(s):
 		return "not the origin of an app", form
 	}
 	return "", ""
+}
+
+func isWebViewOrigin(s string) bool {
+	parts := webViewOrigin.FindStringSubmatch(s)
+	return parts != nil && (parts[4] == "" || isPort(parts[4]))
 }
 
 // CeremonyOrigins returns the origins that client data may contain: those of pages, of Android apps, and of extensions, which

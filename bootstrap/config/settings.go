@@ -75,13 +75,11 @@ func (e environment) parse() (Config, SettingErrors) {
 	return config, p.errs
 }
 
-// defaultPublicURL returns localhost with the port of KEYLODGE_LISTEN, so that one setting changes both.
+// defaultPublicURL returns the origin of localhost at the port of KEYLODGE_LISTEN, so that one setting changes both.
 func defaultPublicURL(listen string) string {
-	_, port, err := net.SplitHostPort(listen)
-	if err != nil || !isPort(port) {
-		port = "8080" // listen adds the error
-	}
-	return "http://localhost:" + port
+	_, port, _ := net.SplitHostPort(listen)
+	n, _ := strconv.ParseUint(port, 10, 16) // listen adds the errors
+	return serializeOrigin("http", "localhost", n)
 }
 
 func (p *parser) listen(setting, s string) string {
@@ -139,7 +137,11 @@ func (p *parser) database(s string) Database {
 		p.addError("DATABASE_URL", fmt.Sprintf("unsupported scheme %q", scheme), file+", or "+server)
 	case strings.ContainsAny(path, "?#") || strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:"):
 		p.addError("DATABASE_URL", fmt.Sprintf("%q is not a file name; sqlite: has no parameters", path), file)
-	case path == "" || strings.HasSuffix(path, "/"):
+	case strings.HasPrefix(path, "//") && !strings.HasPrefix(path, "///"):
+		p.addError("DATABASE_URL", fmt.Sprintf("%q begins with //, which other programs read as a host or as a relative path", path), file)
+	case strings.HasPrefix(path, "~") || strings.TrimSpace(path) != path:
+		p.addError("DATABASE_URL", fmt.Sprintf("%q is literal: ~ is not the home directory, and a space is part of the name", path), file)
+	case path == "" || strings.HasSuffix(path, "/") || filepath.Base(path) == "." || filepath.Base(path) == "..":
 		p.addError("DATABASE_URL", "contains no file name", file)
 	}
 	return SQLite(filepath.Clean(path))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/masterkey"
@@ -19,7 +20,8 @@ func (p *parser) tokens(config *Config, e environment) {
 		TTL:      p.duration("ACCESS_TOKEN_TTL", e.AccessTokenTTL, time.Minute, time.Hour),
 	}
 	p.limitToSession("ACCESS_TOKEN_TTL", &config.Access.TTL, config.Sessions.TTL)
-	if strings.ContainsAny(e.JWTAudience, ", \t\n") {
+	separates := func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) || unicode.IsControl(r) }
+	if strings.ContainsFunc(e.JWTAudience, separates) {
 		p.addError("JWT_AUDIENCE", fmt.Sprintf("%q looks like several audiences, and a token has one", e.JWTAudience), "write one name or URL that all of them accept, without commas and spaces")
 	}
 	if config.Access.Audience == "" {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -122,15 +123,24 @@ func (p *parser) changePassword(s, publicURL string) string {
 		return ""
 	}
 	u, err := url.Parse(s)
+	if err == nil && u.Host == "" && u.Scheme == "" && strings.HasPrefix(s, "/") {
+		if s = publicURL + s; publicURL == "" { // publicURL adds the error
+			return s
+		}
+		u, err = url.Parse(s)
+	}
+	if err != nil || u.User != nil || u.Hostname() == "" {
+		p.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web URL", redactUserinfo(s)), fix)
+		return s
+	}
+	origin, problem, _ := webOrigin(s)
 	switch {
-	case err != nil || u.User != nil:
-		p.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web URL", s), fix)
-	case u.Host == "" && u.Scheme == "" && strings.HasPrefix(s, "/"):
-		return publicURL + s
-	case u.Hostname() == "":
-		p.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web URL", s), fix)
 	case u.Scheme != "https" && (u.Scheme != "http" || !IsLocalhost(u.Hostname())):
 		p.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not https", s), fix)
+	case problem != "" && !isIPAddress(u.Hostname()):
+		p.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q: %s", s, problem), fix)
+	case origin == publicURL && path.Clean(u.Path) == httpapi.ChangePasswordPath:
+		p.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q redirects to itself", s), fix)
 	}
 	return s
 }
