@@ -19,7 +19,7 @@ func TestLoad_Tokens(t *testing.T) {
 	}
 	if config.Access != (domain.AccessPolicy{Issuer: "https://id.example.org", Audience: "https://api.example.org", TTL: 2 * time.Minute}) ||
 		config.Rotation != (domain.KeyRotation{Algorithm: domain.SigningEdDSA, Interval: 48 * time.Hour, TokenTTL: 2 * time.Minute}) ||
-		config.StepUpTTL != domain.StepUpTTL(time.Hour) || config.PasskeyLimit != 3 {
+		config.StepUpTTL != domain.StepUpTTL(time.Hour) || config.PasskeyLimit != 3 || config.SessionLimit != 7 {
 		t.Errorf("%+v", config)
 	}
 	for _, setting := range []string{
