@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"errors"
 
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/driver"
+
 	"github.com/keylodge/keylodge/adapters/sqlstore"
 	"github.com/keylodge/keylodge/db/sqlitedb"
 	"github.com/keylodge/keylodge/ports"
@@ -22,6 +25,15 @@ func connect(db *sql.DB) (*connection, error) {
 	conn, err := db.Conn(context.Background())
 	if err != nil {
 		return nil, err
+	}
+	// Without the stability guarantee, SQLite compiles a statement with a parameter in LIMIT again each time that it runs, because its
+	// plan may depend on the value (https://sqlite.org/qpsg.html).
+	err = conn.Raw(func(raw any) error {
+		_, err := raw.(driver.Conn).Raw().Config(sqlite3.DBCONFIG_ENABLE_QPSG, true)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
 	}
 	c := &connection{conn: conn, statements: &statements{conn, map[string]*sql.Stmt{}}}
 	c.tx = sqlstore.New(queries{sqlitedb.New(c.statements), &c.truncatePending}, wrap)

@@ -1,11 +1,16 @@
 package sqlite
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/keylodge/keylodge/ports"
 )
 
 // Every query finds its rows by an index and reads them in the index's order, so that its time does not grow with the table.
@@ -21,12 +26,59 @@ func TestQueries_UseIndexes(t *testing.T) {
 		"ListActiveSessions":     "(user_id=? AND revoked_at=? AND id<?)",
 	}
 	s := openNew(t)
+	for name, statement := range queryTexts(t) {
+		plan := planOf(t, s, statement)
+		if want := searches[name]; !strings.Contains(plan, want) {
+			t.Errorf("%s: %s, want %s", name, plan, want)
+		}
+		if rest := strings.Replace(plan, exceptions[name], "", 1); strings.Contains(rest, "SCAN") || strings.Contains(rest, "TEMP B-TREE") {
+			t.Errorf("%s: %s", name, plan)
+		}
+	}
+}
+
+// A prepared statement is not compiled again when it runs with other values.
+func TestQueries_AreCompiledOnce(t *testing.T) {
+	s := openNew(t)
+	texts := queryTexts(t)
+	errRollback := errors.New("the statements are rolled back")
+	err := s.Update(t.Context(), func(ports.Tx) error {
+		for name, text := range texts {
+			statement, _, err := s.writer.sqlite.Prepare(text)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			for value := range 2 {
+				for i := range statement.BindCount() {
+					if err := statement.BindInt(i+1, value); err != nil {
+						t.Error(err)
+					}
+				}
+				_ = statement.Exec() // some tables reject the values
+			}
+			if n := statement.Status(sqlite3.STMTSTATUS_REPREPARE, false); n != 0 {
+				t.Errorf("%s was compiled again %d times", name, n)
+			}
+			_ = statement.Close() // it returns the error of Exec
+		}
+		return errRollback
+	})
+	if !errors.Is(err, errRollback) {
+		t.Error(err)
+	}
+}
+
+// queryTexts returns the statements of db/sqlitedb by their names, with a ? for each argument.
+func queryTexts(t *testing.T) map[string]string {
+	t.Helper()
 	files, err := filepath.Glob("../../db/sqlitedb/*.sql")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d files of queries, error %v", len(files), err)
 	}
 	embedded := regexp.MustCompile(`sqlc\.embed\((\w+)\)`)
 	argument := regexp.MustCompile(`sqlc\.narg\(\w+\)|@\w+`)
+	texts := map[string]string{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -36,22 +88,15 @@ func TestQueries_UseIndexes(t *testing.T) {
 			name, statement, _ := strings.Cut(query, " ")
 			_, statement, _ = strings.Cut(statement, "\n")
 			statement, _, _ = strings.Cut(statement, ";")
-			statement = embedded.ReplaceAllString(statement, "$1.*")
-			statement = argument.ReplaceAllString(statement, "?")
-			plan := planOf(t, s, statement)
-			if want := searches[name]; !strings.Contains(plan, want) {
-				t.Errorf("%s: %s, want %s", name, plan, want)
-			}
-			if rest := strings.Replace(plan, exceptions[name], "", 1); strings.Contains(rest, "SCAN") || strings.Contains(rest, "TEMP B-TREE") {
-				t.Errorf("%s: %s", name, plan)
-			}
+			texts[name] = argument.ReplaceAllString(embedded.ReplaceAllString(statement, "$1.*"), "?")
 		}
 	}
+	return texts
 }
 
 func planOf(t *testing.T, s *Store, statement string) string {
 	t.Helper()
-	rows, err := s.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+statement, make([]any, strings.Count(statement, "?"))...)
+	rows, err := s.connections[0].conn.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+statement, make([]any, strings.Count(statement, "?"))...)
 	if err != nil {
 		t.Fatalf("%v in %s", err, statement)
 	}
