@@ -105,7 +105,7 @@ const (
 // isBlank reports whether r is of a visible category and has no visible glyph.
 func isBlank(r rune) bool {
 	switch r {
-	case brailleBlank, '\ufffc', '\U0001D159':
+	case brailleBlank, '\ufffc', '\U0001D159', '\U00013441', '\U00013442':
 		return true
 	}
 	return isIgnorable(r)

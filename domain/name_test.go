@@ -116,6 +116,7 @@ func TestParseDisplayName(t *testing.T) {
 		"an enclosing mark only":               "\u20dd",
 		"an object replacement only":           "\ufffc",
 		"a musical blank only":                 "\U0001D159",
+		"blank hieroglyphs only":               "\U00013441\U00013442",
 		"invisible operators only":             "\u2061\u2062\u2063\u2064",
 		"an annotation anchor only":            "\ufff9",
 		"a mark at the start":                  "\u0301Ada",
