@@ -21,7 +21,7 @@ type AndroidApp struct {
 }
 
 // ChangePasswordPath redirects to WellKnown.ChangePassword.
-const ChangePasswordPath = "/.well-known/change-password"
+const ChangePasswordPath = "/.well-known/change-password" //nolint:gosec // a path, and no password
 
 func (s *server) routeWellKnown(app *fiber.App) {
 	known := s.config.WellKnown

@@ -216,7 +216,7 @@ func appOriginProblem(s string, origins []string) (problem, fix string) {
 
 func isWebViewOrigin(s string) bool {
 	parts := webViewOrigin.FindStringSubmatch(s)
-	return parts != nil && (parts[4] == "" || isPort(parts[4]))
+	return len(parts) == 5 && (parts[4] == "" || isPort(parts[4]))
 }
 
 // CeremonyOrigins returns the origins that client data may contain: those of pages, of Android apps, and of extensions, which
