@@ -70,7 +70,7 @@ func (b *browserPage) open() {
 	b.waitFor("the page is loaded", `document.querySelector('main').dataset.state !== 'loading' && `+listsSettled)
 }
 
-// navigate loads the URL. chromedp.Navigate would need the events that newTab disables.
+// navigate loads the URL. chromedp.Navigate would need the events that browser.NewTab disables.
 func (b *browserPage) navigate(url string) {
 	b.t.Helper()
 	if failed := call(b, page.Navigate, page.NavigateParams{URL: url}).ErrorText; failed != "" {
@@ -220,7 +220,7 @@ func (b *browserPage) press(button string) {
 	b.run(click(button))
 }
 
-// click presses the mouse button in the middle of the element. chromedp.Click would need the events that newTab disables.
+// click presses the mouse button in the middle of the element. chromedp.Click would need the events that browser.NewTab disables.
 func click(element string) chromedp.Action[chromedp.Void] {
 	middle := chromedp.Evaluate[[]float64](fmt.Sprintf(`(element => {
 		element.scrollIntoView({ block: 'center', behavior: 'instant' });

@@ -23,6 +23,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/webauthn"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/browser"
 	"github.com/keylodge/keylodge/acceptance/testkit/mailserver"
 	"github.com/keylodge/keylodge/acceptance/testkit/require"
 )
@@ -429,7 +430,8 @@ func (x *examples) tab() *browserPage {
 	if x.browser != nil {
 		return x.browser
 	}
-	b := &browserPage{t: x.t, ctx: newProfile(x.t), server: &server{origin: "http://localhost:" + strconv.Itoa(x.port), log: &x.log}}
+	requireChromium(x.t)
+	b := &browserPage{t: x.t, ctx: browser.NewProfile(x.t), server: &server{origin: "http://localhost:" + strconv.Itoa(x.port), log: &x.log}}
 	call(b, webauthn.Enable, webauthn.EnableParams{})
 	b.attachAuthenticator()
 	b.setAutomaticPresence(true)

@@ -7,6 +7,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/cdproto/webauthn"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/browser"
 )
 
 // The browser stores the cookies of concurrent responses. The HTTP tests of a first visit use Go's cookie jar.
@@ -68,7 +70,7 @@ func TestPage_RestoredTabsSignIn(t *testing.T) {
 func (b *browserPage) openSecondTab() *browserPage {
 	b.t.Helper()
 	tab := call(b, target.GetTargetInfo, target.GetTargetInfoParams{}).TargetInfo
-	other := &browserPage{t: b.t, ctx: newTab(b.t, tab.BrowserContextID), server: b.server, kind: b.kind}
+	other := &browserPage{t: b.t, ctx: browser.NewTab(b.t, tab.BrowserContextID), server: b.server, kind: b.kind}
 	call(other, webauthn.Enable, webauthn.EnableParams{})
 	other.attachAuthenticator()
 	for _, credential := range b.credentials() {

@@ -1,0 +1,110 @@
+// Package browser runs a headless Chromium for tests. The tests of a package share one process; each profile in it has its own
+// cookies and passkeys. It resolves no host but localhost.
+package browser
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/css"
+	"github.com/chromedp/cdproto/dom"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/require"
+)
+
+// NewProfile returns a tab of a new profile, which shares no cookies with others.
+func NewProfile(t testing.TB) context.Context {
+	t.Helper()
+	ctx := chromium(t)
+	browser := chromedp.FromContext(ctx).Browser
+	profile, err := cdp.Call(ctx, browser, target.CreateBrowserContext, target.CreateBrowserContextParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := cdp.Call(ctx, browser, target.DisposeBrowserContext, target.DisposeBrowserContextParams(profile)); err != nil {
+			t.Error(err)
+		}
+	})
+	return NewTab(t, profile.BrowserContextID)
+}
+
+// NewTab returns another tab of the profile. It draws nothing, if the browser can do without: no test looks at pixels, and drawing
+// takes a third of the browser's CPU time.
+func NewTab(t testing.TB, profile cdp.BrowserContextID) context.Context {
+	t.Helper()
+	ctx, yes := chromium(t), true
+	params := target.CreateTargetParams{URL: "about:blank", BrowserContextID: profile, NewWindow: &yes, EnableBeginFrameControl: &headlessShell}
+	tab, err := cdp.Call(ctx, chromedp.FromContext(ctx).Browser, target.CreateTarget, params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, closeTab := chromedp.NewContext(ctx, chromedp.WithTargetID(tab.TargetID))
+	t.Cleanup(closeTab)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// chromedp enables these events, which the browser would send for each change of the page and each request.
+	for _, disable := range []cdp.Command[cdp.Empty, cdp.Empty]{css.Disable, dom.Disable, log.Disable, network.Disable} {
+		if _, err := chromedp.Call(ctx, disable, cdp.Empty{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Hour) // for a whole story; callers bound each wait
+	t.Cleanup(cancel)
+	return ctx
+}
+
+var (
+	startChromium   sync.Once
+	headlessShell   bool // the browser is the one without windows
+	chromiumContext context.Context
+	stopChromium    = func() {}
+)
+
+// Stop closes the browser that the tests of a package share. TestMain calls it.
+func Stop() { stopChromium() }
+
+// chromium returns the running browser. If no Chromium is installed, the test ends as package require says.
+func chromium(t testing.TB) context.Context {
+	t.Helper()
+	path := require.Program(t, require.Browser)
+	startChromium.Do(func() {
+		headlessShell = strings.Contains(filepath.Base(path), "headless")
+		options := append(chromedp.DefaultExecAllocatorOptions[:],
+			chromedp.ExecPath(path),
+			chromedp.NoSandbox, // root has no user namespace for the sandbox, and the browser loads only our own page
+			chromedp.DisableGPU,
+			chromedp.Flag("disable-dev-shm-usage", true),
+			chromedp.Flag("disable-component-update", true),
+			chromedp.Flag("disable-background-networking", true),
+			chromedp.Flag("disable-domain-reliability", true),
+			chromedp.Flag("no-pings", true),
+			chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE localhost"),
+			chromedp.Flag("enable-features", "NetworkServiceInProcess2"), // without messages between processes for each request
+			chromedp.Flag("enable-begin-frame-control", headlessShell),
+			chromedp.Flag("run-all-compositor-stages-before-draw", headlessShell),
+		)
+		allocator, stopProcess := chromedp.NewExecAllocator(context.Background(), options...)
+		first, closeFirst := chromedp.NewContext(allocator)
+		stopChromium = func() { closeFirst(); stopProcess() }
+		if err := chromedp.Do(first); err != nil {
+			t.Errorf("starting %s: %v", path, err)
+			return
+		}
+		chromiumContext = first
+	})
+	if chromiumContext == nil {
+		t.Fatal("chromium did not start")
+	}
+	return chromiumContext
+}
