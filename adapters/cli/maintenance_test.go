@@ -196,6 +196,21 @@ func TestMigrate_StatusUpDown(t *testing.T) {
 	}
 }
 
+// The check of every page takes minutes on a large database.
+func TestDoctor_FullOnlyIfRequested(t *testing.T) {
+	var full bool
+	f := newFixture(t)
+	f.program.RunChecks = func(_ context.Context, check dbadmin.CheckOptions) dbadmin.CheckResults {
+		full = check.Full
+		return nil
+	}
+	for line, want := range map[string]bool{"doctor": false, "doctor --json": false, "doctor --full": true, "doctor --full --json": true} {
+		if f.mustSucceed(t, line); full != want {
+			t.Errorf("%s checks every page: %t", line, full)
+		}
+	}
+}
+
 func TestDoctor_ErrorExitsUnhealthy(t *testing.T) {
 	var results dbadmin.CheckResults
 	f := newFixture(t)
