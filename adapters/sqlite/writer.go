@@ -195,8 +195,8 @@ func (w *writer) queuedFrom(first *request) iter.Seq[*request] {
 func (w *writer) transact(requests iter.Seq[*request], async, savepoints bool) (accepted []*request, err error) {
 	if err := w.begin(async); err != nil {
 		// Each of the requests that wait would run into the same error after the same timeout, so they fail now. Later requests
-		// try again.
-		for r := range requests {
+		// try again, also those of a caller that has just failed: they are not among the collected ones.
+		for _, r := range slices.Collect(requests) {
 			r.fail(err)
 		}
 		return nil, err
