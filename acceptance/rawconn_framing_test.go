@@ -69,6 +69,8 @@ func TestFraming_AmbiguousRequestsRejected(t *testing.T) {
 		"an extension that is not ASCII":          {chunked + "2;\xe9\r\n{}\r\n" + lastChunk, 400},
 		"an extension with an at sign":            {chunked + "2;a@b\r\n{}\r\n" + lastChunk, 400},
 		"an extension without a name":             {chunked + "2;=b\r\n{}\r\n" + lastChunk, 400},
+		"a space before an extension":             {chunked + "2 ;a\r\n{}\r\n" + lastChunk, 400}, // by fasthttp; RFC 9112, 7.1.1 reads over it
+		"a tab before an extension of the last":   {chunked + "2\r\n{}\r\n0\t;a\r\n\r\n", 400},
 		"an empty extension":                      {chunked + "2;\r\n{}\r\n" + lastChunk, 400},
 		"an extension without a value":            {chunked + "2;a=\r\n{}\r\n" + lastChunk, 400},
 		"an extension after a comma":              {chunked + "2,a\r\n{}\r\n" + lastChunk, 400},

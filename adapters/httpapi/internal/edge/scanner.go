@@ -178,7 +178,8 @@ func (s *scanner) readBodyLength(line []byte) {
 	}
 }
 
-// chunkLinePattern matches the size of a chunk and its extensions (RFC 9112, sections 7.1 and 7.1.1).
+// chunkLinePattern matches the size of a chunk and its extensions (RFC 9112, sections 7.1 and 7.1.1). The RFC also allows white space
+// between the size and the first extension, which fasthttp rejects.
 var chunkLinePattern = regexp.MustCompile(`^[0-9A-Fa-f]{1,15}(?:` + bwsPattern + `;` + bwsPattern + tcharsPattern + `(?:` + bwsPattern + `=` + bwsPattern + `(?:` + tcharsPattern + `|` + quotedStringPattern + `))?)*` + bwsPattern + `$`)
 
 const (
