@@ -50,11 +50,8 @@ func (p *parser) smtp(config *Config, e environment) {
 	case e.SMTPUsername == "" && e.SMTPPassword != "":
 		p.addError("SMTP_PASSWORD", together, "set KEYLODGE_SMTP_USERNAME and KEYLODGE_SMTP_PASSWORD, or neither")
 	}
-	for setting, value := range map[string]string{"SMTP_USERNAME": e.SMTPUsername, "SMTP_PASSWORD": e.SMTPPassword} {
-		if strings.ContainsFunc(value, unicode.IsControl) {
-			p.addError(setting, "contains a line break or another control character", "remove it; echo and editors append a line break, printf %s does not")
-		}
-	}
+	p.rejectControlCharacters("SMTP_USERNAME", e.SMTPUsername)
+	p.rejectControlCharacters("SMTP_PASSWORD", e.SMTPPassword)
 	if s.TLS == smtp.NoTLS && e.SMTPCAFile != "" {
 		p.addError("SMTP_CA_FILE", "has no effect without TLS", "set KEYLODGE_SMTP_TLS to starttls or tls, or remove this setting")
 	}
@@ -72,6 +69,12 @@ func (p *parser) smtp(config *Config, e environment) {
 		}
 	}
 	config.SMTP = &s
+}
+
+func (p *parser) rejectControlCharacters(setting, value string) {
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		p.addError(setting, "contains a line break or another control character", "remove it; echo and editors append a line break, printf %s does not")
+	}
 }
 
 func (p *parser) smtpTLS(s string) smtp.TLS {

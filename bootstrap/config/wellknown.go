@@ -124,9 +124,10 @@ func (p *parser) changePassword(s, publicURL string) string {
 	}
 	u, err := url.Parse(s)
 	if err == nil && u.Host == "" && u.Scheme == "" && strings.HasPrefix(s, "/") {
-		if s = publicURL + s; publicURL == "" { // publicURL adds the error
+		if publicURL == "" { // its own error is reported
 			return s
 		}
+		s = publicURL + s
 		u, err = url.Parse(s)
 	}
 	if err != nil || u.User != nil || u.Hostname() == "" {
