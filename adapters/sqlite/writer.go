@@ -194,8 +194,8 @@ func (w *writer) queuedFrom(first *request) iter.Seq[*request] {
 // committed, because a request failed after a write; the others must run again, with savepoints.
 func (w *writer) transact(requests iter.Seq[*request], async, savepoints bool) (accepted []*request, err error) {
 	if err := w.begin(async); err != nil {
-		// Each of the requests that wait would run into the same error after the same timeout, so they fail now. Later requests
-		// try again, also those of a caller that has just failed: they are not among the collected ones.
+		// Each of the requests that wait would run into the same error after the same timeout, so they fail now. They are collected
+		// before the first of them fails: a request that its caller makes after that begins a transaction again.
 		for _, r := range slices.Collect(requests) {
 			r.fail(err)
 		}
