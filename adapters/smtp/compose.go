@@ -1,24 +1,27 @@
 package smtp
 
 import (
-	"errors"
 	"fmt"
 	"net/mail"
 	"net/netip"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	gomail "github.com/wneessen/go-mail"
 
-	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/locales"
 	"github.com/keylodge/keylodge/ports"
 )
 
+// compose returns the e-mail in the language of the server.
 func (m *Mailer) compose(email ports.OutgoingEmail) (*gomail.Msg, error) {
-	message := email.Email
-	subject, text, err := m.render(email)
+	message, texts := email.Email, locales.Of(m.config.Language)
+	subject, err := m.subject(email, texts)
+	if err != nil {
+		return nil, fmt.Errorf("composing an e-mail: %w", err)
+	}
+	plain, err := m.content(email, texts, plainText)
 	if err != nil {
 		return nil, fmt.Errorf("composing an e-mail: %w", err)
 	}
@@ -33,39 +36,9 @@ func (m *Mailer) compose(email ports.OutgoingEmail) (*gomail.Msg, error) {
 	// These headers suppress automatic replies (RFC 3834, section 5); the second one is for Exchange.
 	composed.SetGenHeader("Auto-Submitted", "auto-generated")
 	composed.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
-	composed.SetBodyString(gomail.TypeTextPlain, text)
+	composed.SetBodyString(gomail.TypeTextPlain, m.text(plain))
 	return composed, nil
 }
-
-// render executes the template of the e-mail's kind.
-func (m *Mailer) render(email ports.OutgoingEmail) (subject, text string, err error) {
-	message, details := email.Email, email.Email.Details
-	if message.Kind == domain.EmailKindVerificationCode && email.Code.IsZero() {
-		return "", "", errors.New("its code is missing")
-	}
-	byOperator := ""
-	if details.Actor == domain.ActorOperator {
-		byOperator = "yes"
-	}
-	rendered, err := templates.execute(string(message.Kind)+".txt", templateData{
-		"Service":     oneLine(m.config.Service, maxNameLength),
-		"URL":         m.config.PublicURL,
-		"When":        formatTime(details.At), // "2 January 2026, 15:04 UTC"
-		"ByOperator":  byOperator,
-		"Passkey":     stripLinks(string(details.PasskeyName)), // "" if the e-mail is not about a passkey
-		"Device":      stripLinks(details.DeviceName),          // "" if unknown, like IP
-		"IP":          formatIP(details.IP),
-		"Code":        groupDigits(email.Code.Reveal()), // "1234 5678"
-		"CodeExpires": formatTime(message.ExpiresAt),
-	})
-	if err != nil {
-		return "", "", err
-	}
-	subject, text, _ = strings.Cut(rendered, "\n\n")
-	return subject, text, nil
-}
-
-func formatTime(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
 
 // groupDigits returns a code as two groups, which are easier to type.
 func groupDigits(code string) string {

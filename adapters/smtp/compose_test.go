@@ -2,7 +2,7 @@ package smtp
 
 import (
 	"bytes"
-	"io/fs"
+	"errors"
 	"net/mail"
 	"regexp"
 	"slices"
@@ -10,24 +10,9 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/locales"
 	"github.com/keylodge/keylodge/ports"
 )
-
-// Each kind has a template, and each template but that of the shared parts has a kind.
-func TestTemplates_EveryKind(t *testing.T) {
-	var want []string
-	for _, kind := range domain.EmailKinds {
-		want = append(want, "templates/"+string(kind)+".txt")
-	}
-	files, err := fs.Glob(templateFiles, "templates/*.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files = slices.DeleteFunc(files, func(file string) bool { return file == "templates/parts.txt" })
-	if slices.Sort(want); !slices.Equal(files, want) {
-		t.Errorf("templates %q, want %q", files, want)
-	}
-}
 
 // fullEmail returns an e-mail with all details.
 func fullEmail(t *testing.T, kind domain.EmailKind, by domain.Actor) ports.OutgoingEmail {
@@ -38,61 +23,83 @@ func fullEmail(t *testing.T, kind domain.EmailKind, by domain.Actor) ports.Outgo
 	return email
 }
 
+// render returns the subject and the plain text of an e-mail.
+func render(mailer *Mailer, email ports.OutgoingEmail) (subject, text string, err error) {
+	texts := locales.Of(mailer.config.Language)
+	subject, subjectErr := mailer.subject(email, texts)
+	c, err := mailer.content(email, texts, plainText)
+	return subject, mailer.text(c), errors.Join(subjectErr, err)
+}
+
 var linkPattern = regexp.MustCompile(`\w+://\S*|\bwww\.\S*|\S+@\S+`)
 
 func TestRender_AllKinds(t *testing.T) {
 	mailer := newTestMailer(t)
-	for _, kind := range domain.EmailKinds {
-		for _, by := range []domain.Actor{domain.ActorUser, domain.ActorOperator} {
-			full := fullEmail(t, kind, by)
-			bare := codeEmail(t)
-			bare.Email.Kind, bare.Email.Details.Actor = kind, by
-			for _, email := range []ports.OutgoingEmail{full, bare} {
-				subject, text, err := mailer.render(email)
-				if err != nil {
-					t.Errorf("%s: %v", kind, err)
-					continue
-				}
-				if subject == "" || len(subject) > 100 || strings.Contains(subject, "\n") || !strings.Contains(subject, "Schlüssel & Söhne") {
-					t.Errorf("%s has the subject %q", kind, subject)
-				}
-				for _, wrong := range []string{"\n\n\n", "<no value>", "{{", "“”", ": \n", " .", "  \n", "&amp;", "&#39;"} {
-					if strings.Contains(text, wrong) {
-						t.Errorf("%s by %s contains %q:\n%s", kind, by, wrong, text)
+	for _, language := range locales.Languages() {
+		mailer.config.Language = language
+		for _, kind := range domain.EmailKinds {
+			for _, by := range []domain.Actor{domain.ActorUser, domain.ActorOperator} {
+				full := fullEmail(t, kind, by)
+				bare := codeEmail(t)
+				bare.Email.Kind, bare.Email.Details.Actor = kind, by
+				for _, email := range []ports.OutgoingEmail{full, bare} {
+					subject, text, err := render(mailer, email)
+					if err != nil {
+						t.Errorf("%s, %s: %v", language, kind, err)
+						continue
+					}
+					if subject == "" || len([]rune(subject)) > 100 || strings.Contains(subject, "\n") || !strings.Contains(subject, "Schlüssel & Söhne") {
+						t.Errorf("%s, %s has the subject %q", language, kind, subject)
+					}
+					for _, wrong := range []string{"\n\n\n", "{", "}", "“”", "„“", ": \n", " .", "  \n", "&amp;", "&#39;"} {
+						if strings.Contains(text, wrong) {
+							t.Errorf("%s, %s by %s contains %q:\n%s", language, kind, by, wrong, text)
+						}
+					}
+					if text != strings.TrimSpace(text)+"\n" {
+						t.Errorf("%s, %s by %s begins or ends with white space:\n%q", language, kind, by, text)
+					}
+					for _, link := range linkPattern.FindAllString(text, -1) {
+						if strings.TrimRight(link, ".,") != "https://id.example.org" {
+							t.Errorf("%s, %s links to %s", language, kind, link)
+						}
+					}
+					footer := locales.Of(language).Mail.Footer.Expand(unchanged, map[string]string{"service": "Schlüssel & Söhne"})
+					if !strings.HasSuffix(text, "\n-- \nSchlüssel & Söhne, https://id.example.org\n"+footer+"\n") {
+						t.Errorf("%s, %s lacks the address of the service, or the sentence about codes:\n%s", language, kind, text)
+					}
+					if has := strings.Contains(text, "\n\n    1234 5678\n\n"); has != (kind == domain.EmailKindVerificationCode) {
+						t.Errorf("%s, %s shows a code: %t", language, kind, has)
 					}
 				}
-				if text != strings.TrimSpace(text)+"\n" {
-					t.Errorf("%s by %s begins or ends with white space:\n%q", kind, by, text)
+				if kind != domain.EmailKindVerificationCode {
+					requireFacts(t, mailer, full)
 				}
-				for _, link := range linkPattern.FindAllString(text, -1) {
-					if strings.TrimRight(link, ".,") != "https://id.example.org" {
-						t.Errorf("%s links to %s", kind, link)
-					}
-				}
-				if !strings.Contains(text, "https://id.example.org") || !strings.Contains(text, "never asks for a code") {
-					t.Errorf("%s lacks the address of the service, or the sentence about codes:\n%s", kind, text)
-				}
-				if has := strings.Contains(text, "1234 5678"); has != (kind == domain.EmailKindVerificationCode) {
-					t.Errorf("%s shows a code: %t", kind, has)
-				}
-			}
-			_, text, err := mailer.render(full)
-			if err != nil || kind == domain.EmailKindVerificationCode {
-				continue
-			}
-			byUser := by == domain.ActorUser
-			for line, included := range map[string]bool{
-				"When: 1 August 2026, 10:00 UTC\n": true, "Device: Firefox on Linux\n": byUser, "IP address: 2001:db8::7\n": byUser,
-				"By: the operator of Schlüssel & Söhne\n": !byUser,
-			} {
-				if strings.Contains(text, line) != included {
-					t.Errorf("%s by %s contains %q: %t, in\n%s", kind, by, line, !included, text)
-				}
-			}
-			if aboutPasskey := strings.HasPrefix(string(kind), "passkey_") || kind == domain.EmailKindRecovered; strings.Contains(text, "“Ada's key”") != aboutPasskey {
-				t.Errorf("%s names the passkey: %t", kind, !aboutPasskey)
 			}
 		}
+	}
+}
+
+// requireFacts requires the facts that an e-mail with all details has.
+func requireFacts(t *testing.T, mailer *Mailer, email ports.OutgoingEmail) {
+	t.Helper()
+	_, text, err := render(mailer, email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	language, kind, byUser := mailer.config.Language, email.Email.Kind, email.Email.Details.Actor == domain.ActorUser
+	facts := map[locales.Language][4]string{
+		"en": {"When: 1 August 2026, 10:00 UTC\n", "Device: Firefox on Linux\n", "IP address: 2001:db8::7\n", "By: the operator of Schlüssel & Söhne\n"},
+		"de": {"Zeit: 1. August 2026, 10:00 Uhr UTC\n", "Gerät: Firefox on Linux\n", "IP-Adresse: 2001:db8::7\n", "Durch: den Betreiber von Schlüssel & Söhne\n"},
+	}[language]
+	for i, included := range []bool{true, byUser, byUser, !byUser} {
+		if strings.Contains(text, facts[i]) != included || facts[i] == "" {
+			t.Errorf("%s, %s contains %q: %t, in\n%s", language, kind, facts[i], !included, text)
+		}
+	}
+	quoted := map[locales.Language]string{"en": "“Ada's key”", "de": "„Ada's key“"}[language]
+	if aboutPasskey := strings.HasPrefix(string(kind), "passkey_") || kind == domain.EmailKindRecovered; strings.Contains(text, quoted) != aboutPasskey {
+		t.Errorf("%s, %s names the passkey: %t", language, kind, !aboutPasskey)
 	}
 }
 
@@ -103,27 +110,44 @@ func TestRender_SaysHowToUndo(t *testing.T) {
 	mailer := newTestMailer(t)
 	changesNothing := []domain.EmailKind{domain.EmailKindVerificationCode, domain.EmailKindAddressTaken} // until the code is entered
 	cannotBeUndone := []domain.EmailKind{domain.EmailKindAccountDeleted}
-	denied := regexp.MustCompile(`If (it was not you|you did not ask for it|you do not know (why|this device))`)
-	undone := regexp.MustCompile(`(?i)(remove|end all other sessions|make (new )?backup codes|set your address again|sign in with a passkey)`)
-	for _, kind := range domain.EmailKinds {
-		for _, by := range []domain.Actor{domain.ActorUser, domain.ActorOperator} {
-			_, text, err := mailer.render(fullEmail(t, kind, by))
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, _, _ := strings.Cut(text, "\n-- \n") // without the signature, which has the address, too
-			switch {
-			case slices.Contains(changesNothing, kind):
-			case !denied.MatchString(body), !strings.Contains(body, "operator of Schlüssel & Söhne"):
-				t.Errorf("%s by %s does not say what to do, or whom to ask, if it was another person:\n%s", kind, by, body)
-			case by == domain.ActorUser && !slices.Contains(cannotBeUndone, kind) && (!undone.MatchString(body) || !strings.Contains(body, "https://id.example.org")):
-				t.Errorf("%s does not say how and where to undo it:\n%s", kind, body)
+	sentences := map[locales.Language]struct{ denied, undone, operator *regexp.Regexp }{
+		"en": {
+			denied:   regexp.MustCompile(`If (it was not you|you did not ask for it|you do not know (why|this device))`),
+			undone:   regexp.MustCompile(`(?i)(remove|end all other sessions|make (new )?backup codes|set your address again|sign in with a passkey)`),
+			operator: regexp.MustCompile(`operator of Schlüssel & Söhne`),
+		},
+		"de": {
+			denied:   regexp.MustCompile(`Wenn (Sie das nicht waren|nicht Sie|Sie nicht darum gebeten haben|Sie (den Grund|dieses Gerät) nicht kennen)`),
+			undone:   regexp.MustCompile(`(?i)(entfernen Sie|alle anderen Sitzungen|erstellen Sie (neue|eigene) Backup-Codes|tragen Sie Ihre Adresse wieder ein|melden Sie sich mit einem Passkey an)`),
+			operator: regexp.MustCompile(`Betreiber von Schlüssel & Söhne`),
+		},
+	}
+	for _, language := range locales.Languages() {
+		mailer.config.Language = language
+		says, known := sentences[language]
+		if !known {
+			t.Fatalf("add the sentences in %s to this test", language)
+		}
+		for _, kind := range domain.EmailKinds {
+			for _, by := range []domain.Actor{domain.ActorUser, domain.ActorOperator} {
+				_, text, err := render(mailer, fullEmail(t, kind, by))
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, _, _ := strings.Cut(text, "\n-- \n") // without the signature, which has the address, too
+				switch {
+				case slices.Contains(changesNothing, kind):
+				case !says.denied.MatchString(body), !says.operator.MatchString(body):
+					t.Errorf("%s, %s by %s does not say what to do, or whom to ask, if it was another person:\n%s", language, kind, by, body)
+				case by == domain.ActorUser && !slices.Contains(cannotBeUndone, kind) && (!says.undone.MatchString(body) || !strings.Contains(body, "https://id.example.org")):
+					t.Errorf("%s, %s does not say how and where to undo it:\n%s", language, kind, body)
+				}
 			}
 		}
 	}
 }
 
-func TestCompose_FailsWithoutTemplateOrCode(t *testing.T) {
+func TestCompose_FailsWithoutTextOrCode(t *testing.T) {
 	mailer := newTestMailer(t)
 	withoutCode, unknown := codeEmail(t), codeEmail(t)
 	withoutCode.Code = domain.Secret{}
@@ -156,7 +180,7 @@ func TestCompose_SanitizesUserInput(t *testing.T) {
 	if len(parsed.Header) != 10 || parsed.Header.Get("Bcc") != "" {
 		t.Errorf("the header is %q", parsed.Header)
 	}
-	_, text, err := mailer.render(email)
+	_, text, err := render(mailer, email)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/locales"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -35,7 +36,8 @@ type Config struct {
 	Username  string // "" for no authentication
 	Password  domain.Secret
 	From      mail.Address
-	Service   string         // the name of the service
+	Service   string // the name of the service
+	Language  locales.Language
 	PublicURL string         // the only link in e-mails
 	RootCAs   *x509.CertPool // the certificate authorities for the server; nil for those of the system
 }

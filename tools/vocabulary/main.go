@@ -1,4 +1,4 @@
-// Command vocabulary looks for denied words in the project's text: Go, SQL, JavaScript, HTML, style sheets, templates,
+// Command vocabulary looks for denied words in the project's text: Go, SQL, JavaScript, HTML, style sheets, the English texts,
 // Markdown, OpenAPI, Makefile and scripts. It prints each place with the advice, and exits with 1 if there is one.
 //
 // Usage: vocabulary FOLDER
@@ -105,6 +105,9 @@ func isText(name string) bool {
 	}
 	if strings.HasSuffix(name, ".sql.go") {
 		return false
+	}
+	if name == "locales/en.json" {
+		return true
 	}
 	switch filepath.Ext(name) {
 	case ".go", ".sql", ".js", ".mjs", ".html", ".css", ".tmpl", ".txt", ".md", ".yaml", ".yml", ".example", ".service", ".sh":
