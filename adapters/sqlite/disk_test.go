@@ -69,7 +69,7 @@ func (p *diskImage) apply(c change) {
 func openOnDisk(t testing.TB, path string) (*Store, *fakeDisk) {
 	t.Helper()
 	d := &fakeDisk{VFS: vfs.Find("os"), files: map[string]*diskImage{}}
-	vfs.Register(t.Name(), d)
+	vfs.Register(t.Name(), logFileSystem{d})
 	t.Cleanup(func() { vfs.Unregister(t.Name()) })
 	if err := prepareFiles(path); err != nil {
 		t.Fatal(err)

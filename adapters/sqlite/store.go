@@ -95,7 +95,8 @@ func openMode(mode, path string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return driver.Open(name)
+	registerLogFileSystem()
+	return driver.Open(name + "&vfs=" + logFileSystemName)
 }
 
 // journalSizeLimit truncates the write-ahead log to 64 MiB when SQLite restarts it. During a backup it grows beyond that size, and would

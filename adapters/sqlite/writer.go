@@ -295,6 +295,11 @@ func (w *writer) runAll(requests iter.Seq[*request], savepoints bool) (accepted 
 }
 
 func (w *writer) commit() error {
+	if !w.isAsync {
+		log := logOf(w.sqlite)
+		log.gather()
+		defer log.release()
+	}
 	w.committing = true
 	w.otherCommits.begin()
 	defer func() {
