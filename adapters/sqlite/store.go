@@ -37,7 +37,7 @@ type Store struct {
 	writer       *writer
 	checkpointer *checkpointer
 	otherCommits *otherCommits
-	readers      chan *connection
+	readers      *readers
 	closing      chan struct{}
 	close        func() error
 }
@@ -73,7 +73,7 @@ func OpenURI(uri string) (*Store, error) {
 // newStore starts a store on the database and closes the database if that fails. Shared is the path of a file that other processes may
 // write.
 func newStore(db *sql.DB, path, shared string) (*Store, error) {
-	s := &Store{db: db, readers: make(chan *connection, maxReaders), closing: make(chan struct{})}
+	s := &Store{db: db, readers: newReaders(), closing: make(chan struct{})}
 	s.close = sync.OnceValue(s.shutDown)
 	if err := s.start(shared); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the database %s: %w", path, err), s.disconnect())
@@ -141,7 +141,7 @@ func (s *Store) start(shared string) error {
 		if err := reader.exec("PRAGMA query_only = ON"); err != nil {
 			return err
 		}
-		s.readers <- reader
+		s.readers.put(reader)
 	}
 	writing, err := s.connect()
 	if err != nil {
@@ -196,7 +196,7 @@ func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	defer func() { s.readers <- reader }()
+	defer s.readers.put(reader)
 	return reader.view(ctx, fn)
 }
 
@@ -204,15 +204,15 @@ func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
 // then.
 func (s *Store) reader(ctx context.Context) (*connection, error) {
 	select {
-	case reader := <-s.readers:
-		return reader, nil
+	case <-s.readers.free:
+		return s.readers.pop(), nil
 	case <-s.closing:
 		return nil, errClosed
 	default:
 	}
 	select {
-	case reader := <-s.readers:
-		return reader, nil
+	case <-s.readers.free:
+		return s.readers.pop(), nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-s.closing:
@@ -235,8 +235,8 @@ func (s *Store) shutDown() error {
 	close(s.closing)
 	s.writer.stop()
 	s.checkpointer.stop()
-	for range cap(s.readers) {
-		<-s.readers
+	for range maxReaders {
+		<-s.readers.free
 	}
 	return s.disconnect()
 }
