@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -177,6 +178,17 @@ func TestServe_UsesAtLeastTwoProcessors(t *testing.T) {
 		}
 		if got := runtime.GOMAXPROCS(0); got != want {
 			t.Errorf("uses %d of %d processors", got, available)
+		}
+	}
+}
+
+func TestCollectGarbageLessOften(t *testing.T) {
+	for setting, want := range map[string]int{"": 200, "50": 100} { // Go itself has applied the setting of the process
+		before := debug.SetGCPercent(100)
+		t.Setenv("GOGC", setting)
+		collectGarbageLessOften()
+		if got := debug.SetGCPercent(before); got != want {
+			t.Errorf("with GOGC=%q the heap grows by %d %%, want %d", setting, got, want)
 		}
 	}
 }
