@@ -6,6 +6,7 @@ MAKEFLAGS += --no-print-directory
 # Generators and linters have modfiles of their own, so that they are not dependencies of the product.
 SQLC := CGO_ENABLED=0 go tool -modfile=tools/go.mod sqlc
 WIRE := CGO_ENABLED=0 go tool -modfile=tools/go.mod wire
+BUNDLE := CGO_ENABLED=0 go run -C tools ./bundle
 LINT := CGO_ENABLED=0 go tool -modfile=tools/lint/go.mod golangci-lint
 
 # Duration of `make fuzz` for each target.
@@ -123,6 +124,7 @@ verify: ## Fail if generated code, formatting or go.mod is out of date, or a tex
 	@echo 'gofmt -l .'; found=$$(gofmt -l .) && echo "$$found" && test -z "$$found" $(call or_run,fmt)
 	@echo 'sqlc diff'; $(SQLC) diff $(call or_run,generate)
 	@echo 'wire diff ./bootstrap'; $(WIRE) diff ./bootstrap $(call or_run,generate)
+	@echo 'go run -C tools ./bundle -check ..'; $(BUNDLE) -check .. $(call or_run,page)
 	@echo 'go run -C tools ./reference -check ..'; go run -C tools ./reference -check .. $(call or_run,generate)
 	@echo 'go mod tidy -diff'; go mod tidy -diff $(call or_run,tidy)
 	go mod verify
@@ -156,7 +158,7 @@ tidy: ## Update go.mod and go.sum
 	go mod tidy
 
 .PHONY: generate
-generate: ## Generate SQL access, wiring, and the documents that are made from code, tests or decisions
+generate: page ## Generate SQL access, wiring, the page, and the documents that are made from code, tests or decisions
 	$(SQLC) generate
 	$(WIRE) gen ./bootstrap
 	.ci/decisions > docs/decisions/README.md
@@ -165,6 +167,10 @@ generate: ## Generate SQL access, wiring, and the documents that are made from c
 	go run -C tools ./reference ..
 	go test ./acceptance -run '^(TestStories_document|TestConformance_document|TestTokenTable_document)$$' -update
 	go test ./acceptance/requirements -run '^TestRequirements_document$$' -update
+
+.PHONY: page
+page: ## Bundle the page from adapters/webui/src; a running server must be restarted
+	$(BUNDLE) ..
 
 .PHONY: hooks
 hooks: ## Check format, build and words before each commit (.githooks)

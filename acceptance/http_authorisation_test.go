@@ -18,6 +18,7 @@ var publicOperations = map[string]string{
 	"finishSignUp":          "a new passkey",
 	"beginSignIn":           "nothing: an address without an account has decoys",
 	"finishSignIn":          "a passkey",
+	"getSessionState":       "nothing: without a session the response is null",
 	"signOut":               "nothing: without a session it has no effect",
 	"refreshSession":        "the refresh token",
 	"redeemRecovery":        "a recovery code",

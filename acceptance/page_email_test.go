@@ -174,7 +174,7 @@ func TestPage_EmailCodeErrors(t *testing.T) {
 
 	// The pending address was cancelled in another window.
 	b.saveEmail("ada@example.com")
-	evalPromise(b, `import('/assets/session.js').then(({ patch }) => patch('/me', { email: null })).then(() => '')`)
+	b.script(`await call('PATCH', '/me', { email: null })`)
 	requireMessage(b.sendEmailCode(), "not_found", "no longer exists")
 	b.requireHidden("#pending-email")
 }
@@ -272,8 +272,8 @@ func TestPage_EmailClearedOnSignOut(t *testing.T) {
 
 func TestPage_RecoveryLockedIsExplained(t *testing.T) {
 	_, b, _ := openPage(t)
-	why := evalPromise(b, `import('/assets/eventtexts.js').then(({ reasonFor }) => reasonFor({ kind: 'recovery_locked', changed: [] }))`)
-	if !strings.Contains(why, "passkey") {
+	b.withScript(changedAnswer("/v1/me/events", `answer.items[0].kind = 'recovery_locked'`))
+	if why := b.entries("event-list")[0].Parts["reason"]; !strings.Contains(why, "passkey") {
 		t.Errorf("the reason is %q", why)
 	}
 }

@@ -25,13 +25,13 @@ func TestPage_AnswersParallelCeremonies(t *testing.T) {
 	call(b, network.ClearBrowserCookies, cdp.Empty{})
 	s.recording.holdResponses(t, 4) // a browser opens at most six connections to a server
 	b.withAuthenticator(nil, func() string {
-		if outcomes := evalPromise(b, `import('/assets/passkeys.js').then(async ({ signInOptions, askForPasskey, finishSignIn }) => {
+		if outcomes := b.script(`
 			const outcomes = [];
-			for (const ceremony of await Promise.all([1, 2, 3, 4].map(() => signInOptions()))) {
-				outcomes.push(await askForPasskey(ceremony).then((credential) => finishSignIn(ceremony, credential)).then(() => 'in', (error) => error.code ?? String(error)));
+			for (const { challenge_id, options } of await Promise.all([1, 2, 3, 4].map(() => call('POST', '/login/options', {})))) {
+				const finish = async (credential) => call('POST', '/login/verify', { challenge_id, credential });
+				outcomes.push(await getPasskey(options).then(finish).then(() => 'in', (error) => error.code ?? String(error)));
 			}
-			return outcomes.join(' ');
-		})`); outcomes != "in in in in" {
+			return outcomes.join(' ');`); outcomes != "in in in in" {
 			t.Errorf("the results of concurrent ceremonies: %s", outcomes)
 		}
 		return ""

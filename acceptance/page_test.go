@@ -86,8 +86,15 @@ func TestPage_CancelledStepUpChangesNothing(t *testing.T) {
 
 func TestPage_RefreshesStaleCSRFToken(t *testing.T) {
 	ada, b, _ := openPage(t)
-	session := ada.listSessions()[0].id
-	evalPromise(b, fmt.Sprintf(`import('/assets/session.js').then(({ setSession }) => { setSession(%q, 'outdated'); return ''; })`, session))
+	eval[bool](b, `(() => {
+		const real = window.fetch;
+		window.fetch = (address, how) => {
+			if (!how.headers['X-CSRF-Token']) return real(address, how);
+			window.fetch = real;
+			return real(address, { ...how, headers: { ...how.headers, 'X-CSRF-Token': 'outdated' } });
+		};
+		return true;
+	})()`)
 	ada.requireOK(b.changeAccount("Ada Lovelace", ""))
 }
 
@@ -95,7 +102,10 @@ func TestPage_RefreshesStaleCSRFToken(t *testing.T) {
 func TestPage_DetectsUserChangedInOtherWindow(t *testing.T) {
 	ada, b, _ := openPage(t)
 	b.withAuthenticator(nil, func() string {
-		return evalPromise(b, `import('/assets/passkeys.js').then(({ signUp }) => signUp({ displayName: 'Ben' })).then(() => '')`)
+		return b.script(`
+			const { challenge_id, options } = await call('POST', '/signup/options', { display_name: 'Ben' });
+			await call('POST', '/signup/verify', { challenge_id, credential: await createPasskey(options) });
+			return '';`)
 	})
 	ada.requireRejected(b.changeAccount("Ada Lovelace", ""), "session_changed")
 	if user := b.shownIdentity(); user.name != "Ben" {
@@ -148,11 +158,7 @@ const signedInWithoutMessage = `document.querySelector('main').dataset.state ===
 func TestPage_PagesThroughAuditLog(t *testing.T) {
 	ada, b, _ := openPage(t)
 	key := ada.listPasskeys()[0]
-	evalPromise(b, fmt.Sprintf(`(async () => {
-		const { patch } = await import('/assets/session.js');
-		for (let i = 0; i < 24; i++) await patch('/me/passkeys/%s', { name: String(i) });
-		return '';
-	})()`, key.id))
+	b.script(fmt.Sprintf(`for (let i = 0; i < 24; i++) await call('PATCH', '/me/passkeys/%s', { name: String(i) })`, key.id))
 	events := b.events().must(ada.t)
 	if len(events) != 25 || events[0].kind != "passkey_renamed" || events[24].kind != "signed_up" {
 		t.Fatalf("%d events, want 25: %v", len(events), events)
@@ -221,6 +227,20 @@ func (b *browserPage) requireHidden(elements ...string) {
 			b.t.Errorf("%s is visible\n%s", element, b.debugText())
 		}
 	}
+}
+
+// changedAnswer is a script that runs before those of the page: change can change the answer of GET requests for the path.
+func changedAnswer(path, change string) string {
+	return fmt.Sprintf(`{
+		const real = window.fetch;
+		window.fetch = async (address, how) => {
+			const response = await real(address, how);
+			if (address.split('?')[0] !== %q) return response;
+			const answer = await response.json();
+			%s;
+			return new Response(JSON.stringify(answer), response);
+		};
+	}`, path, change)
 }
 
 // requireFieldError fails the test unless the field is the only one marked as invalid, has the focus, and shows its error.

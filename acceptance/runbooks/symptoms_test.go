@@ -280,7 +280,12 @@ func pageOfAnotherDomain(s *situation) {
 // readPageTexts reads the texts of errors that the page of the server shows.
 func (s *situation) readPageTexts() {
 	s.t.Helper()
-	script := s.ask(http.MethodGet, "/assets/errortexts.js", nil)
+	page := s.ask(http.MethodGet, "/", nil)
+	source := regexp.MustCompile(`<script type="module" src="([^"]+)"`).FindSubmatch(page.Body)
+	if source == nil {
+		s.t.Fatalf("the page has no script: %s", page.Body)
+	}
+	script := s.ask(http.MethodGet, string(source[1]), nil)
 	if _, err := s.Write(script.Body); err != nil {
 		s.t.Fatal(err)
 	}

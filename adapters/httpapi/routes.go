@@ -23,6 +23,7 @@ func (s *server) route(app *fiber.App) {
 	v1.Post("/login/verify", s.limit(domain.RateLogin), s.padResponseTime(onError), s.loginVerify)
 
 	v1.Get("/session", s.requireSession(s.getSession))
+	v1.Get("/session/state", s.getSessionState)
 	v1.Delete("/session", s.deleteSession)
 	v1.Post("/session/refresh", s.limit(domain.RateRefresh), s.refreshSession)
 	v1.Post("/session/token", s.requireSessionLimited(domain.RateChange, s.issueAccessToken))

@@ -17,6 +17,19 @@ func (s *server) getSession(c *fiber.Ctx, principal identity.Principal) error {
 	}{userOf(principal.User), sessionOf(principal.Session, principal)})
 }
 
+// getSessionState returns the session of the request, or null if there is none. A browser logs each 401 as an error, and a page that
+// starts does not know whether there is a cookie. An access token must be valid: a 401 tells its client to refresh it.
+func (s *server) getSessionState(c *fiber.Ctx) error {
+	principal, err := s.authenticate(c)
+	if errors.Is(err, domain.ErrUnauthenticated) && !usesBearerToken(c) {
+		return c.JSON(fiber.Map{"user": nil, "session": nil})
+	}
+	if err != nil {
+		return err
+	}
+	return s.getSession(c, principal)
+}
+
 // deleteSession signs out. It succeeds without a session too, and clears the session cookie. An API client with an invalid access
 // token gets an error: its session would stay open for the holder of its refresh token.
 func (s *server) deleteSession(c *fiber.Ctx) error {

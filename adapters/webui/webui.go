@@ -1,21 +1,20 @@
 // Package webui serves Keylodge's own page: sign-up, sign-in, recovery and account management. The page is an ordinary
-// client of the API at /v1. Its HTML, CSS and JavaScript need no build step and have no dependencies.
+// client of the API at /v1. Its sources are in src; `make page` bundles them into dist, which is embedded.
 package webui
 
 import (
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"fmt"
 	"io/fs"
-	"path"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
 )
 
-//go:embed static
-var staticFiles embed.FS
+//go:embed dist
+var embedded embed.FS
 
 // contentSecurityPolicy allows the page its own modules and calls to its own origin. It forbids inline scripts and styles,
 // framing, form submission without a script, and markup from strings. Images may also be data: URLs: the QR code of an
@@ -24,16 +23,14 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 	"form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // permissionsPolicy allows passkeys to the page alone, and denies all other features of a browser. A feature that is not
-// listed would be allowed, so all are listed.
+// listed would be allowed, so all are listed that browsers know: they log a warning for an unknown name at each visit.
 const permissionsPolicy = "publickey-credentials-create=(self), publickey-credentials-get=(self), " +
-	"accelerometer=(), autoplay=(), bluetooth=(), camera=(), clipboard-read=(), clipboard-write=(self), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), " +
+	"accelerometer=(), autoplay=(), camera=(), clipboard-read=(), clipboard-write=(self), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), " +
 	"gyroscope=(), hid=(), idle-detection=(), magnetometer=(), microphone=(), midi=(), payment=(), picture-in-picture=(), " +
-	"screen-wake-lock=(), serial=(), usb=(), web-share=(), xr-spatial-tracking=()"
+	"screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()"
 
 // headers are sent with the page and with each of its assets, so that they also protect an asset that is opened directly.
-// Browsers revalidate cached files at each use, so that they load a new release at once.
 var headers = [...]struct{ name, value string }{
-	{fiber.HeaderCacheControl, "no-cache"},
 	{fiber.HeaderContentSecurityPolicy, contentSecurityPolicy},
 	{"Cross-Origin-Opener-Policy", "same-origin"},
 	{"Cross-Origin-Resource-Policy", "same-origin"},
@@ -42,75 +39,48 @@ var headers = [...]struct{ name, value string }{
 	{fiber.HeaderXContentTypeOptions, "nosniff"},
 }
 
-// contentTypes are listed here because the types that package mime knows depend on the machine.
-var contentTypes = map[string]string{
-	".css":  "text/css; charset=utf-8",
-	".html": "text/html; charset=utf-8",
-	".js":   "text/javascript; charset=utf-8",
-	".svg":  "image/svg+xml",
+// hashedName matches the name of a file whose content never changes: `make page` puts a hash of the content into it.
+var hashedName = regexp.MustCompile(`-[a-z2-7]{12}\.[a-z]+$`)
+
+// Browsers keep a file with a hashed name for a year. They revalidate the others at each use, so that they load a new
+// release at once.
+func cacheControl(name string) string {
+	if hashedName.MatchString(name) {
+		return "public, max-age=31536000, immutable"
+	}
+	return "no-cache"
 }
 
 // Mount serves the page at / and its assets below /assets/, for GET and HEAD, from memory. It panics if an embedded file
-// has no known content type.
+// has no known content type or lacks a compressed form.
 func Mount(app fiber.Router) {
-	files, err := fs.ReadDir(staticFiles, "static")
+	files, err := fs.Sub(embedded, "dist")
 	if err != nil {
 		panic(fmt.Errorf("reading the embedded page: %w", err))
 	}
-	for _, file := range files {
-		app.Get(urlPath(file.Name()), serve(load(file.Name())))
+	err = fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || isCompressed(name) {
+			return err
+		}
+		r, err := load(files, name)
+		if err != nil {
+			return err
+		}
+		app.Get(urlPath(name), r.serve)
+		return nil
+	})
+	if err != nil {
+		panic(fmt.Errorf("reading the embedded page: %w", err))
 	}
+}
+
+func isCompressed(name string) bool {
+	return slices.ContainsFunc(encodings[:], func(e encoding) bool { return strings.HasSuffix(name, e.suffix) })
 }
 
 func urlPath(name string) string {
 	if name == "index.html" {
 		return "/"
 	}
-	return "/assets/" + name
-}
-
-// resource is an embedded file with its headers.
-type resource struct {
-	contentType string
-	etag        string
-	body        []byte
-}
-
-func load(name string) resource {
-	body, err := staticFiles.ReadFile(path.Join("static", name))
-	if err != nil {
-		panic(fmt.Errorf("reading the embedded page: %w", err))
-	}
-	contentType, known := contentTypes[path.Ext(name)]
-	if !known {
-		panic(fmt.Errorf("embedded page: no content type for %s", name))
-	}
-	digest := sha256.Sum256(body)
-	return resource{contentType, `"` + base64.RawURLEncoding.EncodeToString(digest[:16]) + `"`, body}
-}
-
-func serve(r resource) fiber.Handler {
-	return func(c *fiber.Ctx) error {
-		for _, h := range headers {
-			c.Set(h.name, h.value)
-		}
-		c.Set(fiber.HeaderETag, r.etag)
-		if etagMatches(c.Get(fiber.HeaderIfNoneMatch), r.etag) {
-			c.Status(fiber.StatusNotModified)
-			return nil
-		}
-		c.Set(fiber.HeaderContentType, r.contentType)
-		return c.Send(r.body)
-	}
-}
-
-// etagMatches makes the weak comparison that RFC 9110, section 13.1.2, requires for If-None-Match.
-func etagMatches(ifNoneMatch, etag string) bool {
-	for candidate := range strings.SplitSeq(ifNoneMatch, ",") {
-		candidate = strings.TrimSpace(candidate)
-		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == etag {
-			return true
-		}
-	}
-	return false
+	return "/" + name
 }

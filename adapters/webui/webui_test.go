@@ -2,9 +2,13 @@ package webui_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/xml"
 	"errors"
 	"io"
+	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -28,23 +32,30 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
+// codings are the values of Accept-Encoding that choose a form of each file, with the suffix of the file that has this form.
+var codings = map[string]string{"": "", "br": ".br", "gzip": ".gz"}
+
 func TestMount_ServesEveryFile(t *testing.T) {
 	for name, address := range assetPaths(t) {
-		t.Run(name, func(t *testing.T) {
-			want := source(t, name)
-			res, body := request(t, http.MethodGet, address, "")
+		for coding, suffix := range codings {
+			want := built(t, name+suffix)
+			res, body := request(t, http.MethodGet, address, "Accept-Encoding", coding)
 			if res.StatusCode != http.StatusOK || !bytes.Equal(body, want) {
-				t.Errorf("GET %s: status %d and %d bytes, want 200 and the file's %d", address, res.StatusCode, len(body), len(want))
+				t.Errorf("GET %s, %q: status %d and %d bytes, want 200 and the file's %d", address, coding, res.StatusCode, len(body), len(want))
 			}
-			if got := res.Header.Get("Content-Type"); got != contentTypes[filepath.Ext(name)] {
-				t.Errorf("Content-Type is %q", got)
+			for header, want := range map[string]string{
+				"Content-Type": contentTypes[filepath.Ext(name)], "Content-Encoding": coding, "Vary": "Accept-Encoding",
+			} {
+				if got := res.Header.Get(header); got != want {
+					t.Errorf("GET %s, %q: %s is %q, want %q", address, coding, header, got, want)
+				}
 			}
 
-			head, body := request(t, http.MethodHead, address, "")
+			head, body := request(t, http.MethodHead, address, "Accept-Encoding", coding)
 			if head.StatusCode != http.StatusOK || len(body) != 0 {
 				t.Errorf("HEAD %s: status %d and %d bytes, want 200 and none", address, head.StatusCode, len(body))
 			}
-			for _, header := range []string{"Content-Type", "Etag", "Cache-Control"} {
+			for _, header := range []string{"Content-Type", "Content-Encoding", "Etag", "Cache-Control", "Vary"} {
 				if head.Header.Get(header) != res.Header.Get(header) {
 					t.Errorf("HEAD says %s %q, GET %q", header, head.Header.Get(header), res.Header.Get(header))
 				}
@@ -52,7 +63,47 @@ func TestMount_ServesEveryFile(t *testing.T) {
 			if got := head.Header.Get("Content-Length"); got != strconv.Itoa(len(want)) {
 				t.Errorf("HEAD says Content-Length %q, want %d", got, len(want))
 			}
-		})
+		}
+	}
+}
+
+func TestMount_ChoosesContentCoding(t *testing.T) {
+	for acceptEncoding, want := range map[string]string{
+		"gzip, deflate, br, zstd": "br",
+		"gzip, deflate":           "gzip",
+		"GZIP":                    "gzip",
+		"br;q=0.5, gzip":          "br",
+		"br;q=0, gzip;q=0.1":      "gzip",
+		"br; q=0.000":             "",
+		"br;q=no":                 "",
+		"brotli, xgzip":           "",
+		"*":                       "",
+		"identity;q=0":            "",
+	} {
+		res, _ := request(t, http.MethodGet, "/", "Accept-Encoding", acceptEncoding)
+		if got := res.Header.Get("Content-Encoding"); res.StatusCode != http.StatusOK || got != want {
+			t.Errorf("Accept-Encoding %q: status %d, Content-Encoding %q, want %q", acceptEncoding, res.StatusCode, got, want)
+		}
+	}
+}
+
+// A name with a hash changes with the content. Each other file is revalidated, so that a new release is loaded at once.
+func TestMount_CachesHashedNamesForAYear(t *testing.T) {
+	for name, address := range assetPaths(t) {
+		digest := sha256.Sum256(built(t, name))
+		hash := strings.ToLower(base32.StdEncoding.EncodeToString(digest[:]))[:12]
+		want := "no-cache"
+		if strings.Contains(name, "-"+hash+".") {
+			want = "public, max-age=31536000, immutable"
+		} else if name != "index.html" && name != "assets/passkeyjson.js" {
+			t.Errorf("%s has no hash of its content", name)
+		}
+		for _, ifNoneMatch := range []string{"", "*"} {
+			res, _ := request(t, http.MethodGet, address, "If-None-Match", ifNoneMatch)
+			if got := res.Header.Values("Cache-Control"); !slices.Equal(got, []string{want}) {
+				t.Errorf("%s, status %d: Cache-Control is %q, want %q", address, res.StatusCode, got, want)
+			}
+		}
 	}
 }
 
@@ -64,16 +115,15 @@ func TestMount_SecurityHeaders(t *testing.T) {
 		"Cross-Origin-Opener-Policy":   "same-origin",
 		"Cross-Origin-Resource-Policy": "same-origin",
 		"Permissions-Policy": "publickey-credentials-create=(self), publickey-credentials-get=(self), " +
-			"accelerometer=(), autoplay=(), bluetooth=(), camera=(), clipboard-read=(), clipboard-write=(self), display-capture=(), " +
+			"accelerometer=(), autoplay=(), camera=(), clipboard-read=(), clipboard-write=(self), display-capture=(), " +
 			"encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), magnetometer=(), microphone=(), " +
-			"midi=(), payment=(), picture-in-picture=(), screen-wake-lock=(), serial=(), usb=(), web-share=(), xr-spatial-tracking=()",
+			"midi=(), payment=(), picture-in-picture=(), screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()",
 		"Referrer-Policy":        "no-referrer",
 		"X-Content-Type-Options": "nosniff",
-		"Cache-Control":          "no-cache",
 	}
 	for name, address := range assetPaths(t) {
 		for _, ifNoneMatch := range []string{"", "*"} {
-			res, _ := request(t, http.MethodGet, address, ifNoneMatch)
+			res, _ := request(t, http.MethodGet, address, "If-None-Match", ifNoneMatch)
 			for header, value := range want {
 				if got := res.Header.Values(header); !slices.Equal(got, []string{value}) {
 					t.Errorf("%s, status %d: %s is %q, want %q", name, res.StatusCode, header, got, value)
@@ -86,31 +136,36 @@ func TestMount_SecurityHeaders(t *testing.T) {
 func TestMount_NotModified(t *testing.T) {
 	tags := map[string]string{}
 	for name, address := range assetPaths(t) {
-		res, _ := request(t, http.MethodGet, address, "")
-		etag := res.Header.Get("Etag")
-		if other, seen := tags[etag]; seen || !regexp.MustCompile(`^"[\w-]+"$`).MatchString(etag) {
-			t.Fatalf("%s: ETag %q is malformed, or also that of %q", name, etag, other)
-		}
-		tags[etag] = name
-
-		for ifNoneMatch, want := range map[string]int{
-			etag: 304, "W/" + etag: 304, `"other", ` + etag: 304, "*": 304,
-			`"other"`: 200, strings.Trim(etag, `"`): 200,
-		} {
-			res, body := request(t, http.MethodGet, address, ifNoneMatch)
-			if res.StatusCode != want {
-				t.Errorf("%s, If-None-Match %s: status %d, want %d", name, ifNoneMatch, res.StatusCode, want)
+		for coding := range codings {
+			send := func(ifNoneMatch string) (*http.Response, []byte) {
+				return request(t, http.MethodGet, address, "Accept-Encoding", coding, "If-None-Match", ifNoneMatch)
 			}
-			if want == http.StatusNotModified && (len(body) != 0 || res.Header.Get("Etag") != etag) {
-				t.Errorf("%s: a 304 with %d bytes and ETag %q", name, len(body), res.Header.Get("Etag"))
+			res, _ := send("")
+			etag := res.Header.Get("Etag")
+			if other, seen := tags[etag]; seen || !regexp.MustCompile(`^"[\w-]+"$`).MatchString(etag) {
+				t.Fatalf("%s, %q: ETag %q is malformed, or also that of %q", name, coding, etag, other)
+			}
+			tags[etag] = name + " " + coding
+
+			for ifNoneMatch, want := range map[string]int{
+				etag: 304, "W/" + etag: 304, `"other", ` + etag: 304, "*": 304,
+				`"other"`: 200, strings.Trim(etag, `"`): 200,
+			} {
+				res, body := send(ifNoneMatch)
+				if res.StatusCode != want {
+					t.Errorf("%s, If-None-Match %s: status %d, want %d", name, ifNoneMatch, res.StatusCode, want)
+				}
+				if want == http.StatusNotModified && (len(body) != 0 || res.Header.Get("Etag") != etag || res.Header.Get("Vary") != "Accept-Encoding") {
+					t.Errorf("%s: a 304 with %d bytes and %v", name, len(body), res.Header)
+				}
 			}
 		}
 	}
 }
 
 func TestMount_OtherPathsAre404(t *testing.T) {
-	for _, address := range []string{"/index.html", "/assets/", "/assets/index.html", "/assets/../webui.go", "/static/app.js"} {
-		if res, _ := request(t, http.MethodGet, address, ""); res.StatusCode != http.StatusNotFound {
+	for _, address := range []string{"/index.html", "/assets/", "/assets/index.html", "/assets/../webui.go", "/src/app.js", "/dist/index.html", "/index.html.br", "/assets/passkeyjson.js.gz"} {
+		if res, _ := request(t, http.MethodGet, address); res.StatusCode != http.StatusNotFound {
 			t.Errorf("GET %s: status %d, want 404", address, res.StatusCode)
 		}
 	}
@@ -132,7 +187,7 @@ func TestPage_NoInlineCode(t *testing.T) {
 		}
 	}
 	markup := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\.style\b|srcdoc`)
-	for name := range assetPaths(t) {
+	for _, name := range sourceFiles(t) {
 		if found := markup.Find(source(t, name)); filepath.Ext(name) == ".js" && found != nil {
 			t.Errorf("%s uses %s", name, found)
 		}
@@ -145,7 +200,7 @@ func TestPage_NoInlineCode(t *testing.T) {
 func TestPage_NoBrowserStorage(t *testing.T) {
 	storage := regexp.MustCompile(`localStorage|sessionStorage|indexedDB|document\.cookie|cookieStore|caches\.|serviceWorker|history\.(push|replace)State\([^n]`)
 	scripts := 0
-	for name := range assetPaths(t) {
+	for _, name := range sourceFiles(t) {
 		if filepath.Ext(name) != ".js" {
 			continue
 		}
@@ -159,43 +214,61 @@ func TestPage_NoBrowserStorage(t *testing.T) {
 	}
 }
 
+// The document loads one script and one style sheet, and every other file has a purpose.
 // Requirement: WebAuthn-13.4.8
 func TestPage_AssetsMatchReferences(t *testing.T) {
-	known := assetPaths(t)
-	referenced := map[string]bool{"index.html": true}
-	refer := func(from, address string) {
-		for name, a := range known {
-			if a == address {
-				referenced[name] = true
-				return
-			}
-		}
-		t.Errorf("%s refers to %s, which does not exist", from, address)
+	loaded := map[string]string{}
+	for _, match := range regexp.MustCompile(`(?:src|href)="(/assets/[^"]+)"`).FindAllSubmatch(built(t, "index.html"), -1) {
+		loaded[string(match[1])] = filepath.Ext(string(match[1]))
 	}
-	for _, e := range elements(t, "index.html") {
-		for _, attribute := range []string{"src", "href"} {
-			if address := e.attributes[attribute]; address != "" && !strings.HasPrefix(address, "#") {
-				refer("index.html", address)
-			}
-		}
+	if kinds := slices.Sorted(maps.Values(loaded)); !slices.Equal(kinds, []string{".css", ".js", ".svg"}) {
+		t.Errorf("the document refers to %v", loaded)
 	}
-	imports := regexp.MustCompile(`(?:from|import)\s*\(?'([^']+)'`)
-	for name := range known {
-		if filepath.Ext(name) != ".js" {
-			continue
-		}
-		for _, found := range imports.FindAllSubmatch(source(t, name), -1) {
-			relative, isRelative := strings.CutPrefix(string(found[1]), "./")
-			if !isRelative {
-				t.Errorf("%s imports %s, want a module of the same folder", name, found[1])
-			}
-			refer(name, "/assets/"+relative)
-		}
-	}
-	for name := range known {
-		if !referenced[name] {
+	for name, address := range assetPaths(t) {
+		if loaded[address] == "" && name != "index.html" && name != "assets/passkeyjson.js" {
 			t.Errorf("%s is embedded but not referred to", name)
 		}
+		delete(loaded, address)
+	}
+	if len(loaded) > 0 {
+		t.Errorf("the document refers to files that do not exist: %v", loaded)
+	}
+}
+
+// The bundle has only what app.js imports, directly or not.
+func TestScripts_AreImported(t *testing.T) {
+	imported := map[string]bool{"app.js": true}
+	for pending := []string{"app.js"}; len(pending) > 0; {
+		name := pending[0]
+		pending = pending[1:]
+		for _, found := range regexp.MustCompile(`from '\./([^']+)'`).FindAllSubmatch(source(t, name), -1) {
+			if module := string(found[1]); !imported[module] {
+				imported[module] = true
+				pending = append(pending, module)
+			}
+		}
+	}
+	for _, name := range sourceFiles(t) {
+		if filepath.Ext(name) == ".js" && !imported[name] {
+			t.Errorf("no module imports %s", name)
+		}
+	}
+}
+
+// Without the style sheet, an image without a size fills the window.
+func TestPage_ImagesHaveASize(t *testing.T) {
+	images := 0
+	for _, e := range elements(t, "index.html") {
+		if e.name != "svg" {
+			continue
+		}
+		images++
+		if e.attributes["width"] == "" || e.attributes["height"] == "" {
+			t.Errorf("<svg %v> has no width or no height", e.attributes)
+		}
+	}
+	if images < 4 {
+		t.Errorf("found only %d images", images)
 	}
 }
 
@@ -218,7 +291,7 @@ func TestScripts_ElementsExist(t *testing.T) {
 	for _, e := range all {
 		parts[e.attributes["data-part"]] = true
 	}
-	for name := range assetPaths(t) {
+	for _, name := range sourceFiles(t) {
 		if filepath.Ext(name) != ".js" {
 			continue
 		}
@@ -356,52 +429,60 @@ func sentenceFor(code string) *regexp.Regexp {
 	return regexp.MustCompile(`(?m)^  ` + code + `: '.+\.',$`)
 }
 
-// A browser would request a module without a preload only after it has loaded the module's importer.
-func TestPage_PreloadsEveryModule(t *testing.T) {
-	preloaded := map[string]bool{}
-	for _, e := range elements(t, "index.html") {
-		if e.attributes["rel"] == "modulepreload" || e.name == "script" {
-			preloaded[e.attributes["href"]+e.attributes["src"]] = true
-		}
-	}
-	for name, address := range assetPaths(t) {
-		if filepath.Ext(name) == ".js" && !preloaded[address] {
-			t.Errorf("index.html does not preload %s", name)
-		}
-	}
-}
-
-// assetPaths maps each file of the page to its URL path.
+// assetPaths maps each embedded file to its URL path, without the compressed forms.
 func assetPaths(t *testing.T) map[string]string {
 	t.Helper()
-	files, err := os.ReadDir("static")
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := map[string]string{}
-	for _, file := range files {
-		all[file.Name()] = "/assets/" + file.Name()
+	err := fs.WalkDir(os.DirFS("dist"), ".", func(name string, entry fs.DirEntry, err error) error {
+		if extension := filepath.Ext(name); err == nil && !entry.IsDir() && extension != ".br" && extension != ".gz" {
+			all[name] = "/" + name
+		}
+		return err
+	})
+	if err != nil || len(all) < 4 {
+		t.Fatalf("found %d files: %v", len(all), err)
 	}
 	all["index.html"] = "/"
 	return all
 }
 
-func source(t *testing.T, name string) []byte {
+// sourceFiles returns the names of the files of the page before they are bundled.
+func sourceFiles(t *testing.T) []string {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join("static", name))
+	files, err := os.ReadDir("src")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("found %d files: %v", len(files), err)
+	}
+	var names []string
+	for _, file := range files {
+		names = append(names, file.Name())
+	}
+	return names
+}
+
+func built(t *testing.T, name string) []byte { return read(t, "dist", name) }
+
+func source(t *testing.T, name string) []byte { return read(t, "src", name) }
+
+func read(t *testing.T, folder, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(folder, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return content
 }
 
-func request(t *testing.T, method, address, ifNoneMatch string) (*http.Response, []byte) {
+// request makes a request; headers are names and values, and an empty value is not sent.
+func request(t *testing.T, method, address string, headers ...string) (*http.Response, []byte) {
 	t.Helper()
 	app := fiber.New()
 	webui.Mount(app)
 	req := httptest.NewRequest(method, address, nil)
-	if ifNoneMatch != "" {
-		req.Header.Set("If-None-Match", ifNoneMatch)
+	for pair := range slices.Chunk(headers, 2) {
+		if pair[1] != "" {
+			req.Header.Set(pair[0], pair[1])
+		}
 	}
 	res, err := app.Test(req, -1)
 	if err != nil {
@@ -452,8 +533,8 @@ func elements(t *testing.T, name string) []element {
 
 // Safari 16 has passkeys but not checkVisibility. Only passkeyjson.js uses WebAuthn's JSON methods.
 func TestPage_BrowserBaseline(t *testing.T) {
-	newer := regexp.MustCompile(`\.checkVisibility\(|FromJSON\(|\.toJSON\(|structuredClone\(|withResolvers\(|groupBy\(|\.to(Sorted|Reversed|Spliced)\(|AbortSignal\.(any|timeout)|URL\.canParse|(from|to)Base64\(|showPopover\(`)
-	for name := range assetPaths(t) {
+	newer := regexp.MustCompile(`\.checkVisibility\(|FromJSON\(|\.toJSON\(|structuredClone\(|withResolvers\(|groupBy\(|\.to(Sorted|Reversed|Spliced)\(|AbortSignal\.any|URL\.canParse|(from|to)Base64\(|showPopover\(`)
+	for _, name := range sourceFiles(t) {
 		if filepath.Ext(name) != ".js" {
 			continue
 		}

@@ -38,16 +38,21 @@ let clockSkew = 0;
 /** Returns the server's time in milliseconds, from the Date header of its latest answer. */
 export const serverNow = () => Date.now() + clockSkew;
 
+// In milliseconds, for reading and for changing something: a change that is given up may still take effect.
+const timeouts = { reading: 8_000, changing: 30_000 };
+
 /** Makes a call; more are further headers. */
 export async function call(method, path, body, more = {}) {
   const headers = { Accept: 'application/json, application/problem+json', ...more };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
 
-  let response;
+  let response, text;
   try {
     response = await fetch('/v1' + path, {
       method, headers, body: JSON.stringify(body), credentials: 'same-origin', cache: 'no-store',
+      signal: AbortSignal.timeout(method === 'GET' ? timeouts.reading : timeouts.changing),
     });
+    text = await response.text();
   } catch (cause) {
     throw new Unreachable(cause);
   }
@@ -55,7 +60,15 @@ export async function call(method, path, body, more = {}) {
   if (date) clockSkew = date - Date.now();
 
   if (response.status === 204) return null;
-  const answer = await response.json().catch(() => null);
+  const answer = parsed(text);
   if (!response.ok || answer === null) throw new Problem(response, answer);
   return answer;
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null; // the answer of a proxy, for example
+  }
 }

@@ -258,15 +258,18 @@ async function showSession(answer) {
   await refresh();
 }
 
-async function checkSession() {
+const getSession = () => get('/session/state');
+
+async function checkSession(answering = getSession()) {
   try {
-    const answer = await get('/session');
-    if (!busy) await showSession(answer);
+    const answer = await answering;
+    if (busy) return;
+    if (answer.session) await showSession(answer);
+    else if (sessionID !== null) await endSession();
+    else if (main.dataset.state !== 'signed-out') showSignedOut();
   } catch (error) {
     if (!endsSession(error)) throw error;
-    if (busy || main.dataset.state === 'signed-out') return;
-    if (error.code === 'unauthenticated' && sessionID === null) showSignedOut();
-    else await endSession(error);
+    if (!busy && main.dataset.state !== 'signed-out') await endSession(error);
   }
 }
 
@@ -290,11 +293,13 @@ function openRecoveryLink() {
 async function open() {
   $('retry').hidden = true;
   clearMessage();
+  const answering = grantToken ? null : getSession(); // beside the configuration, so that the page waits once
+  answering?.catch(() => {}); // checkSession handles it
   try {
     config = await get('/config');
     applyConfig();
     if (grantToken) openRecoveryLink();
-    else await checkSession();
+    else await checkSession(answering ?? undefined);
   } catch (error) {
     showError(error);
     $('retry').hidden = false;
