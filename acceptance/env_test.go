@@ -15,6 +15,7 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/locales"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -220,7 +221,7 @@ func settings(t testing.TB, publicURL string, configure func(*config.Config)) co
 	t.Helper()
 	secret := newSecret(t)
 	cfg := config.Config{
-		PublicURL: publicURL, RPID: "localhost", RPName: "Keylodge", Origins: []string{publicURL},
+		PublicURL: publicURL, RPID: "localhost", RPName: "Keylodge", Language: locales.English, Origins: []string{publicURL},
 		Database: config.SQLite(filepath.Join(t.TempDir(), "keylodge.db")), Secret: &secret,
 		Registration: domain.RegistrationOpen, Recovery: domain.RecoveryAny,
 		Use:          domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject},

@@ -269,7 +269,7 @@ func TestConfig_ReflectsSettings(t *testing.T) {
 		c.Registration, c.RPName, c.PublicURL, c.RPID, c.Origins = domain.RegistrationClosed, "Ada's", "https://id.example.org", "example.org", []string{"https://id.example.org"}
 	})
 	for path, want := range map[string]string{
-		"/v1/config":                     `{"rp_id":"example.org","rp_name":"Ada's","registration":"closed","email":"optional","recovery":{"policy":"any"},"mail":"off"}`,
+		"/v1/config":                     `{"rp_id":"example.org","rp_name":"Ada's","registration":"closed","email":"optional","recovery":{"policy":"any"},"mail":"off","language":"en","languages":["en","de"]}`,
 		"/.well-known/passkey-endpoints": `{"enroll":"https://id.example.org/","manage":"https://id.example.org/"}`,
 	} {
 		got := s.send(t, http.MethodGet, path, "")

@@ -172,7 +172,7 @@ func httpConfig(cfg config.Config, keys masterkey.Keys) httpapi.Config {
 	known := cfg.WellKnown
 	known.RelatedOrigins = cfg.RelatedOrigins()
 	return httpapi.Config{
-		PublicURL: cfg.PublicURL, OwnsSubdomains: cfg.OwnsSubdomains(), Origins: cfg.Origins, AppOrigins: cfg.AppOrigins, RPID: cfg.RPID, RPName: cfg.RPName,
+		PublicURL: cfg.PublicURL, OwnsSubdomains: cfg.OwnsSubdomains(), Origins: cfg.Origins, AppOrigins: cfg.AppOrigins, RPID: cfg.RPID, RPName: cfg.RPName, Language: cfg.Language,
 		Registration: cfg.Registration, Recovery: cfg.Recovery, Mail: emailPolicy(cfg), SessionTTL: cfg.Sessions.TTL, ChallengeTTL: cfg.ChallengeTTL,
 		BindingKeys: keys.BrowserBinding, CSRFKeys: keys.CSRFTokens, TrustedProxies: cfg.TrustedProxies, ReadWriteTimeout: cfg.ReadWriteTimeout, RequestTimeout: cfg.RequestTimeout, WellKnown: known,
 		MinResponseTime: minResponseTime, AuthenticatorName: aaguid.New().NameOf,

@@ -107,7 +107,7 @@ func (u *User) VerifyEmail(digests []EmailCodeDigest, now time.Time) error {
 // NewAddressTakenEmail returns the e-mail that informs the owner of an address that another user requested it.
 func NewAddressTakenEmail(id OutboxEmailID, owner *User, now time.Time) *OutboxEmail {
 	return &OutboxEmail{OutboxEmailState{
-		ID: id, UserID: owner.ID(), To: owner.Email(), Kind: EmailKindAddressTaken,
+		ID: id, UserID: owner.ID(), To: owner.Email(), Locale: owner.Locale(), Kind: EmailKindAddressTaken,
 		Details: EmailDetails{At: now}, DueAt: now, ExpiresAt: now.Add(notificationTTL),
 	}}
 }
@@ -116,7 +116,7 @@ func NewAddressTakenEmail(id OutboxEmailID, owner *User, now time.Time) *OutboxE
 func NewVerificationEmail(id OutboxEmailID, user *User, encryptedCode []byte, now time.Time) *OutboxEmail {
 	pending := user.state.PendingEmail
 	return &OutboxEmail{OutboxEmailState{
-		ID: id, UserID: user.ID(), To: pending.Email, Kind: EmailKindVerificationCode, Code: slices.Clone(encryptedCode),
+		ID: id, UserID: user.ID(), To: pending.Email, Locale: user.Locale(), Kind: EmailKindVerificationCode, Code: slices.Clone(encryptedCode),
 		Details: EmailDetails{At: now}, DueAt: now, ExpiresAt: pending.ExpiresAt,
 	}}
 }

@@ -15,6 +15,7 @@ type OutboxEmailState struct {
 	ID        OutboxEmailID `export:"id"`
 	UserID    UserID        `export:"user,omitzero"` // zero if the e-mail outlives its user
 	To        Email         `export:"to"`
+	Locale    Locale        `export:"locale,omitempty"` // of the recipient; "" if they have none
 	Kind      EmailKind     `export:"kind"`
 	Details   EmailDetails  `export:"details"`
 	Code      []byte        `export:"code,omitempty"` // encrypted; only of EmailKindVerificationCode
@@ -78,10 +79,11 @@ func NotificationKind(kind EventKind) (EmailKind, bool) {
 // notificationTTL is how long delivery is attempted, as mail servers do (RFC 5321, section 4.5.4.1: at least 4 to 5 days).
 const notificationTTL = 4 * 24 * time.Hour
 
-// NewNotificationEmail returns the e-mail about an event to an address. The owner is zero if the e-mail outlives its user.
-func NewNotificationEmail(to Email, owner UserID, kind EmailKind, of EventState, now time.Time, random io.Reader) *OutboxEmail {
+// NewNotificationEmail returns the e-mail about an event to an address, in the recipient's language. The owner is zero if the e-mail
+// outlives its user.
+func NewNotificationEmail(to Email, locale Locale, owner UserID, kind EmailKind, of EventState, now time.Time, random io.Reader) *OutboxEmail {
 	return &OutboxEmail{OutboxEmailState{
-		ID: NewOutboxEmailID(now, random), UserID: owner, To: to, Kind: kind, DueAt: now, ExpiresAt: now.Add(notificationTTL),
+		ID: NewOutboxEmailID(now, random), UserID: owner, To: to, Locale: locale, Kind: kind, DueAt: now, ExpiresAt: now.Add(notificationTTL),
 		Details: EmailDetails{At: of.At, Actor: of.Actor, PasskeyName: of.PasskeyName, DeviceName: of.DeviceName, IP: of.IP},
 	}}
 }

@@ -15,7 +15,7 @@ import (
 // notificationEmail returns a notification to Ada, created at noon.
 func notificationEmail(t *testing.T) *domain.OutboxEmail {
 	t.Helper()
-	return domain.NewNotificationEmail("ada@example.org", adasID, domain.EmailKindPasskeyAdded, domain.EventState{}, noon, rand.Reader)
+	return domain.NewNotificationEmail("ada@example.org", "", adasID, domain.EmailKindPasskeyAdded, domain.EventState{}, noon, rand.Reader)
 }
 
 func TestNewNotificationEmail(t *testing.T) {
@@ -23,7 +23,7 @@ func TestNewNotificationEmail(t *testing.T) {
 		Kind: domain.EventPasskeyAdded, UserID: adasID, At: noon.Add(-time.Second), Actor: domain.ActorOperator, CredentialID: "id", PasskeyName: "the blue one",
 		Reason: "reason", DeviceName: "Firefox on Linux", IP: "203.0.113.9", RequestID: "request-17", Changed: []string{"email"},
 	}
-	m := domain.NewNotificationEmail("ada@example.org", adasID, domain.EmailKindPasskeyAdded, e, noon, rand.Reader)
+	m := domain.NewNotificationEmail("ada@example.org", "", adasID, domain.EmailKindPasskeyAdded, e, noon, rand.Reader)
 	want := domain.OutboxEmailState{
 		ID: m.ID(), UserID: adasID, To: "ada@example.org", Kind: domain.EmailKindPasskeyAdded, DueAt: noon, ExpiresAt: noon.Add(4 * 24 * time.Hour),
 		Details: domain.EmailDetails{At: noon.Add(-time.Second), Actor: domain.ActorOperator, PasskeyName: "the blue one", DeviceName: "Firefox on Linux", IP: "203.0.113.9"},

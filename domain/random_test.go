@@ -84,7 +84,7 @@ func TestConstructors_PanicWithoutRandomBytes(t *testing.T) {
 		"session token":  {32, func(r io.Reader) { domain.NewSessionToken(r) }},
 		"bearer session": {42, func(r io.Reader) { domain.OpenBearerSession(key, domain.Device{}, lifetime, refreshKeys, noon, r) }},
 		"event":          {10, func(r io.Reader) { domain.NewEvent(domain.EventState{}, noon, r) }},
-		"notification":   {10, func(r io.Reader) { domain.NewNotificationEmail("", adasID, "", domain.EventState{}, noon, r) }},
+		"notification":   {10, func(r io.Reader) { domain.NewNotificationEmail("", "", adasID, "", domain.EventState{}, noon, r) }},
 		"claims": {16, func(r io.Reader) {
 			domain.AccessPolicy{}.AccessClaims(domain.RestoreSession(domain.SessionState{}), noon, r)
 		}},

@@ -17,6 +17,7 @@ type UserState struct {
 	EmailVerifiedAt time.Time    `export:"email_verified_at,omitzero"` // zero if not verified
 	PendingEmail    PendingEmail `export:"pending_email,omitzero"`     // zero if none
 	DisplayName     DisplayName  `export:"display_name,omitempty"`     // "" if none
+	Locale          Locale       `export:"locale,omitempty"`           // "" if none
 	DisabledAt      time.Time    `export:"disabled_at,omitzero"`       // zero unless disabled
 	CreatedAt       time.Time    `export:"created_at"`
 }
@@ -28,6 +29,7 @@ type PendingUser struct {
 	Handle      UserHandle
 	Email       Email
 	DisplayName DisplayName
+	Locale      Locale
 }
 
 // NewPendingUser returns a pending user with new random ids.
@@ -40,7 +42,7 @@ func (p *PendingUser) Entity() UserEntity { return entity(p.UserID, p.Handle, p.
 
 // ToUser returns the user after the registration is verified.
 func (p *PendingUser) ToUser(now time.Time) *User {
-	return &User{UserState{ID: p.UserID, Handle: p.Handle, Email: p.Email, DisplayName: p.DisplayName, CreatedAt: now}}
+	return &User{UserState{ID: p.UserID, Handle: p.Handle, Email: p.Email, DisplayName: p.DisplayName, Locale: p.Locale, CreatedAt: now}}
 }
 
 // RestoreUser returns the user with the given state.
@@ -57,6 +59,7 @@ func (u *User) Handle() UserHandle       { return u.state.Handle }
 func (u *User) Email() Email             { return u.state.Email }
 func (u *User) EmailVerified() bool      { return !u.state.EmailVerifiedAt.IsZero() }
 func (u *User) DisplayName() DisplayName { return u.state.DisplayName }
+func (u *User) Locale() Locale           { return u.state.Locale }
 func (u *User) CreatedAt() time.Time     { return u.state.CreatedAt }
 
 // Disabled reports whether the operator has disabled the account.
@@ -94,6 +97,13 @@ func (u *User) Enable() bool {
 func (u *User) Rename(name DisplayName) bool {
 	changed := u.state.DisplayName != name
 	u.state.DisplayName = name
+	return changed
+}
+
+// SetLocale sets or removes the language of the user's e-mails and reports whether it changed.
+func (u *User) SetLocale(locale Locale) bool {
+	changed := u.state.Locale != locale
+	u.state.Locale = locale
 	return changed
 }
 

@@ -19,6 +19,7 @@ func (p *Program) printAccount(a admin.AccountDetails) {
 		[]string{"Verified", yesOrNo(u.EmailVerified())},
 		[]string{"Pending e-mail", string(u.PendingEmail())},
 		[]string{"Name", string(u.DisplayName())},
+		[]string{"Language", string(u.Locale())},
 		[]string{"Created", formatTime(u.CreatedAt())},
 		[]string{"Disabled", formatTime(u.DisabledAt())},
 	)

@@ -39,8 +39,8 @@ func TestUsersList(t *testing.T) {
 	}
 	list := decodeJSON[map[string][]map[string]any](t, f.mustSucceed(t, "users list --json"))["users"]
 	want := []map[string]any{
-		{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "created_at": "2026-11-21T12:00:00.000000Z", "disabled_at": nil},
-		{"id": ben.ID.String(), "email": nil, "email_verified": false, "pending_email": nil, "display_name": "Ben", "created_at": "2026-11-22T12:00:00.000000Z", "disabled_at": "2026-11-23T12:00:00.000000Z"},
+		{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "locale": "pt-BR", "created_at": "2026-11-21T12:00:00.000000Z", "disabled_at": nil},
+		{"id": ben.ID.String(), "email": nil, "email_verified": false, "pending_email": nil, "display_name": "Ben", "locale": nil, "created_at": "2026-11-22T12:00:00.000000Z", "disabled_at": "2026-11-23T12:00:00.000000Z"},
 	}
 	if !reflect.DeepEqual(list, want) {
 		t.Errorf("unexpected list: %v", list)
@@ -126,6 +126,7 @@ E-mail          ada@example.org
 Verified        yes
 Pending e-mail  -
 Name            Ada
+Language        pt-BR
 Created         2026-11-21T12:00:00Z
 Disabled        -
 
@@ -151,7 +152,7 @@ AT                    EVENT            ACTOR  IP            DETAILS
 	event := shown.Events[0]
 	delete(event, "id")
 	wanted := account{
-		User: map[string]any{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "created_at": "2026-11-21T12:00:00.000000Z", "disabled_at": nil},
+		User: map[string]any{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "locale": "pt-BR", "created_at": "2026-11-21T12:00:00.000000Z", "disabled_at": nil},
 		Passkeys: []map[string]any{{
 			"id": "a2V5", "name": "Blue key", "authenticator": map[string]any{"aaguid": "07000000-0000-0000-0000-000000000000", "name": "Clé de sécurité"},
 			"transports": []any{"usb"}, "backup_eligible": false, "backed_up": false, "sign_count": 9.0, "clone_warning": true,

@@ -26,12 +26,13 @@ func (s *server) patchAccount(c *fiber.Ctx, principal identity.Principal) error 
 	var body struct {
 		Email       nullableString `json:"email"`
 		DisplayName nullableString `json:"display_name"`
+		Locale      nullableString `json:"locale"`
 	}
 	if err := decodeBody(c, &body); err != nil {
 		return err
 	}
 	var update account.Patch
-	var badEmail, badName error
+	var badEmail, badName, badLocale error
 	if body.Email.present {
 		var email domain.Email
 		email, badEmail = domain.ParseEmail("email", body.Email.text)
@@ -42,7 +43,12 @@ func (s *server) patchAccount(c *fiber.Ctx, principal identity.Principal) error 
 		name, badName = displayName(body.DisplayName.text)
 		update.DisplayName = &name
 	}
-	if err := domain.JoinInvalid(badEmail, badName); err != nil {
+	if body.Locale.present {
+		var locale domain.Locale
+		locale, badLocale = domain.ParseLocale("locale", body.Locale.text)
+		update.Locale = &locale
+	}
+	if err := domain.JoinInvalid(badEmail, badName, badLocale); err != nil {
 		return err
 	}
 	changed, err := s.usecases.Account.Change(c.UserContext(), principal, update)

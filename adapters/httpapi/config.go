@@ -4,6 +4,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/locales"
 )
 
 // getConfig returns the public part of the configuration.
@@ -12,6 +13,7 @@ func (s *server) getConfig(c *fiber.Ctx) error {
 		RPID: s.config.RPID, RPName: s.config.RPName,
 		Registration: string(s.config.Registration), Email: "optional",
 		Recovery: recoveryConfig{Policy: string(s.config.Recovery)}, Mail: mailConfig(s.config.Mail),
+		Language: s.config.Language, Languages: locales.Languages(),
 	})
 }
 
@@ -22,6 +24,9 @@ type publicConfig struct {
 	Email        string         `json:"email"`
 	Recovery     recoveryConfig `json:"recovery"`
 	Mail         string         `json:"mail"`
+
+	Language  locales.Language   `json:"language"`
+	Languages []locales.Language `json:"languages"`
 }
 
 func mailConfig(p domain.EmailPolicy) string {

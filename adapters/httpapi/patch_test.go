@@ -38,6 +38,27 @@ func TestPatchAccount_AbsentMemberUnchanged(t *testing.T) {
 	}
 }
 
+func TestPatchAccount_Locale(t *testing.T) {
+	f := newFixture(t)
+	for _, c := range []struct {
+		body string
+		want any // the language afterwards
+	}{
+		{`{}`, nil},
+		{`{"locale":"DE-at"}`, "de-AT"},
+		{`{"display_name":"Countess"}`, "de-AT"},
+		{`{"locale":" "}`, nil},
+		{`{"locale":"fr"}`, "fr"}, // without texts
+		{`{"locale":null}`, nil},
+	} {
+		got := f.call(http.MethodPatch, "/v1/me", c.body, map[string]string{"Cookie": f.cookie, "X-CSRF-Token": f.csrf})
+		user, _ := got.body["user"].(map[string]any)
+		if locale, present := user["locale"]; got.status != 200 || !present || locale != c.want {
+			t.Errorf("%s: %+v", c.body, got)
+		}
+	}
+}
+
 // Requirement: ASVS-15.3.3
 func TestPatchAccount_RejectsInvalidMembers(t *testing.T) {
 	f := newFixture(t)
@@ -60,6 +81,9 @@ func TestPatchAccount_RejectsInvalidMembers(t *testing.T) {
 		`{"display_name":"\u3164"}`:                {"display_name invalid_name"},
 		`{"display_name":"Ada\u202eneB"}`:          {"display_name invalid_name"},
 		`{"email":"x","display_name":"a\nb"}`:      {"display_name invalid_name", "email invalid_email"},
+		`{"locale":1}`:                             {"locale wrong_type"},
+		`{"locale":"de_AT"}`:                       {"locale invalid_locale"},
+		`{"email":"ada@example.net","locale":"x"}`: {"locale invalid_locale"},
 	} {
 		got := f.call(http.MethodPatch, "/v1/me", body, map[string]string{"Cookie": f.cookie, "X-CSRF-Token": f.csrf})
 		if got.status != 400 || got.code() != "invalid_request" || !slices.Equal(got.fieldErrors(), want) {

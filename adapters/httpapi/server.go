@@ -14,6 +14,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/httpapi/internal/edge"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/locales"
 )
 
 // Config configures the API.
@@ -24,6 +25,7 @@ type Config struct {
 	AppOrigins      []string // of web views and extensions: allowed, without cookies
 	RPID            string
 	RPName          string
+	Language        locales.Language // of the page in a browser without a supported language
 	Registration    domain.RegistrationPolicy
 	Recovery        domain.RecoveryPolicy
 	Mail            domain.EmailPolicy

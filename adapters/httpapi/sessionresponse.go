@@ -29,6 +29,7 @@ type user struct {
 	EmailVerified bool           `json:"email_verified"`
 	PendingEmail  *string        `json:"pending_email"`
 	DisplayName   *string        `json:"display_name"`
+	Locale        *string        `json:"locale"`
 	CreatedAt     timestamp.Time `json:"created_at"`
 }
 
@@ -102,7 +103,7 @@ func userOf(u *domain.User) user {
 	return user{
 		ID: u.ID().String(), Email: optional(string(u.Email())), EmailVerified: u.EmailVerified(),
 		PendingEmail: optional(string(u.PendingEmail())),
-		DisplayName:  optional(string(u.DisplayName())), CreatedAt: timestamp.Of(u.CreatedAt()),
+		DisplayName:  optional(string(u.DisplayName())), Locale: optional(string(u.Locale())), CreatedAt: timestamp.Of(u.CreatedAt()),
 	}
 }
 

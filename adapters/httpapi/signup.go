@@ -1,29 +1,33 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/locales"
 )
 
 func (s *server) signUpOptions(c *fiber.Ctx) error {
 	var body struct {
 		Email       string `json:"email"`
 		DisplayName string `json:"display_name"`
+		Locale      string `json:"locale"`
 	}
 	if err := s.decodeLimited(c, domain.RateSignUp, &body, func() string { return emailAccountName(body.Email) }); err != nil {
 		return err
 	}
 	email, badEmail := domain.ParseEmail("email", body.Email)
 	name, badName := displayName(body.DisplayName)
-	if err := domain.JoinInvalid(badEmail, badName); err != nil {
+	locale, badLocale := domain.ParseLocale("locale", cmp.Or(body.Locale, string(locales.Match(c.Get(fiber.HeaderAcceptLanguage)))))
+	if err := domain.JoinInvalid(badEmail, badName, badLocale); err != nil {
 		return err
 	}
 	browser := s.ceremonyBrowser(c)
-	begun, err := s.usecases.SignUp.Begin(c.UserContext(), signup.Input{Email: email, DisplayName: name}, browser.binding)
+	begun, err := s.usecases.SignUp.Begin(c.UserContext(), signup.Input{Email: email, DisplayName: name, Locale: locale}, browser.binding)
 	return s.answerOptions(c, browser, begun, err)
 }
 

@@ -49,7 +49,7 @@ func (m *fakeMailer) acceptAll() {
 // enqueueEmail queues an e-mail that is due now.
 func enqueueEmail(t *testing.T, store ports.Store) domain.OutboxEmailID {
 	t.Helper()
-	email := domain.NewNotificationEmail("ada@example.org", domain.UserID{}, domain.EmailKindRecovered, domain.EventState{IP: "203.0.113.9", DeviceName: "curl"}, time.Now().UTC(), rand.Reader)
+	email := domain.NewNotificationEmail("ada@example.org", "", domain.UserID{}, domain.EmailKindRecovered, domain.EventState{IP: "203.0.113.9", DeviceName: "curl"}, time.Now().UTC(), rand.Reader)
 	update(t, store, func(tx ports.Tx) error { return tx.OutboxEmails.Add(t.Context(), email) })
 	return email.ID()
 }

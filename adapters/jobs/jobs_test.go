@@ -359,7 +359,7 @@ func TestRun_LogsDeletedCounts(t *testing.T) {
 			t.Errorf("without expired data: logged %s", run.log)
 		}
 		old := domain.NewEvent(domain.EventState{Kind: domain.EventAccountDeleted}, time.Now().Add(-500*24*time.Hour), rand.Reader)
-		stale := domain.NewNotificationEmail("ada@example.org", domain.UserID{}, domain.EmailKindRecovered, old.State(), time.Now().Add(-5*24*time.Hour), rand.Reader)
+		stale := domain.NewNotificationEmail("ada@example.org", "", domain.UserID{}, domain.EmailKindRecovered, old.State(), time.Now().Add(-5*24*time.Hour), rand.Reader)
 		for counts, add := range map[string]func(){
 			"challenges=1 sessions=0 recovery_grants=0 lockouts=0 emails=0 events=0": func() { addExpiredChallenge(t, store) },
 			"challenges=0 sessions=1 recovery_grants=0 lockouts=0 emails=0 events=0": func() { addSession(t, store, 48*time.Hour) },

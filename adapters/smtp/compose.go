@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"cmp"
 	"fmt"
 	"net/mail"
 	"net/netip"
@@ -10,13 +11,14 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
+	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/locales"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// compose returns the e-mail in the language of the server.
+// compose returns the e-mail in the recipient's language, or in that of the server if there are no texts in it.
 func (m *Mailer) compose(email ports.OutgoingEmail) (*gomail.Msg, error) {
-	message, texts := email.Email, locales.Of(m.config.Language)
+	message, texts := email.Email, locales.Of(m.language(email.Email.Locale))
 	subject, err := m.subject(email, texts)
 	if err != nil {
 		return nil, fmt.Errorf("composing an e-mail: %w", err)
@@ -38,6 +40,10 @@ func (m *Mailer) compose(email ports.OutgoingEmail) (*gomail.Msg, error) {
 	composed.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
 	composed.SetBodyString(gomail.TypeTextPlain, m.text(plain))
 	return composed, nil
+}
+
+func (m *Mailer) language(locale domain.Locale) locales.Language {
+	return cmp.Or(locales.Match(string(locale)), m.config.Language)
 }
 
 // groupDigits returns a code as two groups, which are easier to type.

@@ -147,6 +147,15 @@ func TestRender_SaysHowToUndo(t *testing.T) {
 	}
 }
 
+func TestLanguage_OfRecipientOrServer(t *testing.T) {
+	mailer := newTestMailer(t)
+	for locale, want := range map[domain.Locale]locales.Language{"": "de", "fr": "de", "en-GB": "en", "de-AT": "de"} {
+		if mailer.config.Language = "de"; mailer.language(locale) != want {
+			t.Errorf("%q: %s, want %s", locale, mailer.language(locale), want)
+		}
+	}
+}
+
 func TestCompose_FailsWithoutTextOrCode(t *testing.T) {
 	mailer := newTestMailer(t)
 	withoutCode, unknown := codeEmail(t), codeEmail(t)

@@ -36,10 +36,10 @@ type Config struct {
 	Username  string // "" for no authentication
 	Password  domain.Secret
 	From      mail.Address
-	Service   string // the name of the service
-	Language  locales.Language
-	PublicURL string         // the only link in e-mails
-	RootCAs   *x509.CertPool // the certificate authorities for the server; nil for those of the system
+	Service   string           // the name of the service
+	Language  locales.Language // of e-mails to users who have chosen none that has texts
+	PublicURL string           // the only link in e-mails
+	RootCAs   *x509.CertPool   // the certificate authorities for the server; nil for those of the system
 }
 
 // Mailer implements ports.Mailer. Each e-mail uses its own connection. Mailer is safe for concurrent use.

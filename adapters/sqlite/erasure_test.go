@@ -41,7 +41,7 @@ func TestOutboxEmails_OrphanErasedFromFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store, path := openStore(t)
-			m := domain.NewNotificationEmail("lovelace@example.org", domain.UserID{}, domain.EmailKindAccountDeleted, domain.EventState{At: now}, now, rand.Reader)
+			m := domain.NewNotificationEmail("lovelace@example.org", "", domain.UserID{}, domain.EmailKindAccountDeleted, domain.EventState{At: now}, now, rand.Reader)
 			mustUpdate(t, store, func(tx ports.Tx) error { return tx.OutboxEmails.Add(t.Context(), m) })
 			if len(filesContaining(t, path, "lovelace@example.org")) == 0 {
 				t.Fatal("the e-mail is in no file before the test")

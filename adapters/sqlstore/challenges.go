@@ -28,6 +28,7 @@ func (c challenges) Add(ctx context.Context, challenge *domain.Challenge) error 
 		row.PendingUserHandle = p.Handle.Bytes()
 		row.PendingEmail = column.Text(p.Email)
 		row.PendingDisplayName = column.Text(p.DisplayName)
+		row.PendingLocale = column.Text(p.Locale)
 	}
 	return c.wrap("adding a challenge", c.q.AddChallenge(ctx, row))
 }
@@ -68,6 +69,7 @@ func challengeOf(row sqlitedb.Challenge) (*domain.Challenge, error) {
 			Handle:      domain.UserHandle(row.PendingUserHandle),
 			Email:       domain.Email(row.PendingEmail),
 			DisplayName: domain.DisplayName(row.PendingDisplayName),
+			Locale:      domain.Locale(row.PendingLocale),
 		}
 	}
 	return restore(d, "challenge", s, domain.RestoreChallenge)

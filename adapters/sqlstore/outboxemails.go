@@ -17,6 +17,7 @@ func (o outboxEmails) Add(ctx context.Context, email *domain.OutboxEmail) error 
 		ID:          s.ID.String(),
 		UserID:      optionalID(s.UserID),
 		Recipient:   string(s.To),
+		Locale:      column.Text(s.Locale),
 		Kind:        string(s.Kind),
 		HappenedAt:  column.Time{Time: s.Details.At},
 		Actor:       column.Text(s.Details.Actor),
@@ -69,6 +70,7 @@ func outboxEmailOf(row sqlitedb.OutboxEmail) (*domain.OutboxEmail, error) {
 		ID:     parseID(&d, "id", row.ID, domain.ParseOutboxEmailID),
 		UserID: parseID(&d, "user_id", row.UserID, domain.ParseUserID),
 		To:     domain.Email(row.Recipient),
+		Locale: domain.Locale(row.Locale),
 		Kind:   domain.EmailKind(row.Kind),
 		Details: domain.EmailDetails{
 			At:          row.HappenedAt.Time,

@@ -49,6 +49,7 @@ func (u users) Save(ctx context.Context, user *domain.User) error {
 		PendingEmailFailures:  row.PendingEmailFailures,
 		PendingEmailExpiresAt: row.PendingEmailExpiresAt,
 		DisplayName:           row.DisplayName,
+		Locale:                row.Locale,
 		DisabledAt:            row.DisabledAt,
 		ID:                    row.ID,
 	})
@@ -81,6 +82,7 @@ func userRow(user *domain.User) sqlitedb.User {
 		PendingEmailFailures:  int64(s.PendingEmail.Failures),
 		PendingEmailExpiresAt: column.Time{Time: s.PendingEmail.ExpiresAt},
 		DisplayName:           string(s.DisplayName),
+		Locale:                column.Text(s.Locale),
 		DisabledAt:            column.Time{Time: s.DisabledAt},
 		CreatedAt:             column.Time{Time: s.CreatedAt},
 	}
@@ -107,6 +109,7 @@ func userOf(row sqlitedb.User) (*domain.User, error) {
 			ExpiresAt: row.PendingEmailExpiresAt.Time,
 		},
 		DisplayName: domain.DisplayName(row.DisplayName),
+		Locale:      domain.Locale(row.Locale),
 		DisabledAt:  row.DisabledAt.Time,
 		CreatedAt:   row.CreatedAt.Time,
 	}

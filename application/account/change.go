@@ -14,6 +14,7 @@ import (
 type Patch struct {
 	Email       *domain.Email
 	DisplayName *domain.DisplayName
+	Locale      *domain.Locale
 }
 
 // Changed is the account after a change, with its passkeys, whose names in password managers the client updates.
@@ -28,9 +29,10 @@ const (
 	fieldDisplayName  = "display_name"
 	fieldEmail        = "email"
 	fieldPendingEmail = "pending_email"
+	fieldLocale       = "locale"
 )
 
-// Change changes the display name or the e-mail address. If the server sends e-mail, the new address is pending until its code is
+// Change changes the display name, the e-mail address or the language. If the server sends e-mail, the new address is pending until its code is
 // confirmed. Change returns domain.ErrStepUpRequired for another address without recent authentication, domain.ErrEmailTaken if the
 // server sends no e-mail (else that would reveal an account), and a *domain.RetryAfterError if too many codes were sent to the
 // address.
@@ -60,6 +62,9 @@ func (s *Service) Change(ctx context.Context, principal identity.Principal, patc
 		}
 		if patch.DisplayName != nil && principal.User.Rename(*patch.DisplayName) {
 			changed.Fields = append(changed.Fields, fieldDisplayName)
+		}
+		if patch.Locale != nil && principal.User.SetLocale(*patch.Locale) {
+			changed.Fields = append(changed.Fields, fieldLocale)
 		}
 		email, fields, err := s.changeEmail(ctx, tx, principal.User, patch.Email, code, now)
 		if err != nil {

@@ -47,7 +47,7 @@ func seed(t *testing.T, store ports.Store, n int) {
 			challenge := domain.NewChallenge(domain.PurposeLogin, domain.ChallengeContext{}, []byte("state"), nil, 0, noon, rand.Reader)
 			session, _ := domain.OpenSession(key, domain.Device{}, domain.SessionLifetime{}, noon, rand.Reader)
 			event := domain.NewEvent(domain.EventState{Kind: domain.EventSignedUp, UserID: ada.UserID}, noon, rand.Reader)
-			email := domain.NewNotificationEmail("ada@example.org", ada.UserID, domain.EmailKindRecovered, event.State(), noon.Add(-4*24*time.Hour), rand.Reader)
+			email := domain.NewNotificationEmail("ada@example.org", "", ada.UserID, domain.EmailKindRecovered, event.State(), noon.Add(-4*24*time.Hour), rand.Reader)
 			err = errors.Join(
 				tx.Challenges.Add(t.Context(), challenge), tx.Sessions.Add(t.Context(), session), tx.Events.Add(t.Context(), event), tx.OutboxEmails.Add(t.Context(), email),
 			)

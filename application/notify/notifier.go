@@ -47,5 +47,5 @@ func (n Notifier) queue(ctx context.Context, tx ports.Tx, recipient *domain.User
 	if !recipient.EmailVerified() {
 		return nil
 	}
-	return tx.OutboxEmails.Add(ctx, domain.NewNotificationEmail(recipient.Email(), owner, kind, e, now, n.Random))
+	return tx.OutboxEmails.Add(ctx, domain.NewNotificationEmail(recipient.Email(), recipient.Locale(), owner, kind, e, now, n.Random))
 }

@@ -57,7 +57,7 @@ func (o *fixture) update(fn func(ports.Tx) error) {
 // queueEmail queues a notification to the n-th recipient, due n seconds before noon.
 func (o *fixture) queueEmail(n int) domain.OutboxEmailID {
 	o.t.Helper()
-	m := domain.NewNotificationEmail(recipient(n), domain.UserID{}, domain.EmailKindRecovered, domain.EventState{At: noon, IP: "203.0.113.9"}, noon.Add(-time.Duration(n)*time.Second), rand.Reader)
+	m := domain.NewNotificationEmail(recipient(n), "", domain.UserID{}, domain.EmailKindRecovered, domain.EventState{At: noon, IP: "203.0.113.9"}, noon.Add(-time.Duration(n)*time.Second), rand.Reader)
 	o.update(func(tx ports.Tx) error { return tx.OutboxEmails.Add(o.t.Context(), m) })
 	return m.ID()
 }

@@ -9,10 +9,11 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Input is what a new user enters. Both fields may be empty.
+// Input is what a new user enters, and the language of their e-mails. Each field may be empty.
 type Input struct {
 	Email       domain.Email
 	DisplayName domain.DisplayName
+	Locale      domain.Locale
 }
 
 // Begin returns the options for the new passkey. The user is stored with the challenge until Finish. It returns
@@ -26,6 +27,7 @@ func (s *Service) Begin(ctx context.Context, in Input, browser domain.Binding) (
 		return ceremony.Begun{}, err
 	}
 	user := domain.NewPendingUser(in.Email, in.DisplayName, s.Clock.Now(), s.Random)
+	user.Locale = in.Locale
 	options, err := s.RelyingParty.BeginRegistration(user.Entity(), nil)
 	if err != nil {
 		return ceremony.Begun{}, err

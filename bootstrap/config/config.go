@@ -11,6 +11,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/smtp"
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/locales"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -23,6 +24,7 @@ type Config struct {
 	RPID             string
 	RetiredRPIDs     []string // the database may contain passkeys of these, which cannot sign in
 	RPName           string
+	Language         locales.Language
 	Origins          []string // the first one is PublicURL
 	AppOrigins       []string // of web views and extensions, which call the API with tokens only
 	TrustedProxies   []netip.Prefix

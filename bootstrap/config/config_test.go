@@ -31,7 +31,7 @@ func TestLoad_Defaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if config.PublicURL != "http://localhost:8080" || config.RPID != "localhost" || config.Listen != "127.0.0.1:8080" ||
-		config.OpsListen != "127.0.0.1:9090" || config.OpsListenSet || config.Database != SQLite("keylodge.db") || config.Secret != nil || config.RPName != "Keylodge" ||
+		config.OpsListen != "127.0.0.1:9090" || config.OpsListenSet || config.Database != SQLite("keylodge.db") || config.Secret != nil || config.RPName != "Keylodge" || config.Language != "en" ||
 		!slices.Equal(config.Origins, []string{"http://localhost:8080"}) || config.Registration != domain.RegistrationOpen || config.Recovery != domain.RecoveryAny ||
 		config.Use != (domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject}) ||
 		config.Sessions != (domain.SessionLifetime{TTL: 720 * time.Hour, IdleTTL: 168 * time.Hour}) ||

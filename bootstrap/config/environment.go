@@ -55,6 +55,12 @@ type environment struct {
 	// their cookies are ignored.
 	AppOrigins string `envconfig:"KEYLODGE_APP_ORIGINS" type:"list of origins"`
 
+	// # Languages
+
+	// Language of e-mails to users who have chosen none, or one without texts, as a BCP 47 tag: `en` or `de`. The page uses it
+	// for browsers without a supported language.
+	Language string `envconfig:"KEYLODGE_LANGUAGE" type:"language tag" default:"en"`
+
 	// # Apps and well-known documents
 
 	// Android apps that may use the passkeys of this RP ID, separated by commas: the package and the SHA-256 of its signing

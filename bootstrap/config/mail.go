@@ -34,6 +34,7 @@ func (p *parser) smtp(config *Config, e environment) {
 		From:      p.sender(e.SMTPFrom),
 		RootCAs:   p.rootCAs(e.SMTPCAFile),
 		Service:   config.RPName,
+		Language:  config.Language,
 		PublicURL: config.PublicURL,
 	}
 	if name := strings.TrimSuffix(strings.ToLower(e.SMTPHost), "."); !isIPAddress(name) && (!hostName.MatchString(name) || endsInNumber.MatchString(name)) {

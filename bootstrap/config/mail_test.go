@@ -58,7 +58,7 @@ func TestLoad_SMTP(t *testing.T) {
 	}
 	want := smtp.Config{
 		Host: "smtp.example.org", Port: 2525, TLS: smtp.ImplicitTLS, Username: "keylodge", Password: domain.NewSecret("hunter2"),
-		From: mail.Address{Name: "Example", Address: "no-reply@example.org"}, Service: "Example", PublicURL: "https://id.example.org",
+		From: mail.Address{Name: "Example", Address: "no-reply@example.org"}, Service: "Example", Language: "en", PublicURL: "https://id.example.org",
 	}
 	if *config.SMTP != want {
 		t.Errorf("got  %+v\nwant %+v", config.SMTP, want)

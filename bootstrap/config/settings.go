@@ -17,6 +17,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/locales"
 )
 
 // parser parses settings and collects their errors.
@@ -32,6 +33,7 @@ func (e environment) parse() (Config, SettingErrors) {
 	config := Config{
 		Listen:         p.listen("LISTEN", e.Listen),
 		RPName:         e.RPName,
+		Language:       oneOf(&p, "LANGUAGE", e.Language, locales.Languages()...),
 		TrustedProxies: p.proxies(e.TrustedProxies),
 		Database:       p.database(e.DatabaseURL),
 		Registration:   oneOf(&p, "REGISTRATION", e.Registration, domain.RegistrationOpen, domain.RegistrationClosed),

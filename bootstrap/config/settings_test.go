@@ -181,6 +181,7 @@ func TestLoad_AcceptsUnambiguousValues(t *testing.T) {
 		want     func(c Config) bool
 	}{
 		"white space around a value": {[]string{"REGISTRATION= closed\n", "MAX_PASSKEYS= 7 "}, func(c Config) bool { return c.Registration == "closed" && c.PasskeyLimit == 7 }},
+		"a language":                 {[]string{"LANGUAGE=de"}, func(c Config) bool { return c.Language == "de" }},
 		"white space alone":          {[]string{"RP_NAME=  ", "MAX_PASSKEYS=\t"}, func(c Config) bool { return c.RPName == "Keylodge" && c.PasskeyLimit == 20 }},
 		"a short session": {[]string{"SESSION_TTL=6m", "ACCESS_TOKEN_TTL=6m"}, func(c Config) bool {
 			return c.Sessions.IdleTTL == 6*time.Minute && time.Duration(c.StepUpTTL) == 6*time.Minute

@@ -14,8 +14,8 @@ import (
 const addChallenge = `-- name: AddChallenge :exec
 INSERT INTO webauthn_challenges (
     id, purpose, binding, session_id, recovery_grant, ceremony_state, pending_user_id, pending_user_handle,
-    pending_email, pending_display_name, created_at, expires_at
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    pending_email, pending_display_name, pending_locale, created_at, expires_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 `
 
 type AddChallengeParams struct {
@@ -29,6 +29,7 @@ type AddChallengeParams struct {
 	PendingUserHandle  []byte
 	PendingEmail       column.Text
 	PendingDisplayName column.Text
+	PendingLocale      column.Text
 	CreatedAt          column.Time
 	ExpiresAt          column.Time
 }
@@ -45,6 +46,7 @@ func (q *Queries) AddChallenge(ctx context.Context, arg AddChallengeParams) erro
 		arg.PendingUserHandle,
 		arg.PendingEmail,
 		arg.PendingDisplayName,
+		arg.PendingLocale,
 		arg.CreatedAt,
 		arg.ExpiresAt,
 	)
@@ -52,7 +54,7 @@ func (q *Queries) AddChallenge(ctx context.Context, arg AddChallengeParams) erro
 }
 
 const challengeByID = `-- name: ChallengeByID :one
-SELECT id, purpose, binding, session_id, recovery_grant, ceremony_state, pending_user_id, pending_user_handle, pending_email, pending_display_name, created_at, expires_at FROM webauthn_challenges WHERE id = $1
+SELECT id, purpose, binding, session_id, recovery_grant, ceremony_state, pending_user_id, pending_user_handle, pending_email, pending_display_name, pending_locale, created_at, expires_at FROM webauthn_challenges WHERE id = $1
 `
 
 func (q *Queries) ChallengeByID(ctx context.Context, id string) (Challenge, error) {
@@ -69,6 +71,7 @@ func (q *Queries) ChallengeByID(ctx context.Context, id string) (Challenge, erro
 		&i.PendingUserHandle,
 		&i.PendingEmail,
 		&i.PendingDisplayName,
+		&i.PendingLocale,
 		&i.CreatedAt,
 		&i.ExpiresAt,
 	)

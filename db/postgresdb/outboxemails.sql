@@ -1,8 +1,8 @@
 -- name: AddOutboxEmail :exec
 INSERT INTO outbox_emails (
-    id, user_id, recipient, kind, happened_at, actor, passkey_name, device_name, ip, code, attempts, due_at,
-    expires_at
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
+    id, user_id, recipient, locale, kind, happened_at, actor, passkey_name, device_name, ip, code, attempts,
+    due_at, expires_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
 
 -- name: ListDueOutboxEmails :many
 SELECT * FROM outbox_emails WHERE due_at <= @now ORDER BY due_at, id LIMIT @up_to::bigint;

@@ -13,15 +13,16 @@ import (
 
 const addOutboxEmail = `-- name: AddOutboxEmail :exec
 INSERT INTO outbox_emails (
-    id, user_id, recipient, kind, happened_at, actor, passkey_name, device_name, ip, code, attempts, due_at,
-    expires_at
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    id, user_id, recipient, locale, kind, happened_at, actor, passkey_name, device_name, ip, code, attempts,
+    due_at, expires_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 `
 
 type AddOutboxEmailParams struct {
 	ID          string
 	UserID      column.Text
 	Recipient   string
+	Locale      column.Text
 	Kind        string
 	HappenedAt  column.Time
 	Actor       column.Text
@@ -39,6 +40,7 @@ func (q *Queries) AddOutboxEmail(ctx context.Context, arg AddOutboxEmailParams) 
 		arg.ID,
 		arg.UserID,
 		arg.Recipient,
+		arg.Locale,
 		arg.Kind,
 		arg.HappenedAt,
 		arg.Actor,
@@ -82,7 +84,7 @@ func (q *Queries) DeleteExpiredOutboxEmails(ctx context.Context, expired column.
 }
 
 const listDueOutboxEmails = `-- name: ListDueOutboxEmails :many
-SELECT id, user_id, recipient, kind, happened_at, actor, passkey_name, device_name, ip, code, attempts, due_at, expires_at FROM outbox_emails WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2::bigint
+SELECT id, user_id, recipient, locale, kind, happened_at, actor, passkey_name, device_name, ip, code, attempts, due_at, expires_at FROM outbox_emails WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2::bigint
 `
 
 func (q *Queries) ListDueOutboxEmails(ctx context.Context, now column.Time, upTo int64) ([]OutboxEmail, error) {
@@ -98,6 +100,7 @@ func (q *Queries) ListDueOutboxEmails(ctx context.Context, now column.Time, upTo
 			&i.ID,
 			&i.UserID,
 			&i.Recipient,
+			&i.Locale,
 			&i.Kind,
 			&i.HappenedAt,
 			&i.Actor,
@@ -120,7 +123,7 @@ func (q *Queries) ListDueOutboxEmails(ctx context.Context, now column.Time, upTo
 }
 
 const listOutboxEmails = `-- name: ListOutboxEmails :many
-SELECT id, user_id, recipient, kind, happened_at, actor, passkey_name, device_name, ip, code, attempts, due_at, expires_at FROM outbox_emails WHERE id > $1 ORDER BY id LIMIT $2::bigint
+SELECT id, user_id, recipient, locale, kind, happened_at, actor, passkey_name, device_name, ip, code, attempts, due_at, expires_at FROM outbox_emails WHERE id > $1 ORDER BY id LIMIT $2::bigint
 `
 
 func (q *Queries) ListOutboxEmails(ctx context.Context, after string, upTo int64) ([]OutboxEmail, error) {
@@ -136,6 +139,7 @@ func (q *Queries) ListOutboxEmails(ctx context.Context, after string, upTo int64
 			&i.ID,
 			&i.UserID,
 			&i.Recipient,
+			&i.Locale,
 			&i.Kind,
 			&i.HappenedAt,
 			&i.Actor,

@@ -14,8 +14,8 @@ import (
 const addUser = `-- name: AddUser :execrows
 INSERT INTO users (
     id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures,
-    pending_email_expires_at, display_name, disabled_at, created_at
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    pending_email_expires_at, display_name, locale, disabled_at, created_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (email) DO NOTHING
 `
 
@@ -29,6 +29,7 @@ type AddUserParams struct {
 	PendingEmailFailures  int64
 	PendingEmailExpiresAt column.Time
 	DisplayName           string
+	Locale                column.Text
 	DisabledAt            column.Time
 	CreatedAt             column.Time
 }
@@ -44,6 +45,7 @@ func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (int64, error)
 		arg.PendingEmailFailures,
 		arg.PendingEmailExpiresAt,
 		arg.DisplayName,
+		arg.Locale,
 		arg.DisabledAt,
 		arg.CreatedAt,
 	)
@@ -54,7 +56,7 @@ func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (int64, error)
 }
 
 const listUsers = `-- name: ListUsers :many
-SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, disabled_at, created_at FROM users WHERE id > $1 ORDER BY id LIMIT $2::bigint
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, disabled_at, created_at FROM users WHERE id > $1 ORDER BY id LIMIT $2::bigint
 `
 
 func (q *Queries) ListUsers(ctx context.Context, after string, upTo int64) ([]User, error) {
@@ -76,6 +78,7 @@ func (q *Queries) ListUsers(ctx context.Context, after string, upTo int64) ([]Us
 			&i.PendingEmailFailures,
 			&i.PendingEmailExpiresAt,
 			&i.DisplayName,
+			&i.Locale,
 			&i.DisabledAt,
 			&i.CreatedAt,
 		); err != nil {
@@ -107,8 +110,9 @@ const saveUser = `-- name: SaveUser :execrows
 UPDATE users
 SET email = $1, email_verified_at = $2, pending_email = $3,
     pending_email_code = $4, pending_email_failures = $5,
-    pending_email_expires_at = $6, display_name = $7, disabled_at = $8
-WHERE users.id = $9 AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email = $1 AND other.id <> $9)
+    pending_email_expires_at = $6, display_name = $7, locale = $8,
+    disabled_at = $9
+WHERE users.id = $10 AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email = $1 AND other.id <> $10)
 `
 
 type SaveUserParams struct {
@@ -119,6 +123,7 @@ type SaveUserParams struct {
 	PendingEmailFailures  int64
 	PendingEmailExpiresAt column.Time
 	DisplayName           string
+	Locale                column.Text
 	DisabledAt            column.Time
 	ID                    string
 }
@@ -134,6 +139,7 @@ func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) (int64, erro
 		arg.PendingEmailFailures,
 		arg.PendingEmailExpiresAt,
 		arg.DisplayName,
+		arg.Locale,
 		arg.DisabledAt,
 		arg.ID,
 	)
@@ -144,7 +150,7 @@ func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) (int64, erro
 }
 
 const userByEmail = `-- name: UserByEmail :one
-SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, disabled_at, created_at FROM users WHERE email = $1::text
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, disabled_at, created_at FROM users WHERE email = $1::text
 `
 
 func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
@@ -160,6 +166,7 @@ func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
 		&i.PendingEmailFailures,
 		&i.PendingEmailExpiresAt,
 		&i.DisplayName,
+		&i.Locale,
 		&i.DisabledAt,
 		&i.CreatedAt,
 	)
@@ -167,7 +174,7 @@ func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
 }
 
 const userByID = `-- name: UserByID :one
-SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, disabled_at, created_at FROM users WHERE id = $1
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, disabled_at, created_at FROM users WHERE id = $1
 `
 
 func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
@@ -183,6 +190,7 @@ func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
 		&i.PendingEmailFailures,
 		&i.PendingEmailExpiresAt,
 		&i.DisplayName,
+		&i.Locale,
 		&i.DisabledAt,
 		&i.CreatedAt,
 	)

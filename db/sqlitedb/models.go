@@ -29,6 +29,7 @@ type Challenge struct {
 	PendingUserHandle  []byte
 	PendingEmail       column.Text
 	PendingDisplayName column.Text
+	PendingLocale      column.Text
 	CreatedAt          column.Time
 	ExpiresAt          column.Time
 }
@@ -62,6 +63,7 @@ type OutboxEmail struct {
 	ID          string
 	UserID      column.Text
 	Recipient   string
+	Locale      column.Text
 	Kind        string
 	HappenedAt  column.Time
 	Actor       column.Text
@@ -171,6 +173,7 @@ type User struct {
 	PendingEmailFailures  int64
 	PendingEmailExpiresAt column.Time
 	DisplayName           string
+	Locale                column.Text
 	DisabledAt            column.Time
 	CreatedAt             column.Time
 }

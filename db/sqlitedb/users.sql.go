@@ -14,8 +14,8 @@ import (
 const addUser = `-- name: AddUser :execrows
 INSERT INTO users (
     id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures,
-    pending_email_expires_at, display_name, disabled_at, created_at
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    pending_email_expires_at, display_name, locale, disabled_at, created_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (email) DO NOTHING
 `
 
@@ -29,6 +29,7 @@ type AddUserParams struct {
 	PendingEmailFailures  int64
 	PendingEmailExpiresAt column.Time
 	DisplayName           string
+	Locale                column.Text
 	DisabledAt            column.Time
 	CreatedAt             column.Time
 }
@@ -44,6 +45,7 @@ func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (int64, error)
 		arg.PendingEmailFailures,
 		arg.PendingEmailExpiresAt,
 		arg.DisplayName,
+		arg.Locale,
 		arg.DisabledAt,
 		arg.CreatedAt,
 	)
@@ -54,7 +56,7 @@ func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (int64, error)
 }
 
 const listUsers = `-- name: ListUsers :many
-SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, disabled_at, created_at FROM users WHERE id > ?1 ORDER BY id LIMIT ?2
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, disabled_at, created_at FROM users WHERE id > ?1 ORDER BY id LIMIT ?2
 `
 
 func (q *Queries) ListUsers(ctx context.Context, after string, upTo int64) ([]User, error) {
@@ -76,6 +78,7 @@ func (q *Queries) ListUsers(ctx context.Context, after string, upTo int64) ([]Us
 			&i.PendingEmailFailures,
 			&i.PendingEmailExpiresAt,
 			&i.DisplayName,
+			&i.Locale,
 			&i.DisabledAt,
 			&i.CreatedAt,
 		); err != nil {
@@ -110,8 +113,9 @@ const saveUser = `-- name: SaveUser :execrows
 UPDATE users
 SET email = ?1, email_verified_at = ?2, pending_email = ?3,
     pending_email_code = ?4, pending_email_failures = ?5,
-    pending_email_expires_at = ?6, display_name = ?7, disabled_at = ?8
-WHERE users.id = ?9 AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email = ?1 AND other.id <> ?9)
+    pending_email_expires_at = ?6, display_name = ?7, locale = ?8,
+    disabled_at = ?9
+WHERE users.id = ?10 AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email = ?1 AND other.id <> ?10)
 `
 
 type SaveUserParams struct {
@@ -122,6 +126,7 @@ type SaveUserParams struct {
 	PendingEmailFailures  int64
 	PendingEmailExpiresAt column.Time
 	DisplayName           string
+	Locale                column.Text
 	DisabledAt            column.Time
 	ID                    string
 }
@@ -137,6 +142,7 @@ func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) (int64, erro
 		arg.PendingEmailFailures,
 		arg.PendingEmailExpiresAt,
 		arg.DisplayName,
+		arg.Locale,
 		arg.DisabledAt,
 		arg.ID,
 	)
@@ -147,7 +153,7 @@ func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) (int64, erro
 }
 
 const userByEmail = `-- name: UserByEmail :one
-SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, disabled_at, created_at FROM users WHERE email = CAST(?1 AS TEXT)
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, disabled_at, created_at FROM users WHERE email = CAST(?1 AS TEXT)
 `
 
 func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
@@ -163,6 +169,7 @@ func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
 		&i.PendingEmailFailures,
 		&i.PendingEmailExpiresAt,
 		&i.DisplayName,
+		&i.Locale,
 		&i.DisabledAt,
 		&i.CreatedAt,
 	)
@@ -170,7 +177,7 @@ func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
 }
 
 const userByID = `-- name: UserByID :one
-SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, disabled_at, created_at FROM users WHERE id = ?1
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, disabled_at, created_at FROM users WHERE id = ?1
 `
 
 func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
@@ -186,6 +193,7 @@ func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
 		&i.PendingEmailFailures,
 		&i.PendingEmailExpiresAt,
 		&i.DisplayName,
+		&i.Locale,
 		&i.DisabledAt,
 		&i.CreatedAt,
 	)

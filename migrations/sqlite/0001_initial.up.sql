@@ -17,6 +17,7 @@ CREATE TABLE users (
     pending_email_expires_at INTEGER CONSTRAINT users_pending_email_expires_at_check -- the code expires; the pending e-mail stays
         CHECK ((pending_email_expires_at IS NULL) = (pending_email IS NULL)),
     display_name             TEXT    NOT NULL, -- '' if not set
+    locale                   TEXT    CONSTRAINT users_locale_check CHECK (locale <> ''), -- BCP 47; NULL if not set
     disabled_at              INTEGER,
     created_at               INTEGER NOT NULL
 ) STRICT;
@@ -112,6 +113,7 @@ CREATE TABLE webauthn_challenges (
         CHECK ((pending_user_handle IS NULL) = (pending_user_id IS NULL) AND (pending_user_handle IS NULL OR length(pending_user_handle) BETWEEN 1 AND 64)),
     pending_email        TEXT    CONSTRAINT webauthn_challenges_pending_email_check CHECK (pending_email <> ''),
     pending_display_name TEXT    CONSTRAINT webauthn_challenges_pending_display_name_check CHECK (pending_display_name <> ''),
+    pending_locale       TEXT    CONSTRAINT webauthn_challenges_pending_locale_check CHECK (pending_locale <> ''),
     created_at           INTEGER NOT NULL,
     expires_at           INTEGER NOT NULL
 ) STRICT;
@@ -199,6 +201,7 @@ CREATE TABLE outbox_emails (
     id           TEXT    NOT NULL PRIMARY KEY CONSTRAINT outbox_emails_id_check CHECK (length(id) = 36),
     user_id      TEXT    REFERENCES users (id) ON DELETE CASCADE, -- NULL if the e-mail outlives its user
     recipient    TEXT    NOT NULL CONSTRAINT outbox_emails_recipient_check CHECK (recipient <> ''), -- the e-mail address at that time
+    locale       TEXT    CONSTRAINT outbox_emails_locale_check CHECK (locale <> ''), -- the recipient's at that time
     kind         TEXT    NOT NULL CONSTRAINT outbox_emails_kind_check CHECK (kind <> ''),
     happened_at  INTEGER,
     actor        TEXT    CONSTRAINT outbox_emails_actor_check CHECK (actor IN ('user', 'operator')),

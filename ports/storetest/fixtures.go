@@ -49,6 +49,7 @@ func user(name string) domain.UserState {
 			ExpiresAt: hour(24),
 		},
 		DisplayName: domain.DisplayName("Žofie ☺ " + name),
+		Locale:      "cs-CZ",
 		DisabledAt:  hour(13),
 		CreatedAt:   hour(2),
 	}
@@ -99,6 +100,7 @@ func challenge(name string) domain.ChallengeState {
 			Handle:      handle(name),
 			Email:       domain.Email(name + "@example.net"),
 			DisplayName: domain.DisplayName("Pending " + name),
+			Locale:      "sr-Latn-RS",
 		},
 		CreatedAt: hour(5),
 		ExpiresAt: hour(6),
@@ -242,6 +244,7 @@ func outboxEmail(owner, tag string) domain.OutboxEmailState {
 		ID:     domain.NewOutboxEmailID(hour(0), randomSource(owner+tag+" e-mail id")),
 		UserID: userID(owner),
 		To:     domain.Email(owner + "@example.com"),
+		Locale: "pt-BR",
 		Kind:   domain.EmailKindVerificationCode,
 		Details: domain.EmailDetails{
 			At:          hour(25),

@@ -134,7 +134,7 @@ var outboxEmails = rules{
 		before, others := outboxEmail("ada", "code"), []domain.OutboxEmailState{outboxEmail("ada", "notice"), emailWithoutUser("ben")}
 		after := before
 		after.Attempts, after.DueAt = 0, hour(30)
-		wantChanged(t, before, after, "ID", "UserID", "To", "Kind", "Details", "Code", "ExpiresAt")
+		wantChanged(t, before, after, "ID", "UserID", "To", "Locale", "Kind", "Details", "Code", "ExpiresAt")
 		addUsers(t, store, user("ada"))
 		addEmails(t, store, append(others, before)...)
 		for _, state := range []domain.OutboxEmailState{after, before} {

@@ -114,7 +114,7 @@ func wantSeedOnly(t *testing.T, store ports.Store) {
 }
 
 func renamed(s domain.UserState) domain.UserState {
-	s.DisplayName = "Renamed"
+	s.DisplayName, s.Locale = "Renamed", "de"
 	s.PendingEmail = domain.PendingEmail{}
 	return s
 }

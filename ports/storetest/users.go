@@ -25,7 +25,7 @@ var users = rules{
 
 	"optional fields stay empty": func(t *testing.T, store ports.Store) {
 		ada := user("ada")
-		ada.Email, ada.EmailVerifiedAt, ada.DisplayName, ada.DisabledAt = "", time.Time{}, "", time.Time{}
+		ada.Email, ada.EmailVerifiedAt, ada.DisplayName, ada.Locale, ada.DisabledAt = "", time.Time{}, "", "", time.Time{}
 		ada.PendingEmail = domain.PendingEmail{}
 		addUsers(t, store, ada)
 		got, err := userByID(t, store, ada.ID)
@@ -117,6 +117,7 @@ var users = rules{
 		after.EmailVerifiedAt = time.Time{}
 		after.PendingEmail = domain.PendingEmail{}
 		after.DisplayName = ""
+		after.Locale = ""
 		after.DisabledAt = hour(20)
 		wantChanged(t, before, after, "ID", "Handle", "CreatedAt")
 		addUsers(t, store, before, other)

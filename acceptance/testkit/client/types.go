@@ -18,6 +18,9 @@ type (
 			Policy string `json:"policy"`
 		} `json:"recovery"`
 		Mail string `json:"mail"`
+
+		Language  string   `json:"language"`
+		Languages []string `json:"languages"`
 	}
 
 	// User is an account.
@@ -27,6 +30,7 @@ type (
 		EmailVerified bool   `json:"email_verified"`
 		PendingEmail  string `json:"pending_email"`
 		DisplayName   string `json:"display_name"`
+		Locale        string `json:"locale"`
 		CreatedAt     string `json:"created_at"`
 	}
 
@@ -146,6 +150,7 @@ type (
 	SignUpOptionsRequest struct {
 		Email       *string `json:"email,omitempty"`
 		DisplayName *string `json:"display_name,omitempty"`
+		Locale      *string `json:"locale,omitempty"`
 	}
 
 	// SignUpVerifyRequest finishes a sign-up. The transport is "cookie" or "bearer".
@@ -188,6 +193,7 @@ type (
 
 	// AccountRequest changes the account.
 	AccountRequest struct {
+		Locale      *string `json:"locale,omitempty"`
 		DisplayName *string `json:"display_name,omitempty"`
 		Email       *string `json:"email,omitempty"`
 	}

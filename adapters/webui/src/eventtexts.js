@@ -76,7 +76,7 @@ const reasons = {
 // What was changed, or the factor that allowed a recovery.
 const members = {
   display_name: 'name', email: 'e-mail address', pending_email: 'unconfirmed e-mail address',
-  totp: 'authenticator app code', backup_code: 'backup code', operator: 'recovery link',
+  locale: 'language', totp: 'authenticator app code', backup_code: 'backup code', operator: 'recovery link',
 };
 
 /** Returns what happened, as a short title. */
