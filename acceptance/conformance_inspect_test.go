@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "github.com/ncruces/go-sqlite3/driver"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/inprocess"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -60,10 +60,7 @@ func inspect(t *testing.T, s *server, driver, source, tables string) *inspectedS
 			t.Error(err)
 		}
 	})
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := inprocess.Listen(t, "127.0.0.1:0")
 	t.Cleanup(s.app.ServeOperations(listener))
 	return &inspectedServer{s, "http://" + listener.Addr().String() + "/metrics", rows, tables}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/acceptance/testkit/client"
+	"github.com/keylodge/keylodge/acceptance/testkit/inprocess"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/bootstrap/config"
@@ -36,28 +37,16 @@ type server struct {
 
 func startServer(t testing.TB, clock ports.Clock, configure func(*config.Config)) *server {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := inprocess.Listen(t, "127.0.0.1:0")
 	origin := "http://localhost:" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 	cfg, recording, log, plain := settings(t, origin, configure), &recordingListener{Listener: listener}, &logRecorder{}, &logRecorder{}
 	everything := &slog.HandlerOptions{Level: slog.LevelDebug}
-	app, err := bootstrap.Open(cfg, clock, slog.New(slog.NewMultiHandler(slog.NewJSONHandler(log, everything), slog.NewTextHandler(plain, everything))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	stopped := make(chan error, 1)
-	go func() { stopped <- app.Serve(ctx, recording) }()
+	app, stop := inprocess.Start(t, recording, cfg, clock,
+		slog.New(slog.NewMultiHandler(slog.NewJSONHandler(log, everything), slog.NewTextHandler(plain, everything))))
 	s := &server{origin: origin, app: app, log: log, textLog: plain, config: &cfg, recording: recording}
 	t.Cleanup(func() {
 		metrics := s.readMetrics(t)
 		stop()
-		if err := <-stopped; err != nil {
-			t.Error(err)
-		}
-		app.Close()
 		s.assertNoSecretLeaks(t, metrics, cfg)
 	})
 	var dialer net.Dialer

@@ -15,12 +15,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/acceptance/testkit/client"
+	"github.com/keylodge/keylodge/acceptance/testkit/process"
 	"github.com/keylodge/keylodge/acceptance/testkit/require"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
@@ -76,7 +76,7 @@ http {
 				c.PublicURL, c.RPID = "https://id.example.org", "example.org"
 				c.Origins = []string{c.PublicURL, "https://shop.example.com"}
 			}))
-			p := &documentedProxy{t: t, server: s, folder: t.TempDir(), log: &logRecorder{}, address: freeAddress(t), exited: make(chan error, 1)}
+			p := &documentedProxy{t: t, server: s, folder: t.TempDir(), log: &process.Log{}, address: freeAddress(t)}
 			run(p)
 			p.requireSignUpAndSignIn()
 			if name == "Caddy" {
@@ -95,7 +95,7 @@ func (p *documentedProxy) requireSignUpAndSignIn() {
 	passkeys := authenticator.New(front.origin)
 	begun, err := api.BeginSignUp(client.SignUpOptionsRequest{DisplayName: new("Ada")})
 	if err != nil {
-		p.t.Fatal(err, p.log.text())
+		p.t.Fatal(err, p.log)
 	}
 	created, err := passkeys.Create(begun.Options)
 	if err != nil {
@@ -151,18 +151,17 @@ type documentedProxy struct {
 	folder    string
 	address   string // of its listener
 	authority string // file with the root of its certificate
-	log       *logRecorder
-	exited    chan error // receives the result of the process when it has ended
+	log       *process.Log
+	process   *process.Process
 }
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := process.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return address
 }
 
 // block returns a block of a page with the test's addresses and files.
@@ -218,19 +217,11 @@ func (p *documentedProxy) start(program string, arguments ...string) {
 	command := exec.CommandContext(context.Background(), program, arguments...)
 	command.Dir, command.Stdout, command.Stderr = p.folder, p.log, p.log
 	command.Env = append(os.Environ(), "HOME="+p.folder)
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := command.Start(); err != nil {
+	var err error
+	if p.process, err = process.Start(command); err != nil {
 		p.t.Fatal(err)
 	}
-	ended := make(chan struct{})
-	go func() {
-		p.exited <- command.Wait()
-		close(ended)
-	}()
-	p.t.Cleanup(func() {
-		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL) // nginx has workers
-		<-ended
-	})
+	p.t.Cleanup(p.process.Kill)
 }
 
 // transport connects to the proxy from clientIP, for every host. It waits until the proxy has its certificate, and fails the test if
@@ -256,12 +247,12 @@ func (p *documentedProxy) transport() *http.Transport {
 			}
 		}
 		select {
-		case err := <-p.exited:
-			p.t.Fatalf("the proxy has ended: %v\n%s", err, p.log.text())
+		case <-p.process.Exited():
+			p.t.Fatalf("the proxy has ended with %d\n%s", p.process.ExitCode(), p.log)
 		default:
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("the proxy is not ready: %v\n%s", err, p.log.text())
+			p.t.Fatalf("the proxy is not ready: %v\n%s", err, p.log)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package acceptance
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -13,9 +12,7 @@ import (
 	"regexp"
 	goruntime "runtime"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,7 +21,9 @@ import (
 	"github.com/chromedp/cdproto/webauthn"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/browser"
+	"github.com/keylodge/keylodge/acceptance/testkit/keylodgeserver"
 	"github.com/keylodge/keylodge/acceptance/testkit/mailserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/process"
 	"github.com/keylodge/keylodge/acceptance/testkit/require"
 )
 
@@ -63,10 +62,8 @@ func TestExamples(t *testing.T) {
 		pages = append(pages, found...)
 	}
 	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(bin, "keylodge"), "github.com/keylodge/keylodge")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
+	if err := os.Symlink(keylodgeserver.Binary(t), filepath.Join(bin, "keylodge")); err != nil {
+		t.Fatal(err)
 	}
 	for name, script := range map[string]string{
 		"systemctl":   "exit 0",
@@ -166,11 +163,11 @@ type examples struct {
 	at         string // file and line of the current step
 	bin        string
 	folder     string
-	port       int              // of the server, instead of 8080
+	address    string           // of the server, instead of the port 8080
 	static     *httptest.Server // serves the folder app, instead of http://localhost:5173
 	replace    *strings.Replacer
 	restore    *strings.Replacer
-	server     *exec.Cmd
+	server     *process.Process // nil if it does not run
 	log        logRecorder
 	mailServer *mailserver.Server
 	browser    *browserPage
@@ -181,13 +178,8 @@ func newExamples(t *testing.T, bin string) *examples {
 	x := &examples{t: t, bin: bin, folder: t.TempDir()}
 	x.static = httptest.NewServer(http.FileServer(http.Dir(filepath.Join(x.folder, "app"))))
 	t.Cleanup(x.static.Close)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	x.port = free.Addr().(*net.TCPAddr).Port
-	_ = free.Close()
-	server, static := fmt.Sprintf("localhost:%d", x.port), fmt.Sprintf("localhost:%d", x.static.Listener.Addr().(*net.TCPAddr).Port)
+	x.address = freeAddress(t)
+	server, static := x.localhost(), fmt.Sprintf("localhost:%d", x.static.Listener.Addr().(*net.TCPAddr).Port)
 	x.replace = strings.NewReplacer("localhost:8080", server, "localhost:5173", static, "go run .", "keylodge",
 		"/var/lib/keylodge", x.folder, "/var/backups/keylodge", x.folder+"/backups", "/usr/local/bin", x.folder+"/bin",
 		"/from/elsewhere", x.folder+"/elsewhere")
@@ -195,6 +187,9 @@ func newExamples(t *testing.T, bin string) *examples {
 	t.Cleanup(x.stopServer)
 	return x
 }
+
+// localhost is the server's address with the host name that passkeys are for.
+func (x *examples) localhost() string { return strings.Replace(x.address, "127.0.0.1", "localhost", 1) }
 
 func (x *examples) runPage(name string) {
 	x.t.Helper()
@@ -294,13 +289,8 @@ const shellState = ".shell-variables"
 func (x *examples) command(script string) *exec.Cmd {
 	command := exec.Command("sh", "-euc", "if [ -f "+shellState+" ]; then . ./"+shellState+"; fi\nset -a\n"+script)
 	command.Dir = x.folder
-	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "KEYLODGE_") && !strings.HasPrefix(variable, "PATH=") {
-			command.Env = append(command.Env, variable)
-		}
-	}
-	command.Env = append(command.Env, "PATH="+x.bin+":/usr/bin:"+os.Getenv("PATH"), "CGO_ENABLED=0",
-		"KEYLODGE_LISTEN=127.0.0.1:"+strconv.Itoa(x.port), "KEYLODGE_OPS_LISTEN=")
+	command.Env = keylodgeserver.Environment("PATH="+x.bin+":/usr/bin:"+os.Getenv("PATH"), "CGO_ENABLED=0",
+		"KEYLODGE_LISTEN="+x.address, "KEYLODGE_OPS_LISTEN=")
 	return command
 }
 
@@ -329,31 +319,24 @@ func (x *examples) requireOutput(want string) {
 func (x *examples) startServer(script string) {
 	x.t.Helper()
 	x.stopServer()
-	x.server = x.command(script)
-	x.server.Stdout, x.server.Stderr = &x.log, &x.log
-	x.server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := x.server.Start(); err != nil {
+	command := x.command(script)
+	command.Stdout, command.Stderr = &x.log, &x.log
+	var err error
+	if x.server, err = process.Start(command); err != nil {
 		x.t.Fatalf("%s: %v", x.at, err)
 	}
-	exited := make(chan error, 1)
-	server := x.server
-	go func() { exited <- server.Wait() }()
 	for deadline := time.Now().Add(pageTimeout); ; time.Sleep(20 * time.Millisecond) {
+		status, _ := keylodgeserver.Get(x.address, "/readyz")
+		if status == http.StatusOK {
+			return
+		}
 		select {
-		case err := <-exited:
-			x.server = nil
-			x.t.Fatalf("%s: the server has ended: %v\n%s", x.at, err, x.log.text())
+		case <-x.server.Exited():
+			x.t.Fatalf("%s: the server has ended with %d\n%s", x.at, x.server.ExitCode(), x.log.text())
 		default:
 		}
-		response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/readyz", x.port))
-		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return
-			}
-		}
 		if time.Now().After(deadline) {
-			x.t.Fatalf("%s: the server is not ready: %v\n%s", x.at, err, x.log.text())
+			x.t.Fatalf("%s: the server is not ready: %d\n%s", x.at, status, x.log.text())
 		}
 	}
 }
@@ -363,17 +346,10 @@ func (x *examples) stopServer() {
 	if x.server == nil {
 		return
 	}
-	group := -x.server.Process.Pid
-	x.server = nil
-	if err := syscall.Kill(group, syscall.SIGTERM); err != nil {
+	if err := x.server.Stop(pageTimeout); err != nil {
 		x.t.Error(err)
 	}
-	for deadline := time.Now().Add(pageTimeout); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if errors.Is(syscall.Kill(group, 0), syscall.ESRCH) {
-			return
-		}
-	}
-	x.t.Error("the server does not stop")
+	x.server = nil
 }
 
 // mailPassword is the password of the account keylodge.
@@ -431,7 +407,7 @@ func (x *examples) tab() *browserPage {
 		return x.browser
 	}
 	requireChromium(x.t)
-	b := &browserPage{t: x.t, ctx: browser.NewProfile(x.t), server: &server{origin: "http://localhost:" + strconv.Itoa(x.port), log: &x.log}}
+	b := &browserPage{t: x.t, ctx: browser.NewProfile(x.t), server: &server{origin: "http://" + x.localhost(), log: &x.log}}
 	call(b, webauthn.Enable, webauthn.EnableParams{})
 	b.attachAuthenticator()
 	b.setAutomaticPresence(true)

@@ -3,8 +3,6 @@ package acceptance
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -317,21 +315,11 @@ func TestMetrics_CountSignIns(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	s := startServer(t, clock, nil)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.app.ServeOperations(listener))
 	ada := (&env{t: t, clock: clock, driver: httpDriver{s}}).person("Ada", phone)
 	ada.signsUp()
 	ada.signsOut()
 	ada.signsIn()
-	response, err := http.Get("http://" + listener.Addr().String() + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if counts, err := io.ReadAll(response.Body); err != nil || !strings.Contains(string(counts), "keylodge_sign_ins_total 2\n") {
-		t.Errorf("the metrics do not count two sign-ins, error %v: %s", err, counts)
+	if counts := s.readMetrics(t); !strings.Contains(string(counts), "keylodge_sign_ins_total 2\n") {
+		t.Errorf("the metrics do not count two sign-ins: %s", counts)
 	}
 }

@@ -3,12 +3,12 @@ package acceptance
 import (
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/inprocess"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
@@ -169,10 +169,7 @@ func TestLeakCheck_FindsEverySecret(t *testing.T) {
 // readMetrics returns the response of /metrics.
 func (s *server) readMetrics(t testing.TB) []byte {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := inprocess.Listen(t, "127.0.0.1:0")
 	defer s.app.ServeOperations(listener)()
 	response, err := http.Get("http://" + listener.Addr().String() + "/metrics")
 	if err != nil {

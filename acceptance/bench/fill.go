@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -62,11 +61,11 @@ func fill(s *server, users int, progress progress) (err error) {
 	}
 	c, err := dial(s.host)
 	if err != nil {
-		return errors.Join(err, s.kill())
+		return err // the caller closes the server
 	}
 	_, err = signUp(s.dialect, c, s.origin)
 	c.close()
-	if err := errors.Join(err, s.end(os.Interrupt)); err != nil {
+	if err := errors.Join(err, s.process.Stop(startTimeout)); err != nil {
 		return err
 	}
 	pool, err := sql.Open("sqlite3", "file:"+filepath.Join(s.folder, "keylodge.db"))

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -20,6 +19,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	_ "github.com/ncruces/go-sqlite3/driver" // the product's
+
+	"github.com/keylodge/keylodge/acceptance/testkit/process"
 )
 
 // Limits are the CPU times, in microseconds, of what a login cannot avoid. They are measured in a process of its own on the core of
@@ -52,7 +53,7 @@ var bareRequests = operation{"bare route", func(_ *server, c *conn) (func() erro
 
 // newLimits returns the server of the limits.
 func newLimits(folder string, cores *cores) (*server, error) {
-	port, err := freePort()
+	host, err := process.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +61,6 @@ func newLimits(folder string, cores *cores) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	host := net.JoinHostPort("127.0.0.1", port)
 	return &server{
 		name: "limits", dialect: bare{}, origin: "http://" + host, host: host, command: []string{program, limitsCommand, host},
 		folder: folder, env: os.Environ(), cores: cores,

@@ -114,7 +114,7 @@ func run(o options, progress progress) (r *Results, err error) {
 		return nil, err
 	}
 	for i, s := range servers {
-		if r.Servers[i].Peak, err = memory(s.process.Process.Pid, "VmHWM"); err != nil {
+		if r.Servers[i].Peak, err = memory(s.process.PID(), "VmHWM"); err != nil {
 			return nil, err
 		}
 	}
@@ -158,7 +158,7 @@ func startServer(s *server) (Server, error) {
 		return Server{}, err
 	}
 	time.Sleep(time.Second)
-	idle, err := memory(s.process.Process.Pid, "VmRSS")
+	idle, err := memory(s.process.PID(), "VmRSS")
 	return Server{Name: s.name, Start: microseconds(s.start) / 1000, Idle: idle}, err
 }
 

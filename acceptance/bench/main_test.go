@@ -2,11 +2,12 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/keylodgeserver"
 )
 
 // silent shows no progress.
@@ -28,13 +29,7 @@ func TestRun_MeasuresEachOperation(t *testing.T) {
 	if runtime.GOOS != "linux" || runtime.NumCPU() < 2 {
 		t.Skip("needs Linux with two processors")
 	}
-	binary := filepath.Join(t.TempDir(), "keylodge")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/keylodge/keylodge")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
-	}
-	results, err := run(options{binary: binary, seconds: 0.5, overload: 1, database: "sqlite", scale: "1k"}, silent)
+	results, err := run(options{binary: keylodgeserver.Binary(t), seconds: 0.5, overload: 1, database: "sqlite", scale: "1k"}, silent)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"strconv"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,6 +63,3 @@ func (c *cores) onServerCore(start func() error) error {
 	err := start()
 	return errors.Join(err, unix.SchedSetaffinity(0, &c.driver))
 }
-
-// endWithParent makes the kernel end the process when this one ends, also by a crash.
-func endWithParent(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -2,10 +2,7 @@
 
 package main
 
-import (
-	"errors"
-	"os/exec"
-)
+import "errors"
 
 type cores struct{}
 
@@ -14,5 +11,3 @@ func splitCores() (*cores, error) {
 }
 
 func (*cores) onServerCore(start func() error) error { return start() }
-
-func endWithParent(*exec.Cmd) {}

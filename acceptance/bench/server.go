@@ -14,7 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/keylodgeserver"
 	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/process"
 )
 
 // server is a process under test, pinned to the core of the servers.
@@ -28,8 +30,7 @@ type server struct {
 	env     []string
 	cores   *cores
 
-	process *exec.Cmd
-	exited  chan struct{}
+	process *process.Process
 	start   time.Duration                 // until the first response
 	filled  bool                          // with the users of SCALE
 	stop    func() error                  // ends its database
@@ -39,24 +40,19 @@ type server struct {
 
 // newKeylodge returns the product's server with its default settings, but without rate limits. More settings override them.
 func newKeylodge(name, binary, folder string, cores *cores, settings ...string) (*server, error) {
-	port, err := freePort()
+	host, err := process.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	opsPort, err := freePort()
+	opsHost, err := process.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	host := net.JoinHostPort("127.0.0.1", port)
-	s := &server{name: name, dialect: keylodge{}, origin: "http://localhost:" + port, host: host, command: []string{binary}, folder: folder, cores: cores}
-	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "KEYLODGE_") {
-			s.env = append(s.env, variable)
-		}
-	}
-	s.env = append(s.env, "KEYLODGE_LISTEN="+host, "KEYLODGE_OPS_LISTEN="+net.JoinHostPort("127.0.0.1", opsPort), "KEYLODGE_RATE_LIMITS=off")
-	s.env = append(s.env, settings...)
-	return s, nil
+	return &server{
+		name: name, dialect: keylodge{}, origin: "http://" + strings.Replace(host, "127.0.0.1", "localhost", 1), host: host,
+		command: []string{binary}, folder: folder, cores: cores,
+		env: append(keylodgeserver.Environment("KEYLODGE_LISTEN="+host, "KEYLODGE_OPS_LISTEN="+opsHost, "KEYLODGE_RATE_LIMITS=off"), settings...),
+	}, nil
 }
 
 // newOnPostgres returns the product's server with a PostgreSQL of its own on the same core, which writes each commit to disk.
@@ -77,7 +73,7 @@ func newOnPostgres(name, binary, folder string, cores *cores) (*server, error) {
 		return nil, errors.Join(err, database.Close())
 	}
 	s.stop = database.Close
-	s.cpu = func() (time.Duration, error) { return cpuWithPostgres(s.process.Process.Pid, database.Data()) }
+	s.cpu = func() (time.Duration, error) { return cpuWithPostgres(s.process.PID(), database.Data()) }
 	return s, nil
 }
 
@@ -123,15 +119,6 @@ func newPeer(peer, folder string, cores *cores) (*server, error) {
 	}, nil
 }
 
-func freePort() (string, error) {
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-	return port, listener.Close()
-}
-
 // startTimeout is the longest time until a server must respond.
 const startTimeout = 5 * time.Minute
 
@@ -142,26 +129,22 @@ func (s *server) run() error {
 		return err
 	}
 	defer log.Close()
-	s.process = exec.CommandContext(context.Background(), s.command[0], s.command[1:]...)
-	s.process.Dir, s.process.Env, s.process.Stdout, s.process.Stderr = s.folder, s.env, log, log
-	endWithParent(s.process)
+	command := exec.CommandContext(context.Background(), s.command[0], s.command[1:]...)
+	command.Dir, command.Env, command.Stdout, command.Stderr = s.folder, s.env, log, log
 	began := time.Now()
-	if err := s.cores.onServerCore(s.process.Start); err != nil {
+	err = s.cores.onServerCore(func() (err error) {
+		s.process, err = process.Start(command)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	exited := make(chan struct{})
-	s.exited = exited
-	process := s.process
-	go func() {
-		_ = process.Wait() // the log has the reason
-		close(exited)
-	}()
 	if s.cpu == nil {
-		s.cpu = func() (time.Duration, error) { return cpuTime(s.process.Process.Pid) }
+		s.cpu = func() (time.Duration, error) { return cpuTime(s.process.PID()) }
 	}
 	for time.Since(began) < startTimeout {
 		select {
-		case <-exited:
+		case <-s.process.Exited():
 			text, _ := os.ReadFile(log.Name())
 			return fmt.Errorf("%s: the server has exited:\n%s", s.name, text)
 		case <-time.After(time.Millisecond):
@@ -171,7 +154,8 @@ func (s *server) run() error {
 			return nil
 		}
 	}
-	return errors.Join(fmt.Errorf("%s: no response from %s", s.name, s.origin), s.kill())
+	s.kill()
+	return fmt.Errorf("%s: no response from %s", s.name, s.origin)
 }
 
 func (s *server) responds() bool {
@@ -189,24 +173,16 @@ func (s *server) close() error {
 	if s == nil {
 		return nil
 	}
-	err := s.kill()
+	s.kill()
 	if s.stop != nil {
-		err = errors.Join(err, s.stop())
+		return s.stop()
 	}
-	return err
+	return nil
 }
 
-// kill ends the process as SIGKILL does.
-func (s *server) kill() error { return s.end(os.Kill) }
-
-func (s *server) end(signal os.Signal) error {
-	if s.process == nil {
-		return nil
+// kill ends the process with SIGKILL if it was started.
+func (s *server) kill() {
+	if s.process != nil {
+		s.process.Kill()
 	}
-	err := s.process.Process.Signal(signal)
-	<-s.exited
-	if errors.Is(err, os.ErrProcessDone) {
-		return nil
-	}
-	return err
 }

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/keylodgeserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/process"
 )
 
 // balance starts HAProxy. It sends each request to the next node, on a new connection, and names the node in the header X-Node.
@@ -43,24 +46,29 @@ backend nodes
   http-response set-header X-Node %%s
 `, c.adminSocket, strings.TrimPrefix(strings.Replace(c.origin, "localhost", "127.0.0.1", 1), "http://"))
 	for _, n := range c.nodes {
-		fmt.Fprintf(&b, "  server %s %s check inter 200 fall 1 rise 1\n", n.name, n.address)
+		fmt.Fprintf(&b, "  server %s %s check inter 200 fall 1 rise 1\n", n.name, n.Address())
 	}
 	file := filepath.Join(folder, "haproxy.cfg")
 	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
-	log := &logRecorder{}
-	balancer := exec.CommandContext(context.Background(), haproxy, "-db", "-f", file)
-	balancer.Stdout, balancer.Stderr = log, log
-	balancer.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := balancer.Start(); err != nil {
+	log := &process.Log{}
+	command := exec.CommandContext(context.Background(), haproxy, "-db", "-f", file)
+	command.Stdout, command.Stderr = log, log
+	balancer, err := process.Start(command)
+	if err != nil {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() {
-		_ = balancer.Process.Kill()
-		_ = balancer.Wait()
+		balancer.Kill()
+		if c.t.Failed() {
+			c.t.Logf("the load balancer's log:\n%s", log)
+		}
 	})
-	c.waitUntilReady(&node{name: "the load balancer", address: strings.TrimPrefix(c.origin, "http://"), log: log})
+	c.waitFor("the load balancer is ready", func() bool {
+		status, _ := keylodgeserver.Get(strings.TrimPrefix(c.origin, "http://"), "/readyz")
+		return status == http.StatusOK
+	})
 }
 
 // drain stops requests to a node and waits until its current requests are answered.

@@ -1,24 +1,17 @@
 package cluster
 
 import (
-	"bytes"
-	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"net"
-	"net/http"
-	"os"
-	"os/exec"
-	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/keylodgeserver"
 	"github.com/keylodge/keylodge/acceptance/testkit/leakcheck"
 	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
+	"github.com/keylodge/keylodge/acceptance/testkit/process"
 	"github.com/keylodge/keylodge/acceptance/testkit/require"
 )
 
@@ -29,24 +22,14 @@ type cluster struct {
 	origin      string // of the load balancer, which clients use
 	adminSocket string // the load balancer's admin socket
 	nodes       []*node
-	settings    []string
 	secrets     leakcheck.Secrets
 }
 
 // node is one server.
 type node struct {
-	cluster  *cluster
-	name     string
-	address  string
-	binary   string   // the path of its program
-	settings []string // of this node only
-	process  *exec.Cmd
-	log      *logRecorder
-}
-
-// url returns the node's own URL, with the host name that its cookies are for.
-func (n *node) url() string {
-	return "http://" + strings.Replace(n.address, "127.0.0.1", "localhost", 1)
+	*keylodgeserver.Server
+	cluster *cluster
+	name    string
 }
 
 const clusterSize = 3
@@ -54,7 +37,7 @@ const clusterSize = 3
 // start starts a cluster. All servers start at the same time on an empty database.
 func start(t *testing.T) *cluster {
 	t.Helper()
-	return startWith(t, built(t, buildThisRelease))
+	return startWith(t, keylodgeserver.Binary(t))
 }
 
 // startWith is start with another program and more settings, which may differ for each node.
@@ -70,76 +53,40 @@ func startOn(t *testing.T, database, url, binary string, settings ...func(i int)
 	balancer := require.Program(t, require.HAProxy)
 	secret := make([]byte, 32)
 	rand.Read(secret)
-	c := &cluster{t: t, database: database, origin: "http://localhost:" + freePort(t)}
-	c.settings = []string{
-		"KEYLODGE_PUBLIC_URL=" + c.origin, "KEYLODGE_DATABASE_URL=" + url, "KEYLODGE_OPS_LISTEN=",
-		"KEYLODGE_SECRET=" + base64.StdEncoding.EncodeToString(secret), "KEYLODGE_TRUSTED_PROXIES=127.0.0.1",
-		"KEYLODGE_LOG_LEVEL=debug", "KEYLODGE_LOG_FORMAT=json",
-		"KEYLODGE_RATE_LIMITS=off", // hundreds of requests arrive from one address
-	}
-	for i := range clusterSize {
-		n := &node{cluster: c, name: fmt.Sprintf("node%d", i+1), address: "127.0.0.1:" + freePort(t), binary: binary, log: &logRecorder{}}
-		for _, setting := range settings {
-			n.settings = append(n.settings, setting(i))
+	c := &cluster{t: t, database: database, origin: "http://" + strings.Replace(freeAddress(t), "127.0.0.1", "localhost", 1)}
+	t.Cleanup(func() {
+		if c.secrets.Len() == 0 {
+			t.Error("no response had a secret")
 		}
+	})
+	for i := range clusterSize {
+		own := []string{
+			"KEYLODGE_PUBLIC_URL=" + c.origin, "KEYLODGE_DATABASE_URL=" + url,
+			"KEYLODGE_SECRET=" + base64.StdEncoding.EncodeToString(secret), "KEYLODGE_TRUSTED_PROXIES=127.0.0.1",
+			"KEYLODGE_LOG_LEVEL=debug",
+			"KEYLODGE_RATE_LIMITS=off", // hundreds of requests arrive from one address
+		}
+		for _, setting := range settings {
+			own = append(own, setting(i))
+		}
+		n := &node{Server: keylodgeserver.New(t, binary, own...), cluster: c, name: fmt.Sprintf("node%d", i+1)}
+		n.Secrets = &c.secrets
 		c.nodes = append(c.nodes, n)
 	}
-	for _, n := range c.nodes {
-		c.run(n)
-	}
-	for _, n := range c.nodes {
-		c.waitUntilReady(n)
-	}
+	c.launch(c.nodes...)
 	c.balance(balancer)
 	return c
 }
 
-// run starts a node's process. It ends with the test.
-func (c *cluster) run(n *node) {
+// launch starts nodes at the same time and waits until they are ready.
+func (c *cluster) launch(nodes ...*node) {
 	c.t.Helper()
-	n.process = exec.CommandContext(context.Background(), n.binary)
-	n.process.Dir = c.t.TempDir()
-	n.process.Env = c.environment(n)
-	n.process.Stdout, n.process.Stderr = n.log, n.log
-	n.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := n.process.Start(); err != nil {
-		c.t.Fatal(err)
+	for _, n := range nodes {
+		n.Launch()
 	}
-	process, log := n.process, n.log
-	c.t.Cleanup(func() {
-		_ = process.Process.Kill()
-		_ = process.Wait()
-		if found := c.secrets.FindIn(log.String()); len(found) > 0 || c.secrets.Len() == 0 {
-			c.t.Errorf("of %d secrets in responses, these are in the log of %s: %q", c.secrets.Len(), n.name, found)
-		}
-		if c.t.Failed() {
-			c.t.Logf("%s:\n%s", n.name, log.tail())
-		}
-	})
-}
-
-func (c *cluster) environment(n *node) []string {
-	return slices.Concat(c.settings, n.settings, []string{"KEYLODGE_LISTEN=" + n.address, "PATH=" + os.Getenv("PATH")})
-}
-
-// command runs a command of the node's program with its settings, and returns the output.
-func (c *cluster) command(n *node, arguments ...string) (string, error) {
-	command := exec.CommandContext(context.Background(), n.binary, arguments...)
-	command.Dir, command.Env = c.t.TempDir(), c.environment(n)
-	output, err := command.CombinedOutput()
-	return string(output), err
-}
-
-func (c *cluster) waitUntilReady(n *node) {
-	c.t.Helper()
-	c.waitFor(n.name+" is ready", func() bool {
-		response, err := http.Get("http://" + n.address + "/readyz")
-		if err != nil {
-			return false
-		}
-		_ = response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	})
+	for _, n := range nodes {
+		c.waitFor(n.name+" is ready", n.IsReady)
+	}
 }
 
 // waitFor waits until cond reports true. It fails the test after five minutes.
@@ -154,60 +101,11 @@ func (c *cluster) waitFor(what string, cond func() bool) {
 	}
 }
 
-// stop stops a node with SIGTERM and waits until it has exited.
-func (c *cluster) stop(n *node) {
-	c.t.Helper()
-	if err := n.process.Process.Signal(syscall.SIGTERM); err != nil {
-		c.t.Fatal(err)
-	}
-	if err := n.process.Wait(); err != nil {
-		c.t.Fatalf("stopping %s: %v\n%s", n.name, err, n.log.tail())
-	}
-}
-
-// kill ends a node with SIGKILL, so that it cannot clean up.
-func (c *cluster) kill(n *node) {
-	c.t.Helper()
-	if err := n.process.Process.Kill(); err != nil {
-		c.t.Fatal(err)
-	}
-	_ = n.process.Wait()
-}
-
-func freePort(t *testing.T) string {
+func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	address, err := process.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
-// logRecorder records the output of a process.
-type logRecorder struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (r *logRecorder) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.text.Write(p)
-}
-
-func (r *logRecorder) String() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.text.String()
-}
-
-func (r *logRecorder) tail() string {
-	const maxLength = 4000
-	s := r.String()
-	return s[max(0, len(s)-maxLength):]
+	return address
 }

@@ -17,7 +17,7 @@ func TestCluster_KeyRotationUnderTraffic(t *testing.T) {
 	const step, duration = 40 * time.Minute, 56 * time.Hour
 	clock := newClock(t)
 	skew := []string{"0s", "3s", "-4s"}
-	c := startWith(t, built(t, buildTestClock), func(i int) string { return "TEST_SKEW=" + skew[i] },
+	c := startWith(t, testClock(t), func(i int) string { return "TEST_SKEW=" + skew[i] },
 		func(int) string { return "TEST_CLOCK=" + clock.file },
 		func(int) string { return "KEYLODGE_JWT_ROTATION_INTERVAL=24h" },
 		func(int) string { return "KEYLODGE_ACCESS_TOKEN_TTL=1h" },
@@ -71,7 +71,7 @@ func TestCluster_KeyRotationUnderTraffic(t *testing.T) {
 			}
 		}
 		if len(signing) == 1 && clock.now().Sub(started) > 4*time.Hour && len(published) == 1 {
-			output, err := c.command(c.nodes[1], "keys", "rotate")
+			output, err := c.nodes[1].Command("keys", "rotate")
 			if err != nil || !strings.Contains(output, "announced") {
 				t.Fatalf("keys rotate: %v, %s", err, output)
 			}
@@ -109,7 +109,7 @@ func (c *cluster) waitForSameKeys(t *testing.T) map[string]bool {
 func (c *cluster) refreshKeys() {
 	c.t.Helper()
 	want := make([]int, len(c.nodes))
-	count := func(i int) int { return strings.Count(c.nodes[i].log.String(), keysRefreshed) }
+	count := func(i int) int { return strings.Count(c.nodes[i].Log(), keysRefreshed) }
 	for i := range c.nodes {
 		want[i] = count(i) + 2 // one refresh may have begun before
 	}

@@ -159,10 +159,9 @@ func TestCluster_ThreeNodes(t *testing.T) {
 			}
 		}
 		c.waitFor("there are 50 sign-ups", atLeast(50))
-		c.kill(c.nodes[1])
+		c.nodes[1].Kill()
 		c.waitFor("there are 50 more without the node", atLeast(100))
-		c.run(c.nodes[1])
-		c.waitUntilReady(c.nodes[1])
+		c.launch(c.nodes[1])
 		c.waitFor("there are 50 more with it", atLeast(150))
 		close(stop)
 		working.Wait()
@@ -187,22 +186,16 @@ func TestCluster_OneNodeDeletesExpired(t *testing.T) {
 	_, err := ada.BeginSignIn(client.SignInOptionsRequest{})
 	requireNoError(t, err)
 	for _, n := range c.nodes {
-		c.kill(n)
+		n.Kill()
 	}
 	requireNoError(t, c.exec(t, "UPDATE webauthn_challenges SET created_at = created_at - interval '1 day', expires_at = expires_at - interval '1 day'; DELETE FROM job_leases"))
-	for _, n := range c.nodes {
-		n.log = &logRecorder{}
-		c.run(n)
-	}
-	for _, n := range c.nodes {
-		c.waitUntilReady(n)
-	}
+	c.launch(c.nodes...)
 	var left int
 	deletions := 0
 	c.waitFor("a node has deleted the expired data, and logged it", func() bool {
 		deletions = 0
 		for _, n := range c.nodes {
-			deletions += strings.Count(n.log.String(), `"msg":"expired data deleted"`)
+			deletions += strings.Count(n.Log(), `"msg":"expired data deleted"`)
 		}
 		requireNoError(t, c.query(t, "SELECT count(*) FROM webauthn_challenges", &left))
 		return left == 0 && deletions > 0
@@ -216,7 +209,7 @@ func TestCluster_OneNodeDeletesExpired(t *testing.T) {
 
 func (c *cluster) publishedKeys(t *testing.T, n *node) string {
 	t.Helper()
-	response, err := http.Get("http://" + n.address + "/.well-known/jwks.json")
+	response, err := http.Get("http://" + n.Address() + "/.well-known/jwks.json")
 	requireNoError(t, err)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)

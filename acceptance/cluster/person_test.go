@@ -32,7 +32,7 @@ func (c *cluster) personWith(device *authenticator.Authenticator, api *client.Cl
 
 // at sends the following requests directly to a node.
 func (p *person) at(n *node) *person {
-	p.URL = n.url()
+	p.URL = n.URL()
 	return p
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/keylodgeserver"
 	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
 )
 
@@ -17,7 +18,7 @@ func TestCluster_BehindPgBouncer(t *testing.T) {
 	} {
 		t.Run(mode, func(t *testing.T) {
 			database := postgresserver.EmptyDatabase(t)
-			c := startOn(t, database, postgresserver.StartPooler(t, database, mode, settings...).URL(database), built(t, buildThisRelease))
+			c := startOn(t, database, postgresserver.StartPooler(t, database, mode, settings...).URL(database), keylodgeserver.Binary(t))
 			for _, count := range []int{24, 64} {
 				persons := make([]*person, count)
 				each := func(what string, do func(*person) error) {

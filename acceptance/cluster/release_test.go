@@ -3,64 +3,26 @@ package cluster
 import (
 	"fmt"
 	"io/fs"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/keylodgeserver"
 	"github.com/keylodge/keylodge/migrations"
 )
 
-// buildDir is the folder of the built programs. It is removed when the process ends.
-var buildDir string
+// nextReleaseVersion is the version that the program of the next release prints.
+const nextReleaseVersion = "the next release"
 
-func TestMain(m *testing.M) {
-	var err error
-	if buildDir, err = os.MkdirTemp("", "cluster"); err != nil {
-		panic(err)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(buildDir)
-	os.Exit(code)
-}
-
-const (
-	module = "github.com/keylodge/keylodge"
-
-	// nextReleaseVersion is the version that the program of the next release prints.
-	nextReleaseVersion = "the next release"
-)
-
-// The programs, each built once.
-var (
-	buildThisRelease = sync.OnceValues(func() (string, error) { return build("keylodge", module) })
-	buildNextRelease = sync.OnceValues(func() (string, error) {
-		return build("nextrelease", module+"/acceptance/cluster/cmd/nextrelease", "-ldflags", "-X '"+module+"/bootstrap.release="+nextReleaseVersion+"'")
-	})
-	buildTestClock = sync.OnceValues(func() (string, error) { return build("testclock", module+"/acceptance/cluster/cmd/testclock") })
-)
-
-// built returns the path of a program.
-func built(t *testing.T, program func() (string, error)) string {
+func nextRelease(t *testing.T) (binary string) {
 	t.Helper()
-	path, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return keylodgeserver.Build(t, keylodgeserver.Module+"/acceptance/cluster/cmd/nextrelease",
+		"-ldflags", "-X '"+keylodgeserver.Module+"/bootstrap.release="+nextReleaseVersion+"'")
 }
 
-func build(name, program string, flags ...string) (string, error) {
-	path := filepath.Join(buildDir, name)
-	compile := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), program)...)
-	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := compile.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, output)
-	}
-	return path, nil
+func testClock(t *testing.T) (binary string) {
+	t.Helper()
+	return keylodgeserver.Build(t, keylodgeserver.Module+"/acceptance/cluster/cmd/testclock")
 }
 
 // nextVersion returns the number of the next release's migration.

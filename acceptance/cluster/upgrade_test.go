@@ -11,16 +11,18 @@ import (
 
 // A cluster is upgraded to the next release node by node, and one node is rolled back, under load.
 func TestCluster_RollingUpgrade(t *testing.T) {
-	next := built(t, buildNextRelease)
+	next := nextRelease(t)
 	version, err := nextVersion()
 	requireNoError(t, err)
 	c := start(t)
-	current := c.nodes[0].binary
+	current := c.nodes[0].Binary
 	old := c.person()
 	requireNoError(t, old.signUp()) // prepares all statements on some connections
 
 	t.Run("the next release has a pending migration", func(t *testing.T) {
-		output, err := c.command(&node{binary: next}, "migrate", "status")
+		upgraded := *c.nodes[0].Server
+		upgraded.Binary = next
+		output, err := upgraded.Command("migrate", "status")
 		if pending := regexp.MustCompile(fmt.Sprintf(`(?m)^%d +pending +titles$`, version)); err != nil || !pending.MatchString(output) {
 			t.Fatalf("%s, %v", output, err)
 		}
@@ -35,22 +37,20 @@ func TestCluster_RollingUpgrade(t *testing.T) {
 
 	t.Run("a node of this release restarts after a crash", func(t *testing.T) {
 		n := c.nodes[1]
-		c.kill(n)
-		n.log = &logRecorder{}
-		c.run(n)
-		c.waitUntilReady(n)
+		n.Kill()
+		c.launch(n)
 		c.undrain(n)
 		l.waitForRounds(40)
 		t.Logf("%d requests failed because of the crash", l.resetConnectionErrors())
-		if log := n.log.String(); !strings.Contains(log, `"level":"WARN","msg":"the database schema is newer`) {
+		if log := n.Log(); !strings.Contains(log, `"level":"WARN","msg":"the database schema is newer`) {
 			t.Errorf("no warning about the newer schema: %s", log)
 		}
 		crossNodeCeremonies(t, c.nodes[0], n)
-		output, err := c.command(n, "migrate", "status")
+		output, err := n.Command("migrate", "status")
 		if last := regexp.MustCompile(fmt.Sprintf(`(?m)^%d +newer +\(from a newer release\)$`, version)); err != nil || !last.MatchString(output) {
 			t.Errorf("migrate status: %v, %s", err, output)
 		}
-		output, err = c.command(n, "doctor")
+		output, err = n.Command("doctor")
 		if err != nil || !strings.Contains(output, "finish the upgrade") {
 			t.Errorf("doctor: %v, %s", err, output)
 		}
@@ -87,11 +87,10 @@ func TestCluster_RollingUpgrade(t *testing.T) {
 	t.Run("a release below the schema floor does not start", func(t *testing.T) {
 		requireNoError(t, c.exec(t, fmt.Sprintf("UPDATE schema_floor SET version = %d", version)))
 		n := c.nodes[2]
-		c.kill(n)
-		n.log = &logRecorder{}
-		c.run(n)
-		_ = n.process.Wait()
-		if log := n.log.String(); !strings.Contains(log, "of a newer release, and this program knows up to") {
+		n.Kill()
+		n.Launch()
+		n.AwaitExit()
+		if log := n.Log(); !strings.Contains(log, "of a newer release, and this program knows up to") {
 			t.Errorf("log: %s", log)
 		}
 	})
@@ -101,10 +100,9 @@ func TestCluster_RollingUpgrade(t *testing.T) {
 func (c *cluster) replace(n *node, binary string) {
 	c.t.Helper()
 	c.drain(n)
-	c.stop(n)
-	n.binary, n.log = binary, &logRecorder{}
-	c.run(n)
-	c.waitUntilReady(n)
+	n.Stop()
+	n.Binary = binary
+	c.launch(n)
 	c.undrain(n)
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/client"
+	"github.com/keylodge/keylodge/acceptance/testkit/keylodgeserver"
 )
 
 // apiClient has its own connections. Its sessions are part of each request.
@@ -16,13 +17,13 @@ type apiClient struct {
 
 func newAPIClient(s *server) *apiClient {
 	var dialer net.Dialer
-	c := client.New(s.origin(), &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return dialer.DialContext(ctx, network, s.address())
+	c := client.New(s.URL(), &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, s.Address())
 	}})
-	c.HTTP.Timeout = serverTimeout
+	c.HTTP.Timeout = keylodgeserver.Timeout
 	c.OnResponse = func(response *client.Response) {
 		s.answered.Add(1)
-		s.secrets.AddResponse(response.Response, response.Body)
+		s.Secrets.AddResponse(response.Response, response.Body)
 	}
 	return &apiClient{c, s}
 }

@@ -37,31 +37,31 @@ func TestKill_LosesNothingAcknowledged(t *testing.T) {
 	load := newLoad(t, s)
 	var busy, longestStart time.Duration
 	kills := 0
-	s.start()
+	s.Start()
 	for kills < *rounds && !t.Failed() {
 		started := time.Now()
 		working := load.start((*worker).run)
 		s.awaitAnswers(random.IntN(800))
 		time.Sleep(time.Duration(random.IntN(int(20 * time.Millisecond)))) // so that kills do not always follow a response
-		s.kill()
+		s.Kill()
 		kills++
 		busy += time.Since(started)
 		working.Wait()
 		if random.IntN(5) == 0 { // kill it again while it starts
-			s.launch()
+			s.Launch()
 			time.Sleep(time.Duration(random.IntN(int(60 * time.Millisecond))))
-			s.kill()
+			s.Kill()
 			kills++
 		}
 		started = time.Now()
-		s.start()
+		s.Start()
 		longestStart = max(longestStart, time.Since(started))
 		load.run((*worker).verifyAll)
 		requireIntegrity(t, s)
 	}
 	load.run((*worker).verifyFormer)
 	sum, accounts := load.sum()
-	if strings.Contains(s.log.text(), `"level":"ERROR"`) {
+	if strings.Contains(s.Logs(), `"level":"ERROR"`) {
 		t.Error("the log has errors")
 	}
 	requireCoverage(t, sum)

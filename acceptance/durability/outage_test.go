@@ -16,6 +16,7 @@ import (
 
 	"github.com/ncruces/go-sqlite3/driver"
 
+	"github.com/keylodge/keylodge/acceptance/testkit/keylodgeserver"
 	"github.com/keylodge/keylodge/acceptance/testkit/require"
 	"github.com/keylodge/keylodge/acceptance/testkit/smalldisk"
 )
@@ -36,7 +37,7 @@ func TestOutage_IsReportedAndLosesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, c.folder(t))
-			s.start()
+			s.Start()
 			load := newLoad(t, s)
 			load.runFor(200)
 			load.run((*worker).verifyAll)
@@ -50,7 +51,7 @@ func TestOutage_IsReportedAndLosesNothing(t *testing.T) {
 			noticed := time.Since(started)
 			s.awaitAnswers(20) // few enough for a server that waits five seconds for the lock each time
 			s.waitUntilUnready(t)
-			if status, _ := s.get("/livez"); status != http.StatusOK {
+			if status, _ := s.Get("/livez"); status != http.StatusOK {
 				t.Errorf("livez is %d, want 200: a restart would not help", status)
 			}
 			load.requireReads(t)
@@ -59,15 +60,15 @@ func TestOutage_IsReportedAndLosesNothing(t *testing.T) {
 
 			restore()
 			ended := time.Now()
-			for !s.isReady() && time.Since(ended) < serverTimeout {
+			for !s.IsReady() && time.Since(ended) < keylodgeserver.Timeout {
 				time.Sleep(10 * time.Millisecond)
 			}
 			recovered := time.Since(ended)
 			s.outage.Store(false)
 			load.run((*worker).verifyAll) // requests that got 503 changed nothing
 			load.runFor(200)
-			s.kill()
-			s.start()
+			s.Kill()
+			s.Start()
 			load.run((*worker).verifyAll)
 			load.run((*worker).verifyFormer)
 			requireIntegrity(t, s)
@@ -76,7 +77,7 @@ func TestOutage_IsReportedAndLosesNothing(t *testing.T) {
 			if sum.refused == 0 {
 				t.Error("no request got 503: there was no outage")
 			}
-			if !strings.Contains(s.log.text(), c.advice) {
+			if !strings.Contains(s.Logs(), c.advice) {
 				t.Errorf("the log has no %q", c.advice)
 			}
 			t.Logf("%d requests got 503; readyz was 503 after %d ms, and 200 again %d ms after the cause ended; %d writes acknowledged, %d accounts verified",
@@ -90,19 +91,14 @@ func TestOutage_IsReportedAndLosesNothing(t *testing.T) {
 func (s *server) waitUntilUnready(t *testing.T) {
 	t.Helper()
 	started := time.Now()
-	status, header := s.get("/readyz")
-	for status == http.StatusOK && time.Since(started) < serverTimeout {
+	status, header := s.Get("/readyz")
+	for status == http.StatusOK && time.Since(started) < keylodgeserver.Timeout {
 		time.Sleep(10 * time.Millisecond)
-		status, header = s.get("/readyz")
+		status, header = s.Get("/readyz")
 	}
 	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
 		t.Errorf("readyz is %d with headers %v", status, header)
 	}
-}
-
-func (s *server) isReady() bool {
-	status, _ := s.get("/readyz")
-	return status == http.StatusOK
 }
 
 // runFor runs all workers until the server has sent this number of responses.
@@ -142,7 +138,7 @@ func smallDisk(t *testing.T) string {
 
 func fillDisk(t *testing.T, s *server) (restore func()) {
 	t.Helper()
-	path := filepath.Join(s.folder, "filler")
+	path := filepath.Join(s.Folder, "filler")
 	smalldisk.Fill(t, path)
 	return func() {
 		if err := os.Remove(path); err != nil {
@@ -155,7 +151,7 @@ func fillDisk(t *testing.T, s *server) (restore func()) {
 func failWrites(t *testing.T, s *server) (restore func()) {
 	t.Helper()
 	limit := func(to string) {
-		output, err := exec.Command("prlimit", "--pid", strconv.Itoa(s.process.Process.Pid), "--fsize="+to+":").CombinedOutput()
+		output, err := exec.Command("prlimit", "--pid", strconv.Itoa(s.Process().PID()), "--fsize="+to+":").CombinedOutput()
 		if errors.Is(err, exec.ErrNotFound) {
 			t.Log(err)
 			require.Missing(t, require.Tools)

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/ncruces/go-sqlite3/driver"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/keylodgeserver"
 )
 
 // On SIGTERM under load, the server answers all requests that it has begun, and stores what it acknowledged.
@@ -25,12 +27,12 @@ func TestStop_FinishesRequestsInFlight(t *testing.T) {
 	var longest time.Duration
 	const stops = 10
 	for range stops {
-		s.start()
+		s.Start()
 		working := load.start((*worker).run)
 		s.awaitAnswers(100 + random.IntN(200))
-		s.signal(syscall.SIGTERM)
+		s.Signal(syscall.SIGTERM)
 		stopped := time.Now()
-		if code := s.waitForExit(); code != 0 {
+		if code := s.AwaitExit(); code != 0 {
 			t.Fatalf("exit code %d", code)
 		}
 		longest = max(longest, time.Since(stopped))
@@ -40,13 +42,12 @@ func TestStop_FinishesRequestsInFlight(t *testing.T) {
 		}
 		// Each request that the server begins has a response. A request is not begun if its connection was just closed as idle or
 		// refused.
-		if handled := int64(strings.Count(s.log.text(), `"msg":"request"`)); handled != s.answered.Load() {
+		if handled := int64(strings.Count(s.Log(), `"msg":"request"`)); handled != s.answered.Load() {
 			t.Errorf("%d requests were handled, %d were answered", handled, s.answered.Load())
 		}
-		s.start()
+		s.Start()
 		load.run((*worker).verifyAll)
-		s.kill()
-		s.log.clear()
+		s.Kill()
 		s.answered.Store(0)
 	}
 	sum, _ := load.sum()
@@ -60,15 +61,15 @@ func TestStop_FinishesRequestsInFlight(t *testing.T) {
 func TestStop_WaitsForSlowClientsUpToTimeout(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, t.TempDir())
-	s.start()
+	s.Start()
 	silent, slow := s.openPartialRequest(), s.openPartialRequest()
-	s.signal(syscall.SIGTERM)
+	s.Signal(syscall.SIGTERM)
 	stopped := time.Now()
 	s.awaitNoListener()
 	if status := finishRequest(t, slow); status != http.StatusOK {
 		t.Errorf("the slow client got %d", status)
 	}
-	if code := s.waitForExit(); code != 0 {
+	if code := s.AwaitExit(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if err := silent.Close(); err != nil {
@@ -88,7 +89,7 @@ func TestStop_SecondSignalExitsImmediately(t *testing.T) {
 			for !exitsOnSecondSignal(t, s, signal) {
 				t.Log("the machine was too slow to send two signals within a second: repeat")
 			}
-			s.start()
+			s.Start()
 			requireIntegrity(t, s)
 		})
 	}
@@ -99,20 +100,20 @@ func TestStop_SecondSignalExitsImmediately(t *testing.T) {
 func exitsOnSecondSignal(t *testing.T, s *server, signal syscall.Signal) bool {
 	t.Helper()
 	const duplicateWindow = time.Second // as in the program
-	s.start()
+	s.Start()
 	silent, slow := s.openPartialRequest(), s.openPartialRequest()
 	defer silent.Close()
 	defer slow.Close()
 	started := time.Now()
-	s.signal(signal)
+	s.Signal(signal)
 	s.awaitNoListener() // two pending signals of one kind would be merged by the system
-	s.signal(signal)
+	s.Signal(signal)
 	if time.Since(started) >= duplicateWindow {
-		s.kill()
+		s.Kill()
 		return false
 	}
 	switch status, err := completeRequest(slow); {
-	case err != nil && s.waitForExit() == -int(signal) && time.Since(started) >= duplicateWindow:
+	case err != nil && s.AwaitExit() == -int(signal) && time.Since(started) >= duplicateWindow:
 		return false // the program was so busy that it read the second signal after a second
 	case err != nil:
 		t.Errorf("after a duplicated signal the slow request got no response: %v", err)
@@ -122,13 +123,13 @@ func exitsOnSecondSignal(t *testing.T, s *server, signal syscall.Signal) bool {
 	}
 	for exited := false; !exited; {
 		select {
-		case <-s.exited:
+		case <-s.Process().Exited():
 			exited = true
 		case <-time.After(10 * time.Millisecond):
-			_ = s.process.Process.Signal(signal) // it may have just exited
+			_ = s.Process().Signal(signal) // it may have just exited
 		}
 	}
-	switch code := s.waitForExit(); {
+	switch code := s.AwaitExit(); {
 	case code == -int(signal):
 	case code == 0 && time.Since(started) >= requestTimeout: // it had waited for the silent client until the timeout
 		return false
@@ -145,7 +146,7 @@ const requestTimeout = 10 * time.Second
 func TestStop_FlushesLastSeen(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, t.TempDir())
-	s.start()
+	s.Start()
 	load := newLoad(t, s)[:1]
 	for len(load[0].people) == 0 && !t.Failed() {
 		load[0].signUp()
@@ -163,8 +164,8 @@ func TestStop_FlushesLastSeen(t *testing.T) {
 	if got := load[0].mustSend(ada, request{method: http.MethodGet, path: "/v1/session", in: ada.usableSessions()[0]}); !got.OK() {
 		t.Fatal(got.StatusCode)
 	}
-	s.signal(syscall.SIGTERM)
-	if code := s.waitForExit(); code != 0 {
+	s.Signal(syscall.SIGTERM)
+	if code := s.AwaitExit(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	var seen int64
@@ -175,7 +176,7 @@ func TestStop_FlushesLastSeen(t *testing.T) {
 }
 
 func (s *server) isListening() bool {
-	conn, err := net.Dial("tcp", s.address())
+	conn, err := net.Dial("tcp", s.Address())
 	if err == nil {
 		defer conn.Close()
 	}
@@ -185,7 +186,7 @@ func (s *server) isListening() bool {
 // awaitNoListener waits until new connections are refused.
 func (s *server) awaitNoListener() {
 	s.t.Helper()
-	for deadline := time.Now().Add(serverTimeout); s.isListening(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(keylodgeserver.Timeout); s.isListening(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatal("the server accepts new connections while it stops")
 		}
@@ -196,7 +197,7 @@ func (s *server) awaitNoListener() {
 // answered the header with 100 (Continue).
 func (s *server) openPartialRequest() net.Conn {
 	s.t.Helper()
-	conn, err := net.Dial("tcp", s.address())
+	conn, err := net.Dial("tcp", s.Address())
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -159,7 +159,7 @@ func (w *worker) transport() string {
 }
 
 func (w *worker) newKey() *key {
-	return &key{device: authenticator.New(w.caller.server.origin(), authenticator.DeviceBound(), authenticator.WithAlgorithms(authenticator.ES256))}
+	return &key{device: authenticator.New(w.caller.server.URL(), authenticator.DeviceBound(), authenticator.WithAlgorithms(authenticator.ES256))}
 }
 
 // createCredential creates the key's passkey.

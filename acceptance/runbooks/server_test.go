@@ -2,12 +2,10 @@ package runbooks
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -17,6 +15,7 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/acceptance/testkit/client"
+	"github.com/keylodge/keylodge/acceptance/testkit/inprocess"
 	"github.com/keylodge/keylodge/acceptance/testkit/settings"
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/bootstrap"
@@ -94,10 +93,7 @@ func (s *situation) start(lines ...string) {
 			address = wanted
 		}
 	}
-	listener, err := new(net.ListenConfig).Listen(s.t.Context(), "tcp", address)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	listener := inprocess.Listen(s.t, address)
 	address = listener.Addr().String()
 	if s.passkeys != nil && os.Getenv("KEYLODGE_PUBLIC_URL") == "" {
 		settings.Add(s.t, "PUBLIC_URL="+s.passkeys.Origin())
@@ -107,21 +103,7 @@ func (s *situation) start(lines ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	app, err := bootstrap.Open(cfg, system.Clock{}, slog.New(slog.NewJSONHandler(s, nil)))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- app.Serve(ctx, listener) }()
-	s.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-served; err != nil {
-			s.t.Error(err)
-		}
-		app.Close()
-	})
-	s.t.Cleanup(s.stop)
+	_, s.stop = inprocess.Start(s.t, listener, cfg, system.Clock{}, slog.New(slog.NewJSONHandler(s, nil)))
 	s.address = address
 	s.api = client.New("http://"+address, nil)
 	s.api.OnResponse = s.record

@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/process"
 )
 
 // superuser is the database superuser. Its socket needs no password.
@@ -66,46 +68,32 @@ func Start(more ...string) (*Server, error) {
 	return s, nil
 }
 
-// dataTemplate is the data of a server that never ran. Its folder is removed when the pipe is closed.
-type dataTemplate struct {
-	path string
-	pipe io.Closer
-}
-
-// initialData returns what initdb creates. A copy of it takes a fifth of initdb's CPU time. The kernel closes the pipe when this
-// process ends.
-var initialData = sync.OnceValues(func() (d dataTemplate, err error) {
+// initialFolder contains the data that initdb creates. A copy of it takes a fifth of initdb's CPU time.
+var initialFolder = sync.OnceValues(func() (*process.Folder, error) {
 	binaries, err := findBinaries()
 	if err != nil {
-		return d, err
+		return nil, err
 	}
-	folder, err := os.MkdirTemp("", "pg")
+	folder, err := process.NewFolder()
 	if err != nil {
-		return d, err
+		return nil, err
 	}
-	cleaner := exec.CommandContext(context.Background(), "sh", "-c", `trap '' INT TERM HUP; read -r word; rm -rf "$FOLDER"`)
-	cleaner.Env = []string{"FOLDER=" + folder, "PATH=" + os.Getenv("PATH")}
-	cleaner.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if d.pipe, err = cleaner.StdinPipe(); err != nil {
-		return d, err
+	if err := chown(folder.Path); err != nil {
+		return nil, err
 	}
-	if err := errors.Join(chown(folder), cleaner.Start()); err != nil {
-		return d, err
-	}
-	d.path = filepath.Join(folder, "data")
-	return d, runAsServer(folder, filepath.Join(binaries, "initdb"), "--pgdata="+d.path, "--username="+superuser,
+	return folder, runAsServer(folder.Path, filepath.Join(binaries, "initdb"), "--pgdata="+filepath.Join(folder.Path, "data"), "--username="+superuser,
 		"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
 })
 
 func (s *Server) createData() error {
-	initial, err := initialData()
+	initial, err := initialFolder()
 	if err != nil {
 		return err
 	}
 	if err := s.Chown(s.folder); err != nil {
 		return err
 	}
-	return runAsServer(s.folder, "cp", "-Rp", initial.path, s.Data())
+	return runAsServer(s.folder, "cp", "-Rp", filepath.Join(initial.Path, "data"), s.Data())
 }
 
 // runAsServer runs a program as the user that the server runs as.

@@ -1,0 +1,13 @@
+package process
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+func setAttributes(command *exec.Cmd) {
+	if command.SysProcAttr == nil {
+		command.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	command.SysProcAttr.Setpgid, command.SysProcAttr.Pdeathsig = true, syscall.SIGKILL
+}
