@@ -27,6 +27,10 @@ func (m *Mailer) compose(email ports.OutgoingEmail) (*gomail.Msg, error) {
 	if err != nil {
 		return nil, fmt.Errorf("composing an e-mail: %w", err)
 	}
+	marked, err := m.content(email, texts, markup)
+	if err != nil {
+		return nil, fmt.Errorf("composing an e-mail: %w", err)
+	}
 	composed := gomail.NewMsg(
 		gomail.WithCharset(gomail.CharsetUTF8), gomail.WithEncoding(gomail.EncodingQP), gomail.WithNoDefaultUserAgent())
 	composed.SetAddrHeaderFromMailAddress(gomail.HeaderFrom, &m.config.From)
@@ -39,6 +43,7 @@ func (m *Mailer) compose(email ports.OutgoingEmail) (*gomail.Msg, error) {
 	composed.SetGenHeader("Auto-Submitted", "auto-generated")
 	composed.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
 	composed.SetBodyString(gomail.TypeTextPlain, m.text(plain))
+	composed.AddAlternativeString(gomail.TypeTextHTML, m.html(subject, marked, texts))
 	return composed, nil
 }
 

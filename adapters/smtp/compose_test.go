@@ -186,7 +186,7 @@ func TestCompose_SanitizesUserInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(parsed.Header) != 10 || parsed.Header.Get("Bcc") != "" {
+	if len(parsed.Header) != 9 || parsed.Header.Get("Bcc") != "" {
 		t.Errorf("the header is %q", parsed.Header)
 	}
 	_, text, err := render(mailer, email)

@@ -16,6 +16,7 @@ type content struct {
 	code   string // "1234 5678"; "" unless the e-mail has a code
 	facts  []fact // none if the e-mail has a code
 	advice []string
+	open   string // the label of a link to the service
 	footer string
 }
 
@@ -62,7 +63,7 @@ func (m *Mailer) content(email ports.OutgoingEmail, texts *locales.Texts, f form
 		"expires": f.text(texts.Format.Time(message.ExpiresAt)),
 	}
 	expand := func(text locales.Message) string { return text.Expand(f.text, values) }
-	c := content{intro: expand(kind.Intro), footer: expand(texts.Mail.Footer)}
+	c := content{intro: expand(kind.Intro), open: expand(texts.Mail.Open), footer: expand(texts.Mail.Footer)}
 	switch {
 	case byOperator && kind.IntroOperator != "":
 		c.intro = expand(kind.IntroOperator)

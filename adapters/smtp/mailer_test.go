@@ -28,18 +28,16 @@ func TestSend_DeliversComposedEmail(t *testing.T) {
 		t.Errorf("envelope from %q to %q", arrived.Sender, arrived.Recipient)
 	}
 	for name, want := range map[string]string{
-		"From":                      `"Ada's Keylodge" <noreply@example.org>`,
-		"To":                        "<ada@example.org>",
-		"Message-Id":                "<" + email.Email.ID.String() + "@example.org>",
-		"Date":                      "Sat, 01 Aug 2026 10:00:00 +0000",
-		"Auto-Submitted":            "auto-generated",
-		"X-Auto-Response-Suppress":  "All",
-		"Mime-Version":              "1.0",
-		"Content-Type":              "text/plain; charset=UTF-8",
-		"Content-Transfer-Encoding": "quoted-printable",
-		"Reply-To":                  "",
-		"X-Mailer":                  "",
-		"User-Agent":                "",
+		"From":                     `"Ada's Keylodge" <noreply@example.org>`,
+		"To":                       "<ada@example.org>",
+		"Message-Id":               "<" + email.Email.ID.String() + "@example.org>",
+		"Date":                     "Sat, 01 Aug 2026 10:00:00 +0000",
+		"Auto-Submitted":           "auto-generated",
+		"X-Auto-Response-Suppress": "All",
+		"Mime-Version":             "1.0",
+		"Reply-To":                 "",
+		"X-Mailer":                 "",
+		"User-Agent":               "",
 	} {
 		if got := arrived.Header[name]; strings.Join(got, "|") != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -51,6 +49,14 @@ func TestSend_DeliversComposedEmail(t *testing.T) {
 	for _, want := range []string{"\n    1234 5678\n", "expires at 1 August 2026, 10:30 UTC", "https://id.example.org", "Schlüssel & Söhne"} {
 		if !strings.Contains(arrived.Text, want) {
 			t.Errorf("no %q in\n%s", want, arrived.Text)
+		}
+	}
+	if kind := arrived.Header.Get("Content-Type"); !strings.HasPrefix(kind, "multipart/alternative;") {
+		t.Errorf("the content is %s", kind)
+	}
+	for _, want := range []string{`<html lang="en" dir="ltr">`, ">1234 5678</p>", "expires at 1 August 2026, 10:30 UTC", `href="https://id.example.org"`, "Schlüssel &amp; Söhne"} {
+		if !strings.Contains(arrived.HTML, want) {
+			t.Errorf("no %q in\n%s", want, arrived.HTML)
 		}
 	}
 	if greeted := arrived.Header.Get("Received"); !strings.Contains(greeted, "helo=id.example.org") {

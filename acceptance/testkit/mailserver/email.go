@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"mime"
+	"mime/multipart"
 	"mime/quotedprintable"
 	"net/mail"
 	"os"
@@ -20,7 +21,7 @@ type Email struct {
 	Sender, Recipient string // of the envelope
 	Header            mail.Header
 	Subject           string // decoded
-	Text              string // decoded, with \n at the end of lines
+	Text, HTML        string // the parts, decoded, with \n at the end of lines
 	Raw               string
 }
 
@@ -87,10 +88,7 @@ func readEmail(path string) (Email, error) {
 	if err != nil {
 		return Email{}, err
 	}
-	if encoding := message.Header.Get("Content-Transfer-Encoding"); encoding != "quoted-printable" {
-		return Email{}, fmt.Errorf("unexpected Content-Transfer-Encoding %q", encoding)
-	}
-	text, err := io.ReadAll(quotedprintable.NewReader(message.Body))
+	text, html, err := readParts(message)
 	if err != nil {
 		return Email{}, err
 	}
@@ -99,7 +97,39 @@ func readEmail(path string) (Email, error) {
 		Recipient: message.Header.Get("Envelope-To"),
 		Header:    message.Header,
 		Subject:   subject,
-		Text:      strings.ReplaceAll(string(text), "\r\n", "\n"),
+		Text:      text,
+		HTML:      html,
 		Raw:       string(raw),
 	}, nil
+}
+
+// readParts returns the two alternatives of a multipart/alternative in quoted-printable, which must be the only parts, the text first.
+func readParts(message *mail.Message) (text, html string, err error) {
+	kind, parameters, err := mime.ParseMediaType(message.Header.Get("Content-Type"))
+	if err != nil {
+		return "", "", err
+	}
+	if kind != "multipart/alternative" {
+		return "", "", fmt.Errorf("unexpected Content-Type %q", kind)
+	}
+	var bodies []string
+	parts := multipart.NewReader(message.Body, parameters["boundary"])
+	for _, want := range []string{"text/plain", "text/html"} {
+		part, err := parts.NextRawPart()
+		if err != nil {
+			return "", "", err
+		}
+		if part.Header.Get("Content-Type") != want+"; charset=UTF-8" || part.Header.Get("Content-Transfer-Encoding") != "quoted-printable" {
+			return "", "", fmt.Errorf("unexpected header of the part %s: %v", want, part.Header)
+		}
+		body, err := io.ReadAll(quotedprintable.NewReader(part))
+		if err != nil {
+			return "", "", err
+		}
+		bodies = append(bodies, strings.ReplaceAll(string(body), "\r\n", "\n"))
+	}
+	if _, err := parts.NextRawPart(); err != io.EOF {
+		return "", "", fmt.Errorf("after the alternatives: %w", err)
+	}
+	return bodies[0], bodies[1], nil
 }
