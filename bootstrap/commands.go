@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/keylodge/keylodge/adapters/cli"
@@ -12,6 +13,7 @@ import (
 	"github.com/keylodge/keylodge/application/sessioncache"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/bootstrap/config"
+	"github.com/keylodge/keylodge/bootstrap/doctor"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -70,6 +72,18 @@ func loadSettings() (config.Config, error) {
 		return config.Config{}, &domain.Error{Kind: domain.KindInvalid, Code: "invalid_settings", Message: err.Error()}
 	}
 	return cfg, nil
+}
+
+// checkReady returns an error unless the server of the settings is ready.
+func checkReady(ctx context.Context) error {
+	cfg, err := loadSettings()
+	if err != nil {
+		return err
+	}
+	if err := doctor.RequireReady(ctx, cfg.Listen); err != nil {
+		return fmt.Errorf("the server is not ready: %w", err)
+	}
+	return nil
 }
 
 // newMaintenance returns the maintenance of the database of the settings. It opens no database.

@@ -35,6 +35,7 @@ func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		OpenForImport:     openForImport,
 		Maintain:          newMaintenance,
 		RunChecks:         doctor.Run,
+		CheckReady:        checkReady,
 		AuthenticatorName: aaguid.New().NameOf,
 		Stdin:             stdin,
 		Interactive:       isTerminal(stdin),

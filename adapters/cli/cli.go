@@ -31,6 +31,8 @@ type Program struct {
 	Maintain func() (Maintenance, error)
 	// RunChecks checks the deployment, settings first, and changes nothing.
 	RunChecks func(ctx context.Context, check dbadmin.CheckOptions) dbadmin.CheckResults
+	// CheckReady returns an error unless a server with these settings is ready on this machine.
+	CheckReady func(ctx context.Context) error
 
 	Stdin          io.Reader
 	Interactive    bool // Stdin is a terminal
@@ -98,7 +100,7 @@ func (p *Program) root() *cobra.Command {
 	root.SetHelpCommand(helpCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.AddCommand(p.serve(), p.users(), p.sessions(), p.keys(), p.backup(), p.restore(), p.exportAll(), p.importAll(), p.migrate(), p.doctor(),
-		p.version())
+		p.healthcheck(), p.version())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() {

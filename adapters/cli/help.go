@@ -13,8 +13,8 @@ the environment and of .env. Without settings it serves http://localhost:8080, w
 database in the working directory.
 
 The other commands use the same settings and the same database, whether a server is running or
-not. Only restore and import create a database. All commands but backup, restore, migrate and
-doctor upgrade the database of an earlier release, as the server does.`
+not. Only restore and import create a database. All commands but backup, restore, migrate, doctor
+and healthcheck upgrade the database of an earlier release, as the server does.`
 
 const exitCodesHelp = `
 Exit codes:

@@ -74,7 +74,7 @@ func (c *checks) checkListeners(ctx context.Context) {
 		c.AddOK("ops_listen", "disabled: no health and metrics")
 		return
 	}
-	c.checkListener(ctx, "ops_listen", "KEYLODGE_OPS_LISTEN", c.config.OpsListen, requireReady)
+	c.checkListener(ctx, "ops_listen", "KEYLODGE_OPS_LISTEN", c.config.OpsListen, RequireReady)
 	if !isLocal(c.config.OpsListen) {
 		c.AddWarning("ops_listen", "every client that can connect to "+c.config.OpsListen+" can read health and metrics", "block other clients with a firewall, or set KEYLODGE_OPS_LISTEN to 127.0.0.1:9090")
 	}
@@ -92,30 +92,34 @@ func (c *checks) checkListener(ctx context.Context, check, setting, address stri
 		c.AddError(check, err.Error(), config.ListenFix(setting, err))
 		return
 	}
-	if err := probe(ctx, dialAddress(address)); err != nil {
+	if err := probe(ctx, address); err != nil {
 		c.AddError(check, address+" is in use, but not by a ready server with these settings: "+err.Error(), "stop the program that uses this address, or set "+setting+" to another one; if it is this server, read its log")
 		return
 	}
 	c.AddOK(check, "the server responds on "+address)
 }
 
-// dialAddress returns the address with which a client on this machine connects to a server that listens on an address.
+// dialAddress returns the address with which a client on this machine connects to a server that listens on an address. It has no
+// name: a container may not resolve localhost.
 func dialAddress(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return address
 	}
-	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-		host = "localhost"
+	switch ip, err := netip.ParseAddr(host); {
+	case host == "" || err == nil && ip == netip.IPv4Unspecified():
+		host = "127.0.0.1"
+	case err == nil && ip == netip.IPv6Unspecified():
+		host = "::1"
 	}
 	return net.JoinHostPort(host, port)
 }
 
-func (c *checks) requireThisServer(ctx context.Context, address string) error {
+func (c *checks) requireThisServer(ctx context.Context, listen string) error {
 	var response struct {
 		RPID string `json:"rp_id"`
 	}
-	if err := fetchJSON(ctx, "http://"+address+"/v1/config", &response); err != nil {
+	if err := fetchJSON(ctx, "http://"+dialAddress(listen)+"/v1/config", &response); err != nil {
 		return err
 	}
 	if response.RPID != c.config.RPID {
@@ -124,11 +128,13 @@ func (c *checks) requireThisServer(ctx context.Context, address string) error {
 	return nil
 }
 
-func requireReady(ctx context.Context, address string) error {
+// RequireReady returns an error unless a server that listens on the address, which may be 0.0.0.0, is ready. It waits for at most
+// three seconds.
+func RequireReady(ctx context.Context, listen string) error {
 	var response struct {
 		Status string `json:"status"`
 	}
-	if err := fetchJSON(ctx, "http://"+address+"/readyz", &response); err != nil {
+	if err := fetchJSON(ctx, "http://"+dialAddress(listen)+"/readyz", &response); err != nil {
 		return err
 	}
 	if response.Status != "ready" {
