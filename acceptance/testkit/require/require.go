@@ -33,6 +33,7 @@ var (
 	Caddy      = Need{"caddy", "Caddy", []string{"caddy"}}
 	Nginx      = Need{"nginx", "nginx", []string{"nginx", "/usr/sbin/nginx"}}
 	Tools      = Need{"tools", "curl, lsof, sqlite3, systemd-analyze or another program of the operator", nil}
+	Root       = Need{"root", "the rights of root", nil}
 	SmallDisk  = Need{"disk", "a small disk, which only root can mount", nil}
 )
 
