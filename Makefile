@@ -23,12 +23,15 @@ OUT ?= docs/performance
 # The release that `keylodge version` prints: make build VERSION=v1.2.3. The binary depends on it and on the sources only, not on
 # the state of the git repository.
 VERSION ?=
-RELEASE := $(if $(VERSION),-X github.com/keylodge/keylodge/bootstrap.release=$(VERSION))
+GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=$(if $(VERSION), -X github.com/keylodge/keylodge/bootstrap.release=$(VERSION))'
+
+# The platforms of `make release`.
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
 
 # Tests must not see the developer's own settings; those are for `make run`.
 WITHOUT_SETTINGS := env $(patsubst %,-u %,$(filter KEYLODGE_%,$(.VARIABLES)))
 
-# A test fails instead of being skipped if it lacks one of these; "all" means also disk: the right to mount a small one.
+# A test fails instead of being skipped if it lacks one of these; "all" means also root, and disk: the right to mount a small one.
 REQUIRE ?= browser,mailserver,postgres,pgbouncer,haproxy,caddy,nginx,redis,tools
 GO_TEST = $(WITHOUT_SETTINGS) go test -timeout $(TEST_TIMEOUT)
 # Without the part of vet that go test runs for each package: make check runs all of vet. Without the tables of debuggers (-w),
@@ -178,7 +181,17 @@ hooks: ## Check format, build and words before each commit (.githooks)
 
 .PHONY: build
 build: ## Build bin/keylodge, a static binary, reproducibly
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid= $(RELEASE)' -o bin/keylodge .
+	$(GO_BUILD) -o bin/keylodge .
+
+.PHONY: release
+release: ## Build bin/release: a binary for each of PLATFORMS, with SHA256SUMS
+	rm -rf bin/release
+	@set -e; for platform in $(PLATFORMS); do \
+		export GOOS=$${platform%/*} GOARCH=$${platform#*/}; \
+		file=keylodge-$$GOOS-$$GOARCH; if [ $$GOOS = windows ]; then file=$$file.exe; fi; \
+		echo "bin/release/$$file"; $(GO_BUILD) -o bin/release/$$file .; \
+	done
+	cd bin/release && sha256sum keylodge-* >SHA256SUMS
 
 .PHONY: run
 run: ## Run the server from the sources, by default on http://localhost:8080

@@ -35,6 +35,23 @@ func TestBuild_IsReproducible(t *testing.T) {
 	if output := run(t, one, filepath.Join("bin", "keylodge"), "version"); !strings.Contains(output, "v1.2.3") {
 		t.Errorf("the version of a release is %s", output)
 	}
+	// One platform: the others would be compiled from the beginning. A weekly workflow builds all.
+	var sums []string
+	for _, folder := range []string{one, another} {
+		run(t, folder, "make", "release", "VERSION=v1.2.3", "PLATFORMS=linux/amd64")
+		release := filepath.Join(folder, "bin", "release")
+		if output := run(t, release, "sha256sum", "--check", "SHA256SUMS"); output != "keylodge-linux-amd64: OK\n" {
+			t.Errorf("the checksums are wrong: %s", output)
+		}
+		text, err := os.ReadFile(filepath.Join(release, "SHA256SUMS"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums = append(sums, string(text))
+	}
+	if sums[0] != sums[1] {
+		t.Errorf("two releases differ: %q", sums)
+	}
 	for _, path := range append(goEnv(t, "GOROOT", "GOMODCACHE", "GOCACHE"), one, another) {
 		if path != "" && bytes.Contains(first, []byte(path)) {
 			t.Errorf("the binary contains %s", path)
