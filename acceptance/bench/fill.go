@@ -92,7 +92,7 @@ type filler struct {
 
 func (f filler) run() error {
 	if err := f.exec(
-		"PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -500000", "PRAGMA foreign_keys = OFF",
+		"PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -150000", "PRAGMA foreign_keys = OFF",
 		"PRAGMA temp_store = FILE",
 		"CREATE TEMP TABLE people (number INTEGER PRIMARY KEY, id TEXT NOT NULL, credential_id BLOB NOT NULL)",
 	); err != nil {
