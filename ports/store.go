@@ -14,8 +14,8 @@ import (
 // An outage or a full disk is an error that is domain.ErrUnavailable (errors.Is); a canceled or expired context returns its
 // own error. The comments of the methods list the errors that callers may rely on; every other error is unexpected.
 type Store interface {
-	// View runs fn in a read transaction, with one consistent state. Writes through tx fail. It may run fn more than once, if
-	// the store interrupted the read.
+	// View runs fn in a read transaction, with one consistent state unless ctx comes from WithoutSnapshot. Writes through tx fail.
+	// It may run fn more than once, if the store interrupted the read.
 	View(ctx context.Context, fn func(tx Tx) error) error
 
 	// Update runs fn in a transaction. If fn returns nil, it commits and returns nil only if the commit succeeds. If fn returns
@@ -26,6 +26,9 @@ type Store interface {
 	// run on another goroutine, but never after Update has returned. After a panic in fn, Update rolls back and panics. It may
 	// run fn more than once, each time on a new state, if another transaction interfered: fn must set all variables outside of
 	// tx anew in each run.
+	//
+	// The error of a method of tx that only returns error, and of which the comment names no error, may be returned later: by
+	// another method of tx, or by Update. The transaction is then rolled back.
 	Update(ctx context.Context, fn func(tx Tx) error) error
 
 	// OtherCommits returns a number that differs after another process has committed to the database: a call that begins after

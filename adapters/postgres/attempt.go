@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/keylodge/keylodge/adapters/sqlstore"
-	"github.com/keylodge/keylodge/db/column"
 	"github.com/keylodge/keylodge/db/postgresdb"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -25,18 +24,25 @@ const (
 	rollbackTimeout = 2 * time.Second
 )
 
+// The statements that begin a transaction. A commit after beginAsync waits neither for the disk nor for a standby. A transaction
+// that writes is not declared READ WRITE, so that default_transaction_read_only applies.
 var (
-	readOptions  = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	writeOptions = pgx.TxOptions{IsoLevel: pgx.Serializable} // default_transaction_read_only applies
-	// The commit waits neither for the disk nor for a standby.
-	asyncOptions = pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL synchronous_commit = off"}
+	beginSnapshot = []string{"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}
+	beginWrite    = []string{"BEGIN ISOLATION LEVEL SERIALIZABLE"}
+	beginAsync    = []string{"BEGIN ISOLATION LEVEL SERIALIZABLE", "SET LOCAL synchronous_commit = off"}
 )
 
 // attempt is one run of fn of a View or Update: a transaction on a connection of its own. It runs every statement and records the
 // first failure, so that a transaction that PostgreSQL has aborted is never reported as committed, even if fn ignores the error.
+//
+// A round trip costs more than most statements. So statements whose result is not needed, such as BEGIN and an INSERT, wait in the
+// queue. The next other statement, or COMMIT, takes them along in one round trip, and returns their error.
 type attempt struct {
-	conn *pgxpool.Conn
-	tx   pgx.Tx
+	conn     *pgxpool.Conn
+	queue    pgx.Batch
+	readOnly bool
+	begun    bool // the server has begun the transaction
+	ended    bool
 	// failure is the first error of a statement. PostgreSQL has then aborted the transaction.
 	failure error
 }
@@ -44,31 +50,42 @@ type attempt struct {
 var _ postgresdb.DBTX = (*attempt)(nil)
 
 func (s *Store) beginUpdate(ctx context.Context) (*attempt, error) {
+	begin := beginWrite
 	if ports.HasAsyncCommit(ctx) {
-		return s.begin(ctx, asyncOptions)
+		begin = beginAsync
 	}
-	return s.begin(ctx, writeOptions)
+	a, err := s.begin(ctx, begin)
+	if err == nil && s.isReadOnly(a.conn) {
+		a.end(ctx)
+		return nil, wrap("beginning a transaction", errReadOnly)
+	}
+	return a, err
 }
 
-func (s *Store) begin(ctx context.Context, options pgx.TxOptions) (*attempt, error) {
+// beginView returns a read-only transaction. Without a snapshot, each of its statements is a transaction of its own.
+func (s *Store) beginView(ctx context.Context) (*attempt, error) {
+	begin := beginSnapshot
+	if !ports.NeedsSnapshot(ctx) {
+		begin = nil
+	}
+	a, err := s.begin(ctx, begin)
+	if err == nil {
+		a.readOnly = true
+	}
+	return a, err
+}
+
+// begin returns a transaction that the first statement begins on the server.
+func (s *Store) begin(ctx context.Context, statements []string) (*attempt, error) {
 	conn, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if options != readOptions && s.isReadOnly(conn) {
-		conn.Release()
-		return nil, wrap("beginning a transaction", errReadOnly)
+	a := &attempt{conn: conn}
+	for _, statement := range statements {
+		a.enqueue(statement)
 	}
-	tx, err := conn.BeginTx(ctx, options)
-	if err != nil {
-		defer conn.Release()
-		err = classify(ctx, conn.Conn(), err)
-		if stateOf(err) == featureNotSupported {
-			err = fmt.Errorf("%w: %w", errReplica, err)
-		}
-		return nil, wrap("beginning a transaction", err)
-	}
-	return &attempt{conn: conn, tx: tx}, nil
+	return a, nil
 }
 
 // isReadOnly reports whether the server's transactions are read-only by default. An operator sets this, or a provider whose disk is
@@ -99,18 +116,32 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 }
 
 func (a *attempt) collections() ports.Tx {
-	return sqlstore.New(queries{postgresdb.New(a)}, wrap)
+	return sqlstore.New(queries{postgresdb.New(a), postgresdb.New(queueing{a})}, wrap)
 }
 
-// commit returns nil if the changes were committed. A conflict, or a connection lost before COMMIT was sent, can be retried. Any
-// other error is not retried, because the connection may have been lost after the COMMIT: a retry could apply the changes twice.
+// commit returns nil if the changes were committed. The failure of a queued statement, a conflict, or a connection lost before COMMIT
+// was sent, can be retried. Any other error is not retried, because the connection may have been lost after the COMMIT: a retry
+// could apply the changes twice.
 func (a *attempt) commit(ctx context.Context) error {
-	if a.tx.Conn().IsClosed() {
+	if a.conn.Conn().IsClosed() {
 		return wrap("committing", errLost)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	err := a.tx.Commit(ctx)
+	results, err := a.send(ctx, "COMMIT")
+	if stateOf(err) != "" { // of a queued statement: the server has not executed COMMIT
+		return wrap("committing", a.recordError(ctx, err))
+	}
+	if err == nil {
+		var tag pgconn.CommandTag
+		tag, err = results.Exec()
+		if closeErr := results.Close(); err == nil {
+			err = closeErr
+		}
+		if err == nil && tag.String() != "COMMIT" {
+			err = pgx.ErrTxCommitRollback
+		}
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -134,8 +165,11 @@ func wasNotSent(err error) bool {
 func (a *attempt) end(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 	defer cancel()
-	// The pool closes a connection whose rollback fails, which ends the transaction.
-	_ = a.tx.Rollback(ctx)
+	if a.conn.Conn().PgConn().TxStatus() != 'I' {
+		// The pool closes a connection whose rollback fails, which ends the transaction.
+		_, _ = a.conn.Exec(ctx, "ROLLBACK")
+	}
+	a.ended = true
 	a.conn.Release()
 }
 
@@ -156,48 +190,9 @@ func (a *attempt) recordError(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, pgx.ErrNoRows) {
 		return err
 	}
-	err = classify(ctx, a.tx.Conn(), err)
+	err = classify(ctx, a.conn.Conn(), err)
 	if a.failure == nil {
 		a.failure = err
 	}
 	return err
-}
-
-func timestamp(t time.Time) any { return t }
-
-// Exec implements postgresdb.DBTX.
-func (a *attempt) Exec(ctx context.Context, statement string, arguments ...any) (pgconn.CommandTag, error) {
-	tag, err := a.tx.Exec(ctx, statement, column.Arguments(arguments, timestamp)...)
-	return tag, a.recordError(ctx, err)
-}
-
-// Query implements postgresdb.DBTX.
-func (a *attempt) Query(ctx context.Context, statement string, arguments ...any) (pgx.Rows, error) {
-	rows, err := a.tx.Query(ctx, statement, column.Arguments(arguments, timestamp)...)
-	return observedRows{rows, a, ctx}, a.recordError(ctx, err)
-}
-
-// QueryRow implements postgresdb.DBTX.
-func (a *attempt) QueryRow(ctx context.Context, statement string, arguments ...any) pgx.Row {
-	return observedRow{a.tx.QueryRow(ctx, statement, column.Arguments(arguments, timestamp)...), a, ctx}
-}
-
-// observedRows and observedRow pass the results of a query on and report its error to the attempt.
-type (
-	observedRows struct {
-		pgx.Rows
-		attempt *attempt
-		ctx     context.Context
-	}
-	observedRow struct {
-		pgx.Row
-		attempt *attempt
-		ctx     context.Context
-	}
-)
-
-func (r observedRows) Err() error { return r.attempt.recordError(r.ctx, r.Rows.Err()) }
-
-func (r observedRow) Scan(destinations ...any) error {
-	return r.attempt.recordError(r.ctx, r.Row.Scan(destinations...))
 }

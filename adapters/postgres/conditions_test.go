@@ -209,13 +209,16 @@ func TestStore_idleInTransactionSessionTimeout(t *testing.T) {
 	for idleRuns := range maxLostConnections + 2 {
 		runs := 0
 		err := s.Update(t.Context(), func(tx ports.Tx) error {
+			if err := readNothing(tx); err != nil { // begins the transaction
+				return err
+			}
 			if runs++; runs <= idleRuns {
 				if err := exec(t.Context(), latest, "SET LOCAL idle_in_transaction_session_timeout = 1"); err != nil {
 					t.Error(err)
 				}
 				awaitNoConnection(t, operator, "idler")
 			}
-			return tx.Challenges.Add(t.Context(), numbered(idleRuns))
+			return tx.Challenges.Add(t.Context(), numbered(1+idleRuns))
 		})
 		switch {
 		case idleRuns <= maxLostConnections && (err != nil || runs != idleRuns+1):

@@ -25,9 +25,9 @@ const (
 // applicationName is the default name of Keylodge's connections in pg_stat_activity.
 const applicationName = "keylodge"
 
-// pingAfterIdle is the idle time after which a connection is pinged before it is used. A ping is a round trip, and a transaction that
-// fails on a lost connection is retried on a new one.
-const pingAfterIdle = time.Minute
+// pingAfterIdle is the idle time after which a connection is pinged before it is used. The first round trip of an Update may contain its
+// COMMIT, after which a lost connection is not retried: so the ping finds a connection that was lost while it was idle.
+const pingAfterIdle = time.Second
 
 // URLError says what is wrong with the URL of a database and how to fix it. It never quotes a part that may belong to a password.
 type URLError struct{ Problem, Fix string }

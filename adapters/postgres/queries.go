@@ -13,20 +13,31 @@ import (
 
 // queries implements the queries of package sqlstore on PostgreSQL. Methods whose parameters and rows are plain Go types are those of
 // postgresdb.Queries; the others convert. A conversion does not compile if a column differs.
-type queries struct{ *postgresdb.Queries }
+type queries struct {
+	*postgresdb.Queries
+	queued *postgresdb.Queries // its methods report success; the next statement that is not queued sends theirs, and has their error
+}
 
 var _ sqlitedb.Querier = queries{}
 
+func (q queries) AddBackupCode(ctx context.Context, digest []byte, userID string) error {
+	return q.queued.AddBackupCode(ctx, digest, userID)
+}
+
+func (q queries) AddBackupCodeSet(ctx context.Context, userID string, createdAt column.Time) error {
+	return q.queued.AddBackupCodeSet(ctx, userID, createdAt)
+}
+
 func (q queries) AddChallenge(ctx context.Context, arg sqlitedb.AddChallengeParams) error {
-	return q.Queries.AddChallenge(ctx, postgresdb.AddChallengeParams(arg))
+	return q.queued.AddChallenge(ctx, postgresdb.AddChallengeParams(arg))
 }
 
 func (q queries) AddEvent(ctx context.Context, arg sqlitedb.AddEventParams) error {
-	return q.Queries.AddEvent(ctx, postgresdb.AddEventParams(arg))
+	return q.queued.AddEvent(ctx, postgresdb.AddEventParams(arg))
 }
 
 func (q queries) AddOutboxEmail(ctx context.Context, arg sqlitedb.AddOutboxEmailParams) error {
-	return q.Queries.AddOutboxEmail(ctx, postgresdb.AddOutboxEmailParams(arg))
+	return q.queued.AddOutboxEmail(ctx, postgresdb.AddOutboxEmailParams(arg))
 }
 
 func (q queries) AddPasskey(ctx context.Context, arg sqlitedb.AddPasskeyParams) (int64, error) {
@@ -34,28 +45,36 @@ func (q queries) AddPasskey(ctx context.Context, arg sqlitedb.AddPasskeyParams) 
 }
 
 func (q queries) AddPasskeyAttestation(ctx context.Context, arg sqlitedb.AddPasskeyAttestationParams) error {
-	return q.Queries.AddPasskeyAttestation(ctx, postgresdb.AddPasskeyAttestationParams(arg))
+	return q.queued.AddPasskeyAttestation(ctx, postgresdb.AddPasskeyAttestationParams(arg))
 }
 
 func (q queries) AddRecoveryGrant(ctx context.Context, arg sqlitedb.AddRecoveryGrantParams) error {
-	return q.Queries.AddRecoveryGrant(ctx, postgresdb.AddRecoveryGrantParams(arg))
+	return q.queued.AddRecoveryGrant(ctx, postgresdb.AddRecoveryGrantParams(arg))
 }
 
 func (q queries) AddSession(ctx context.Context, arg sqlitedb.AddSessionParams) error {
-	return q.Queries.AddSession(ctx, postgresdb.AddSessionParams(arg))
+	return q.queued.AddSession(ctx, postgresdb.AddSessionParams(arg))
 }
 
 func (q queries) AddSigningKey(ctx context.Context, arg sqlitedb.AddSigningKeyParams) error {
-	return q.Queries.AddSigningKey(ctx, postgresdb.AddSigningKeyParams(arg))
+	return q.queued.AddSigningKey(ctx, postgresdb.AddSigningKeyParams(arg))
 }
 
 func (q queries) AddUser(ctx context.Context, arg sqlitedb.AddUserParams) (int64, error) {
 	return q.Queries.AddUser(ctx, postgresdb.AddUserParams(arg))
 }
 
+func (q queries) AnonymizeEvents(ctx context.Context, userID column.Text) error {
+	return q.queued.AnonymizeEvents(ctx, userID)
+}
+
 func (q queries) ChallengeByID(ctx context.Context, id string) (sqlitedb.Challenge, error) {
 	row, err := q.Queries.ChallengeByID(ctx, id)
 	return sqlitedb.Challenge(row), err
+}
+
+func (q queries) ClearLockout(ctx context.Context, subject []byte) error {
+	return q.queued.ClearLockout(ctx, subject)
 }
 
 func (q queries) CountBackupCodes(ctx context.Context, userID string) (sqlitedb.CountBackupCodesRow, error) {
@@ -163,6 +182,22 @@ func (q queries) RecoveryGrantByUser(ctx context.Context, userID string) (sqlite
 	return sqlitedb.RecoveryGrant(row), err
 }
 
+func (q queries) RemoveBackupCodeSet(ctx context.Context, userID string) error {
+	return q.queued.RemoveBackupCodeSet(ctx, userID)
+}
+
+func (q queries) RemoveRecoveryGrant(ctx context.Context, userID string) error {
+	return q.queued.RemoveRecoveryGrant(ctx, userID)
+}
+
+func (q queries) RemoveSigningKey(ctx context.Context, id string) error {
+	return q.queued.RemoveSigningKey(ctx, id)
+}
+
+func (q queries) RemoveTOTP(ctx context.Context, userID string) error {
+	return q.queued.RemoveTOTP(ctx, userID)
+}
+
 func (q queries) RenewLease(ctx context.Context, arg sqlitedb.RenewLeaseParams) (int64, error) {
 	return q.Queries.RenewLease(ctx, postgresdb.RenewLeaseParams(arg))
 }
@@ -172,11 +207,11 @@ func (q queries) SaveEvent(ctx context.Context, arg sqlitedb.SaveEventParams) (i
 }
 
 func (q queries) SaveLockout(ctx context.Context, arg sqlitedb.SaveLockoutParams) error {
-	return q.Queries.SaveLockout(ctx, postgresdb.SaveLockoutParams(arg))
+	return q.queued.SaveLockout(ctx, postgresdb.SaveLockoutParams(arg))
 }
 
 func (q queries) SaveOutboxEmail(ctx context.Context, arg sqlitedb.SaveOutboxEmailParams) error {
-	return q.Queries.SaveOutboxEmail(ctx, postgresdb.SaveOutboxEmailParams(arg))
+	return q.queued.SaveOutboxEmail(ctx, postgresdb.SaveOutboxEmailParams(arg))
 }
 
 func (q queries) SavePasskey(ctx context.Context, arg sqlitedb.SavePasskeyParams) (int64, error) {
@@ -188,7 +223,7 @@ func (q queries) SaveSession(ctx context.Context, arg sqlitedb.SaveSessionParams
 }
 
 func (q queries) SaveTOTP(ctx context.Context, arg sqlitedb.SaveTOTPParams) error {
-	return q.Queries.SaveTOTP(ctx, postgresdb.SaveTOTPParams(arg))
+	return q.queued.SaveTOTP(ctx, postgresdb.SaveTOTPParams(arg))
 }
 
 func (q queries) SaveUser(ctx context.Context, arg sqlitedb.SaveUserParams) (int64, error) {

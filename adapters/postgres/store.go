@@ -1,7 +1,8 @@
 // Package postgres stores Keylodge's state in a PostgreSQL database.
 //
-// Each View is one REPEATABLE READ, read-only transaction, and each Update one SERIALIZABLE transaction. Both run on a connection of
-// their own from a pool. A transaction that conflicts with another one is rolled back and retried; retry.go has the rules. The SQL
+// Each View is one REPEATABLE READ, read-only transaction, unless it needs no snapshot, and each Update one SERIALIZABLE transaction.
+// Both run on a connection of their own from a pool. Statements whose result is not needed are sent with the next one; pipeline.go has
+// the rules. A transaction that conflicts with another one is rolled back and retried; retry.go has the rules. The SQL
 // uses only features that CockroachDB and YugabyteDB have, too.
 package postgres
 
@@ -98,7 +99,7 @@ func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
 
 // tryView runs fn once in a read-only transaction. Its results are those of tryUpdate.
 func (s *Store) tryView(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
-	a, err := s.begin(ctx, readOptions)
+	a, err := s.beginView(ctx)
 	if err != nil {
 		return err, err
 	}

@@ -46,7 +46,7 @@ func (s *Service) Finish(ctx context.Context, a Answer, now time.Time) error {
 func (s *Service) finish(ctx context.Context, a Answer, now time.Time) error {
 	var challenge *domain.Challenge
 	var state []byte
-	err := s.Store.View(ctx, func(tx ports.Tx) (err error) {
+	err := s.Store.View(ports.WithoutSnapshot(ctx), func(tx ports.Tx) (err error) {
 		if challenge, err = tx.Challenges.ByID(ctx, a.ChallengeID); err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ func (s *Store) find(ctx context.Context, token domain.TokenDigest, now time.Tim
 		return e.session.Clone(), e.user.Clone(), nil
 	}
 	total := s.changes.total.Load()
-	err = s.View(ctx, func(tx ports.Tx) (err error) {
+	err = s.View(ports.WithoutSnapshot(ctx), func(tx ports.Tx) (err error) {
 		session, user, err = read(tx)
 		return err
 	})

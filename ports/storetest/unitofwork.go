@@ -260,14 +260,34 @@ var unitOfWork = rules{
 				return err
 			},
 		} {
-			var writeErr error
-			if err := store.View(ctx, func(tx ports.Tx) error { writeErr = write(tx); return nil }); err != nil {
-				t.Errorf("View around %s: %v", name, err)
+			for kind, viewCtx := range map[string]context.Context{"a View": ctx, "a View without a snapshot": ports.WithoutSnapshot(ctx)} {
+				var writeErr error
+				if err := store.View(viewCtx, func(tx ports.Tx) error { writeErr = write(tx); return nil }); err != nil {
+					t.Errorf("%s around %s: %v", kind, name, err)
+				}
+				if writeErr == nil {
+					t.Errorf("%s succeeded in %s", name, kind)
+				}
+				wantSeedOnly(t, store)
 			}
-			if writeErr == nil {
-				t.Errorf("%s succeeded in a View", name)
-			}
-			wantSeedOnly(t, store)
+		}
+	},
+
+	"a View without a snapshot reads what is committed": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		ctx := ports.WithoutSnapshot(t.Context())
+		for _, name := range []string{"ben", "cem"} {
+			var ada, added *domain.User
+			addUsers(t, store, user(name))
+			err := store.View(ctx, func(tx ports.Tx) (err error) {
+				if ada, err = tx.Users.ByID(ctx, userID("ada")); err != nil {
+					return err
+				}
+				added, err = tx.Users.ByID(ctx, userID(name))
+				return err
+			})
+			wantSame(t, ada, err, user("ada"))
+			wantSame(t, added, err, user(name))
 		}
 	},
 
