@@ -142,9 +142,12 @@ func (c failingCredentials) ListByUser(ctx context.Context, id domain.UserID) ([
 	return valueOrFail(c.failing, func() ([]*domain.Credential, error) { return c.Credentials.ListByUser(ctx, id) })
 }
 
-func (c failingCredentials) ByIDWithOwner(ctx context.Context, id domain.CredentialID) (credential *domain.Credential, owner *domain.User, err error) {
-	err = orFail(c.failing, func() (err error) { credential, owner, err = c.Credentials.ByIDWithOwner(ctx, id); return err })
-	return credential, owner, err
+func (c failingCredentials) ByIDWithOwner(ctx context.Context, id domain.CredentialID, upTo int) (credential *domain.Credential, owner *domain.User, sessions int, err error) {
+	err = orFail(c.failing, func() (err error) {
+		credential, owner, sessions, err = c.Credentials.ByIDWithOwner(ctx, id, upTo)
+		return err
+	})
+	return credential, owner, sessions, err
 }
 
 func (c failingCredentials) ListWithOwner(ctx context.Context, id domain.UserID, subject domain.LockoutSubject) (passkeys domain.Passkeys, owner *domain.User, hasLockout bool, err error) {
@@ -209,10 +212,6 @@ func (s failingSessions) ByIDWithUser(ctx context.Context, id domain.SessionID) 
 
 func (s failingSessions) ListActive(ctx context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error) {
 	return valueOrFail(s.failing, func() ([]*domain.Session, error) { return s.Sessions.ListActive(ctx, user, now, before, limit) })
-}
-
-func (s failingSessions) CountUnrevoked(ctx context.Context, user domain.UserID, upTo int) (int, error) {
-	return valueOrFail(s.failing, func() (int, error) { return s.Sessions.CountUnrevoked(ctx, user, upTo) })
 }
 
 func (s failingSessions) Save(ctx context.Context, session *domain.Session) error {

@@ -80,8 +80,9 @@ type Credentials interface {
 	Add(ctx context.Context, c *domain.Credential, a domain.Attestation) error
 	// ByID returns the passkey, or domain.ErrPasskeyUnknown.
 	ByID(ctx context.Context, id domain.CredentialID) (*domain.Credential, error)
-	// ByIDWithOwner is ByID that also returns the owner.
-	ByIDWithOwner(ctx context.Context, id domain.CredentialID) (*domain.Credential, *domain.User, error)
+	// ByIDWithOwner is ByID that also returns the owner, and the number of the owner's sessions that are not revoked, at most upTo. It
+	// counts expired ones until they are deleted.
+	ByIDWithOwner(ctx context.Context, id domain.CredentialID, upTo int) (c *domain.Credential, owner *domain.User, sessions int, err error)
 	// ListByUser returns a user's passkeys, oldest first.
 	ListByUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error)
 	// ListWithOwner is ListByUser that also returns the user, and reports whether the subject has a lockout. It returns
@@ -126,9 +127,6 @@ type Sessions interface {
 	// ListActive returns up to limit sessions of the user that are active at the given time and have ids before the given one,
 	// newest first; the zero id starts at the newest.
 	ListActive(ctx context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error)
-	// CountUnrevoked returns the number of the user's sessions that are not revoked, at most upTo. It counts expired ones until
-	// they are deleted.
-	CountUnrevoked(ctx context.Context, user domain.UserID, upTo int) (int, error)
 	// Save stores the changes of a session. It returns domain.ErrUnauthenticated if the session does not exist.
 	Save(ctx context.Context, s *domain.Session) error
 	// DeleteExpired deletes up to limit sessions that ended at or before the given time, by expiry or revocation, with the

@@ -167,9 +167,9 @@ func (q queries) PasskeyByID(ctx context.Context, credentialID []byte) (sqlitedb
 	return sqlitedb.Passkey(row), err
 }
 
-func (q queries) PasskeyWithOwner(ctx context.Context, credentialID []byte) (sqlitedb.PasskeyWithOwnerRow, error) {
-	row, err := q.Queries.PasskeyWithOwner(ctx, credentialID)
-	return sqlitedb.PasskeyWithOwnerRow{Passkey: sqlitedb.Passkey(row.Passkey), User: sqlitedb.User(row.User)}, err
+func (q queries) PasskeyWithOwner(ctx context.Context, upTo int64, credentialID []byte) (sqlitedb.PasskeyWithOwnerRow, error) {
+	row, err := q.Queries.PasskeyWithOwner(ctx, upTo, credentialID)
+	return sqlitedb.PasskeyWithOwnerRow{Passkey: sqlitedb.Passkey(row.Passkey), User: sqlitedb.User(row.User), Sessions: row.Sessions}, err
 }
 
 func (q queries) RecoveryGrantByToken(ctx context.Context, tokenDigest []byte) (sqlitedb.RecoveryGrant, error) {

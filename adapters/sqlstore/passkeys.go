@@ -44,17 +44,18 @@ func (c credentials) ByID(ctx context.Context, id domain.CredentialID) (*domain.
 	return credentialOf(row)
 }
 
-func (c credentials) ByIDWithOwner(ctx context.Context, id domain.CredentialID) (*domain.Credential, *domain.User, error) {
-	row, err := c.q.PasskeyWithOwner(ctx, id.Bytes())
+func (c credentials) ByIDWithOwner(
+	ctx context.Context, id domain.CredentialID, upTo int,
+) (credential *domain.Credential, owner *domain.User, sessions int, err error) {
+	row, err := c.q.PasskeyWithOwner(ctx, int64(upTo), id.Bytes())
 	if err != nil {
-		return nil, nil, c.wrapNotFound("looking up a passkey", err, domain.ErrPasskeyUnknown)
+		return nil, nil, 0, c.wrapNotFound("looking up a passkey", err, domain.ErrPasskeyUnknown)
 	}
-	owner, err := userOf(row.User)
-	if err != nil {
-		return nil, nil, err
+	if owner, err = userOf(row.User); err != nil {
+		return nil, nil, 0, err
 	}
-	credential, err := credentialOf(row.Passkey)
-	return credential, owner, err
+	credential, err = credentialOf(row.Passkey)
+	return credential, owner, int(row.Sessions), err
 }
 
 func (c credentials) ListByUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error) {

@@ -66,11 +66,6 @@ func (s sessions) ListActive(ctx context.Context, user domain.UserID, now time.T
 	return restoreAll(rows, sessionOf)
 }
 
-func (s sessions) CountUnrevoked(ctx context.Context, user domain.UserID, upTo int) (int, error) {
-	count, err := s.q.CountUnrevokedSessions(ctx, user.String(), int64(upTo))
-	return int(count), s.wrap("counting a user's sessions", err)
-}
-
 func (s sessions) Save(ctx context.Context, session *domain.Session) error {
 	row := sessionRow(session)
 	saved, err := s.q.SaveSession(ctx, sqlitedb.SaveSessionParams{

@@ -10,16 +10,6 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// LoadCredential returns the stored passkey that a response names, with its owner. It returns domain.ErrPasskeyUnknown, or a
-// *domain.Rejection for an id of a wrong length.
-func LoadCredential(ctx context.Context, tx ports.Tx, answer ports.AuthenticationAnswer) (*domain.Credential, *domain.User, error) {
-	id, err := domain.NewCredentialID(answer.ID)
-	if err != nil {
-		return nil, nil, err
-	}
-	return tx.Credentials.ByIDWithOwner(ctx, id)
-}
-
 // PasskeyUsage records the uses of passkeys and their anomalies.
 type PasskeyUsage struct {
 	Policy  domain.UsePolicy

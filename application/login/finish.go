@@ -79,15 +79,14 @@ type passkey struct {
 
 // load executes the same queries for a passkey that is not stored.
 func (s *Service) load(ctx context.Context, tx ports.Tx, answer ports.AuthenticationAnswer) (passkey, error) {
-	credential, owner, err := ceremony.LoadCredential(ctx, tx, answer)
-	var id domain.UserID
-	switch {
-	case err == nil:
-		id = owner.ID()
-	case !errors.Is(err, domain.ErrPasskeyUnknown):
+	id, err := domain.NewCredentialID(answer.ID)
+	if err != nil {
 		return passkey{}, err
 	}
-	sessions, err := tx.Sessions.CountUnrevoked(ctx, id, s.Limit.Sample())
+	credential, owner, sessions, err := tx.Credentials.ByIDWithOwner(ctx, id, s.Limit.Sample())
+	if errors.Is(err, domain.ErrPasskeyUnknown) {
+		return passkey{}, nil
+	}
 	return passkey{credential, owner, sessions}, err
 }
 

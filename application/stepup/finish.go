@@ -43,7 +43,11 @@ func (s *Service) Finish(ctx context.Context, principal identity.Principal, in F
 	err := s.Challenges.Finish(ctx, ceremony.Answer{
 		ChallengeID: in.ChallengeID, Purpose: domain.PurposeStepUp, By: principal.ChallengeContext(in.Binding),
 		Load: func(tx ports.Tx) error {
-			loaded, _, err := ceremony.LoadCredential(ctx, tx, in.Credential)
+			id, err := domain.NewCredentialID(in.Credential.ID)
+			if err != nil {
+				return err
+			}
+			loaded, err := tx.Credentials.ByID(ctx, id)
 			if err != nil {
 				return err
 			}

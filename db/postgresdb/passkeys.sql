@@ -17,8 +17,14 @@ SELECT * FROM passkey_attestations WHERE credential_id = @credential_id;
 -- name: PasskeyByID :one
 SELECT * FROM passkeys WHERE credential_id = @credential_id;
 
+-- Of an owner with many sessions only as many are counted as needed.
 -- name: PasskeyWithOwner :one
-SELECT sqlc.embed(passkeys), sqlc.embed(users) FROM passkeys JOIN users ON users.id = passkeys.user_id
+SELECT
+    sqlc.embed(passkeys), sqlc.embed(users),
+    (SELECT count(*) FROM (
+        SELECT 1 FROM sessions AS s WHERE s.user_id = passkeys.user_id AND s.revoked_at IS NULL LIMIT @up_to::bigint
+    ) AS counted) AS sessions
+FROM passkeys JOIN users ON users.id = passkeys.user_id
 WHERE passkeys.credential_id = @credential_id;
 
 -- name: ListPasskeysWithOwner :many

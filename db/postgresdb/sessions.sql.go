@@ -64,18 +64,6 @@ func (q *Queries) AddSession(ctx context.Context, arg AddSessionParams) error {
 	return err
 }
 
-const countUnrevokedSessions = `-- name: CountUnrevokedSessions :one
-SELECT count(*) FROM (SELECT 1 FROM sessions AS s WHERE s.user_id = $1 AND s.revoked_at IS NULL LIMIT $2::bigint) AS counted
-`
-
-// Of an account with many sessions only as many are read as needed.
-func (q *Queries) CountUnrevokedSessions(ctx context.Context, userID string, upTo int64) (int64, error) {
-	row := q.db.QueryRow(ctx, countUnrevokedSessions, userID, upTo)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const deleteExpiredSessions = `-- name: DeleteExpiredSessions :execrows
 DELETE FROM sessions
 WHERE id IN (

@@ -284,17 +284,24 @@ func (q *Queries) PasskeyByID(ctx context.Context, credentialID []byte) (Passkey
 }
 
 const passkeyWithOwner = `-- name: PasskeyWithOwner :one
-SELECT passkeys.credential_id, passkeys.user_id, passkeys.name, passkeys.status, passkeys.rp_id, passkeys.public_key, passkeys.algorithm, passkeys.aaguid, passkeys.attachment, passkeys.transports, passkeys.flags, passkeys.sign_count, passkeys.clone_warning, passkeys.extensions, passkeys.created_at, passkeys.last_used_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.locale, users.disabled_at, users.created_at FROM passkeys JOIN users ON users.id = passkeys.user_id
-WHERE passkeys.credential_id = ?1
+SELECT
+    passkeys.credential_id, passkeys.user_id, passkeys.name, passkeys.status, passkeys.rp_id, passkeys.public_key, passkeys.algorithm, passkeys.aaguid, passkeys.attachment, passkeys.transports, passkeys.flags, passkeys.sign_count, passkeys.clone_warning, passkeys.extensions, passkeys.created_at, passkeys.last_used_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.locale, users.disabled_at, users.created_at,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM sessions AS s WHERE s.user_id = passkeys.user_id AND s.revoked_at IS NULL LIMIT ?1
+    ) AS counted) AS sessions
+FROM passkeys JOIN users ON users.id = passkeys.user_id
+WHERE passkeys.credential_id = ?2
 `
 
 type PasskeyWithOwnerRow struct {
-	Passkey Passkey
-	User    User
+	Passkey  Passkey
+	User     User
+	Sessions int64
 }
 
-func (q *Queries) PasskeyWithOwner(ctx context.Context, credentialID []byte) (PasskeyWithOwnerRow, error) {
-	row := q.db.QueryRowContext(ctx, passkeyWithOwner, credentialID)
+// Of an owner with many sessions only as many are counted as needed.
+func (q *Queries) PasskeyWithOwner(ctx context.Context, upTo int64, credentialID []byte) (PasskeyWithOwnerRow, error) {
+	row := q.db.QueryRowContext(ctx, passkeyWithOwner, upTo, credentialID)
 	var i PasskeyWithOwnerRow
 	err := row.Scan(
 		&i.Passkey.CredentialID,
@@ -325,6 +332,7 @@ func (q *Queries) PasskeyWithOwner(ctx context.Context, credentialID []byte) (Pa
 		&i.User.Locale,
 		&i.User.DisabledAt,
 		&i.User.CreatedAt,
+		&i.Sessions,
 	)
 	return i, err
 }

@@ -33,8 +33,6 @@ type Querier interface {
 	CountBackupCodes(ctx context.Context, userID string) (CountBackupCodesRow, error)
 	// Two range scans, because <> cannot use the index.
 	CountPasskeysOfOtherRPIDs(ctx context.Context, rpID string) ([]CountPasskeysOfOtherRPIDsRow, error)
-	// Of an account with many sessions only as many are read as needed.
-	CountUnrevokedSessions(ctx context.Context, userID string, upTo int64) (int64, error)
 	DeleteExpiredChallenges(ctx context.Context, expired column.Time, upTo int64) (int64, error)
 	DeleteExpiredEvents(ctx context.Context, before column.Time, upTo int64) (int64, error)
 	DeleteExpiredLockouts(ctx context.Context, before column.Time, upTo int64) (int64, error)
@@ -60,7 +58,8 @@ type Querier interface {
 	ListUsers(ctx context.Context, after string, upTo int64) ([]User, error)
 	PasskeyAttestation(ctx context.Context, credentialID []byte) (PasskeyAttestation, error)
 	PasskeyByID(ctx context.Context, credentialID []byte) (Passkey, error)
-	PasskeyWithOwner(ctx context.Context, credentialID []byte) (PasskeyWithOwnerRow, error)
+	// Of an owner with many sessions only as many are counted as needed.
+	PasskeyWithOwner(ctx context.Context, upTo int64, credentialID []byte) (PasskeyWithOwnerRow, error)
 	RecoveryGrantByToken(ctx context.Context, tokenDigest []byte) (RecoveryGrant, error)
 	RecoveryGrantByUser(ctx context.Context, userID string) (RecoveryGrant, error)
 	// The codes of the set are deleted with it.

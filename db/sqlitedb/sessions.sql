@@ -27,10 +27,6 @@ SELECT * FROM sessions
 WHERE user_id = @user_id AND id < @before AND revoked_at IS NULL AND idle_ends_at > @now
 ORDER BY id DESC LIMIT @up_to;
 
--- Of an account with many sessions only as many are read as needed.
--- name: CountUnrevokedSessions :one
-SELECT count(*) FROM (SELECT 1 FROM sessions AS s WHERE s.user_id = @user_id AND s.revoked_at IS NULL LIMIT @up_to) AS counted;
-
 -- The user, the transport and the creation time of a session never change.
 -- name: SaveSession :execrows
 UPDATE sessions

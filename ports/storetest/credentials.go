@@ -78,10 +78,10 @@ var credentials = rules{
 		addCredentials(t, store, second, other, first)
 		ctx := t.Context()
 		err := store.View(ctx, func(tx ports.Tx) error {
-			key, owner, err := tx.Credentials.ByIDWithOwner(ctx, other.ID)
+			key, owner, _, err := tx.Credentials.ByIDWithOwner(ctx, other.ID, 9)
 			wantSame(t, key, err, other)
 			wantSame(t, owner, err, ben)
-			_, _, err = tx.Credentials.ByIDWithOwner(ctx, "unknown")
+			_, _, _, err = tx.Credentials.ByIDWithOwner(ctx, "unknown", 9)
 			wantError(t, err, domain.ErrPasskeyUnknown)
 
 			keys, owner, _, err := tx.Credentials.ListWithOwner(ctx, ada.ID, domain.LockoutSubject{})
@@ -94,6 +94,29 @@ var credentials = rules{
 			return nil
 		})
 		wantError(t, err, nil)
+	},
+
+	"ByIDWithOwner counts the owner's sessions up to a limit, also expired ones": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"), user("ben"), user("cem"))
+		addCredentials(t, store, credential("ada", "ada's"), credential("ben", "ben's"), credential("cem", "cem's"))
+		for i := range 5 {
+			addSessions(t, store, activeSession("ada", fmt.Sprint("phone", i)))
+		}
+		revoked := activeSession("ada", "revoked")
+		revoked.RevokedAt = hour(20)
+		addSessions(t, store, revoked, activeSession("ben", "phone"))
+		for _, c := range []struct {
+			owner      string
+			upTo, want int
+		}{{"ada", 9, 5}, {"ada", 5, 5}, {"ada", 3, 3}, {"ada", 0, 0}, {"ben", 9, 1}, {"cem", 9, 0}} {
+			got, err := get(t, store, func(ctx context.Context, tx ports.Tx) (int, error) {
+				_, _, sessions, err := tx.Credentials.ByIDWithOwner(ctx, credential(c.owner, c.owner+"'s").ID, c.upTo)
+				return sessions, err
+			})
+			if err != nil || got != c.want {
+				t.Errorf("%d of %s up to %d, error %v; want %d", got, c.owner, c.upTo, err, c.want)
+			}
+		}
 	},
 
 	"ListWithOwner reports whether the subject has a lockout": func(t *testing.T, store ports.Store) {

@@ -187,27 +187,6 @@ var sessions = rules{
 		wantList(t, all, err, want...)
 	},
 
-	"CountUnrevoked counts sessions up to a limit, also expired ones": func(t *testing.T, store ports.Store) {
-		addUsers(t, store, user("ada"), user("ben"))
-		for i := range 5 {
-			addSessions(t, store, activeSession("ada", fmt.Sprint("phone", i)))
-		}
-		revoked := activeSession("ada", "revoked")
-		revoked.RevokedAt = hour(20)
-		addSessions(t, store, revoked, activeSession("ben", "phone"))
-		for _, c := range []struct {
-			user       domain.UserID
-			upTo, want int
-		}{{userID("ada"), 9, 5}, {userID("ada"), 5, 5}, {userID("ada"), 3, 3}, {userID("ada"), 0, 0}, {userID("ben"), 9, 1}, {domain.UserID{}, 9, 0}} {
-			got, err := get(t, store, func(ctx context.Context, tx ports.Tx) (int, error) {
-				return tx.Sessions.CountUnrevoked(ctx, c.user, c.upTo)
-			})
-			if err != nil || got != c.want {
-				t.Errorf("%d of %s up to %d, error %v; want %d", got, c.user, c.upTo, err, c.want)
-			}
-		}
-	},
-
 	"ListActive returns the user's sessions in pages, newest id first": func(t *testing.T, store ports.Store) {
 		page := func(owner string) func(domain.SessionID, int) ([]domain.SessionID, error) {
 			return func(before domain.SessionID, limit int) ([]domain.SessionID, error) {
