@@ -265,9 +265,10 @@ func TestConfig_ReflectsSettings(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, newClock(), func(c *config.Config) {
 		c.Registration, c.RPName, c.PublicURL, c.RPID, c.Origins = domain.RegistrationClosed, "Ada's", "https://id.example.org", "example.org", []string{"https://id.example.org"}
+		c.Links.Support, c.SecuredBy = "mailto:support@example.org", true
 	})
 	for path, want := range map[string]string{
-		"/v1/config":                     `{"rp_id":"example.org","rp_name":"Ada's","registration":"closed","email":"optional","recovery":{"policy":"any"},"mail":"off","language":"en","languages":["en","de"]}`,
+		"/v1/config":                     `{"rp_id":"example.org","rp_name":"Ada's","registration":"closed","email":"optional","recovery":{"policy":"any"},"mail":"off","language":"en","languages":["en","de"],"brand":{"logo":null,"logo_dark":null,"favicon":null,"background":null,"stylesheet":null,"links":{"terms":null,"privacy":null,"imprint":null,"support":"mailto:support@example.org","home":null},"secured_by":true}}`,
 		"/.well-known/passkey-endpoints": `{"enroll":"https://id.example.org/","manage":"https://id.example.org/"}`,
 	} {
 		got := s.send(t, http.MethodGet, path, "")

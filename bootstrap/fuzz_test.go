@@ -142,7 +142,7 @@ func newFuzzFixture(t testing.TB, store ports.Store, maxDelay time.Duration, adj
 	}
 	api := httpConfig(cfg, keys)
 	api.MinResponseTime = min(api.MinResponseTime, maxDelay)
-	app := httpServer(api, f.usecases, metrics.New(), slog.New(f.log))
+	app := httpServer(cfg.Brand, api, f.usecases, metrics.New(), slog.New(f.log))
 	app.Handler() // as Listener does
 	f.server = app.Server()
 	handle := f.server.Handler

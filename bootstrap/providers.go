@@ -95,7 +95,7 @@ var appSet = wire.NewSet(
 	openStore, sessioncache.New,
 	metrics.New, wire.Bind(new(httpapi.Meter), new(*metrics.Metrics)),
 	rateLimits,
-	httpConfig, httpServer, operationsServer, jobs.New,
+	httpConfig, httpServer, wire.FieldsOf(new(config.Config), "Brand"), operationsServer, jobs.New,
 	wire.Struct(new(App), "Jobs", "usecases", "server", "operations", "log"),
 )
 
@@ -173,6 +173,7 @@ func httpConfig(cfg config.Config, keys masterkey.Keys) httpapi.Config {
 	known.RelatedOrigins = cfg.RelatedOrigins()
 	return httpapi.Config{
 		PublicURL: cfg.PublicURL, OwnsSubdomains: cfg.OwnsSubdomains(), Origins: cfg.Origins, AppOrigins: cfg.AppOrigins, RPID: cfg.RPID, RPName: cfg.RPName, Language: cfg.Language,
+		Brand:        httpapi.Brand{Files: cfg.Brand.URLs(), Links: cfg.Links, SecuredBy: cfg.SecuredBy},
 		Registration: cfg.Registration, Recovery: cfg.Recovery, Mail: emailPolicy(cfg), SessionTTL: cfg.Sessions.TTL, ChallengeTTL: cfg.ChallengeTTL,
 		BindingKeys: keys.BrowserBinding, CSRFKeys: keys.CSRFTokens, TrustedProxies: cfg.TrustedProxies, ReadWriteTimeout: cfg.ReadWriteTimeout, RequestTimeout: cfg.RequestTimeout, WellKnown: known,
 		MinResponseTime: minResponseTime, AuthenticatorName: aaguid.New().NameOf,
@@ -185,9 +186,10 @@ type (
 	operations   struct{ *fiber.App }
 )
 
-func httpServer(cfg httpapi.Config, usecases application.UseCases, meter httpapi.Meter, log *slog.Logger) publicServer {
+func httpServer(brand webui.Brand, cfg httpapi.Config, usecases application.UseCases, meter httpapi.Meter, log *slog.Logger) publicServer {
 	server := httpapi.New(cfg, usecases, meter, log)
 	webui.Mount(server)
+	brand.Mount(server)
 	return publicServer{server}
 }
 

@@ -282,8 +282,9 @@ func assembleApp(cfg config.Config, clock ports.Clock, log *slog.Logger) (*App, 
 		return nil, nil, err
 	}
 	v := jobs.New(useCases, log)
+	brand := cfg.Brand
 	httpapiConfig := httpConfig(cfg, keys)
-	bootstrapPublicServer := httpServer(httpapiConfig, useCases, metricsMetrics, log)
+	bootstrapPublicServer := httpServer(brand, httpapiConfig, useCases, metricsMetrics, log)
 	bootstrapOperations := operationsServer(useCases, metricsMetrics, log)
 	app := &App{
 		Jobs:       v,

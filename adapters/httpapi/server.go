@@ -26,6 +26,7 @@ type Config struct {
 	RPID            string
 	RPName          string
 	Language        locales.Language // of the page in a browser without a supported language
+	Brand           Brand
 	Registration    domain.RegistrationPolicy
 	Recovery        domain.RecoveryPolicy
 	Mail            domain.EmailPolicy

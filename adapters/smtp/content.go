@@ -18,7 +18,11 @@ type content struct {
 	advice []string
 	open   string // the label of a link to the service
 	footer string
+	links  []operatorLink
 }
+
+// operatorLink is a link of the brand, whose URL has no markup.
+type operatorLink struct{ label, url string }
 
 type fact struct{ label, value string }
 
@@ -70,6 +74,15 @@ func (m *Mailer) content(email ports.OutgoingEmail, texts *locales.Texts, f form
 	case passkey != "" && kind.IntroPasskey != "":
 		c.intro = expand(kind.IntroPasskey)
 	}
+	labels, links := texts.Mail.Links, m.config.Brand.Links
+	for _, l := range []struct {
+		label locales.Message
+		url   string
+	}{{labels.Support, links.Support}, {labels.Terms, links.Terms}, {labels.Privacy, links.Privacy}, {labels.Imprint, links.Imprint}} {
+		if l.url != "" {
+			c.links = append(c.links, operatorLink{expand(l.label), l.url})
+		}
+	}
 	advice := kind.Advice
 	if byOperator && len(kind.AdviceOperator) > 0 {
 		advice = kind.AdviceOperator
@@ -81,19 +94,19 @@ func (m *Mailer) content(email ports.OutgoingEmail, texts *locales.Texts, f form
 		c.code = f.text(groupDigits(email.Code.Reveal()))
 		return c, nil
 	}
-	labels := texts.Mail.Facts
+	factLabels := texts.Mail.Facts
 	addFact := func(label locales.Message, value string) {
 		if value != "" {
 			c.facts = append(c.facts, fact{expand(label), value})
 		}
 	}
-	addFact(labels.When, f.text(texts.Format.Time(details.At)))
+	addFact(factLabels.When, f.text(texts.Format.Time(details.At)))
 	if byOperator {
-		addFact(labels.Actor, expand(labels.Operator))
+		addFact(factLabels.Actor, expand(factLabels.Operator))
 		return c, nil
 	}
-	addFact(labels.Device, f.name(stripLinks(details.DeviceName)))
-	addFact(labels.IP, f.text(formatIP(details.IP)))
+	addFact(factLabels.Device, f.name(stripLinks(details.DeviceName)))
+	addFact(factLabels.IP, f.text(formatIP(details.IP)))
 	return c, nil
 }
 
@@ -114,6 +127,10 @@ func (m *Mailer) text(c content) string {
 	}
 	paragraphs = append(paragraphs, c.advice...)
 	// "-- " separates the signature.
-	paragraphs = append(paragraphs, fmt.Sprintf("-- \n%s, %s\n%s\n", m.serviceName(), m.config.PublicURL, c.footer))
+	signature := fmt.Sprintf("-- \n%s, %s\n%s\n", m.serviceName(), m.config.PublicURL, c.footer)
+	for _, l := range c.links {
+		signature += l.label + ": " + strings.TrimPrefix(l.url, "mailto:") + "\n"
+	}
+	paragraphs = append(paragraphs, signature)
 	return strings.Join(paragraphs, "\n\n")
 }

@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"cmp"
 	"html"
 	"strings"
 
@@ -33,7 +34,7 @@ const (
   .quiet { color: #a4aebf !important; }
   .code { background: #101620 !important; border-color: #6b7789 !important; }
   .link { color: #8ab8ff !important; }
-  .button { background: #f2c069 !important; color: #1c1608 !important; }
+  .button { background: DARK_ACCENT !important; color: #101620 !important; }
 }
 </style>
 `
@@ -57,7 +58,8 @@ func (m *Mailer) html(subject string, c content, texts *locales.Texts) string {
 	url, service := html.EscapeString(m.config.PublicURL), markup.name(m.serviceName())
 
 	write("<!doctype html>\n", `<html lang="`, html.EscapeString(string(texts.Language)), `" dir="`, html.EscapeString(texts.Direction), "\">\n<head>\n",
-		htmlHead, "<title>", html.EscapeString(subject), "</title>\n", htmlStyle, "</head>\n")
+		htmlHead, "<title>", html.EscapeString(subject), "</title>\n",
+		strings.Replace(htmlStyle, "DARK_ACCENT", html.EscapeString(cmp.Or(m.config.Brand.DarkAccent, "#f2c069")), 1), "</head>\n")
 	write(`<body class="page" style="margin:0;padding:0;background:#f1f3f7">`, "\n",
 		tableStart, ` class="page" style="background:#f1f3f7">`, `<tr><td align="center" style="padding:24px 12px">`, "\n",
 		tableStart, ` style="max-width:560px">`, "\n",
@@ -80,10 +82,16 @@ func (m *Mailer) html(subject string, c content, texts *locales.Texts) string {
 	for _, text := range c.advice {
 		paragraph("text", textStyle, text)
 	}
-	write(`<p style="margin:8px 0 20px"><a class="button" style="display:inline-block;padding:12px 20px;border-radius:8px;background:#1b2740;color:#ffffff;text-decoration:none;`,
+	write(`<p style="margin:8px 0 20px"><a class="button" style="display:inline-block;padding:12px 20px;border-radius:8px;background:`, html.EscapeString(cmp.Or(m.config.Brand.Accent, "#1b2740")), `;color:#ffffff;text-decoration:none;`,
 		fontFamily, `font-size:16px;font-weight:600" href="`, url, `">`, c.open, "</a></p>\n")
 	write("</td></tr>\n", `<tr><td style="padding:16px 24px;text-align:start">`, "\n")
 	paragraph("quiet", quietStyle, service+`, <a class="link" style="color:#1b4f9c" href="`+url+`">`+url+"</a><br>"+c.footer)
+	for i, l := range c.links {
+		if i > 0 {
+			write(" · ")
+		}
+		write(`<a class="link" style="`, quietStyle, `;color:#1b4f9c" href="`, html.EscapeString(l.url), `">`, l.label, "</a>")
+	}
 	write("</td></tr>\n</table>\n</td></tr></table>\n</body>\n</html>\n")
 	return b.String()
 }

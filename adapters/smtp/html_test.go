@@ -124,6 +124,33 @@ func TestHTML_SaysWhatTheTextSays(t *testing.T) {
 	}
 }
 
+func TestBrand_ColorsAndLinks(t *testing.T) {
+	mailer := newTestMailer(t)
+	mailer.config.Language = "de"
+	mailer.config.Brand = Brand{
+		Accent: "#0a5fb4", DarkAccent: "#7ab8ff",
+		Links: Links{Support: "mailto:support@example.org", Imprint: "https://example.org/?a=1&b=2"},
+	}
+	email := fullEmail(t, domain.EmailKindPasskeyAdded, domain.ActorUser)
+	source, err := renderHTML(mailer, email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := parseHTML(t, source)
+	for _, want := range []string{"mailto:support@example.org", "https://example.org/?a=1&b=2"} {
+		if !slices.Contains(d.attributes["href"], want) {
+			t.Errorf("no link to %s in %q", want, d.attributes["href"])
+		}
+	}
+	if !strings.Contains(source, "background:#0a5fb4;") || !strings.Contains(source, "background: #7ab8ff !important") || !strings.Contains(d.text, "Support · Impressum") {
+		t.Errorf("the brand is missing in\n%s", source)
+	}
+	_, text, err := render(mailer, email)
+	if err != nil || !strings.HasSuffix(text, "\nSupport: support@example.org\nImpressum: https://example.org/?a=1&b=2\n") {
+		t.Errorf("%v, links in\n%s", err, text)
+	}
+}
+
 // An attacker may have chosen these names, and the operator may use special characters.
 func TestHTML_EscapesEveryValue(t *testing.T) {
 	mailer := newTestMailer(t)

@@ -38,9 +38,19 @@ type Config struct {
 	From      mail.Address
 	Service   string           // the name of the service
 	Language  locales.Language // of e-mails to users who have chosen none that has texts
-	PublicURL string           // the only link in e-mails
-	RootCAs   *x509.CertPool   // the certificate authorities for the server; nil for those of the system
+	Brand     Brand
+	PublicURL string         // the only link in e-mails but those of the brand
+	RootCAs   *x509.CertPool // the certificate authorities for the server; nil for those of the system
 }
+
+// Brand is what the operator makes their own of e-mails. The zero value has the colours of the page and no links.
+type Brand struct {
+	Accent, DarkAccent string // colours of the button, readable on the background of each mode, as #rrggbb; "" for the page's
+	Links              Links
+}
+
+// Links are https URLs, or mailto: for Support; "" if there is none.
+type Links struct{ Terms, Privacy, Imprint, Support string }
 
 // Mailer implements ports.Mailer. Each e-mail uses its own connection. Mailer is safe for concurrent use.
 type Mailer struct {

@@ -10,6 +10,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/smtp"
 	"github.com/keylodge/keylodge/adapters/webauthn"
+	"github.com/keylodge/keylodge/adapters/webui"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/locales"
 	"github.com/keylodge/keylodge/ports"
@@ -25,6 +26,9 @@ type Config struct {
 	RetiredRPIDs     []string // the database may contain passkeys of these, which cannot sign in
 	RPName           string
 	Language         locales.Language
+	Brand            webui.Brand
+	Links            httpapi.Links
+	SecuredBy        bool     // show "Secured by Keylodge"
 	Origins          []string // the first one is PublicURL
 	AppOrigins       []string // of web views and extensions, which call the API with tokens only
 	TrustedProxies   []netip.Prefix

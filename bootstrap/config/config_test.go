@@ -232,7 +232,7 @@ func TestLoad_RejectsInvalidSettings(t *testing.T) {
 		"unknown log level":                   {[]string{"LOG_LEVEL=loud"}, "LOG_LEVEL", `"loud"`, "debug, info, warn or error"},
 		"unknown log format":                  {[]string{"LOG_FORMAT=xml"}, "LOG_FORMAT", `"xml"`, "text or json"},
 		"proxy by name":                       {[]string{"TRUSTED_PROXIES=10.0.0.0/8,proxy"}, "TRUSTED_PROXIES", `"proxy"`, "10.0.0.7,10.1.0.0/16"},
-		"RP name, too long":                   {[]string{"RP_NAME=" + strings.Repeat("x", 65)}, "RP_NAME", "64 bytes", "short name"},
+		"RP name, too long":                   {[]string{"RP_NAME=" + strings.Repeat("x", 65)}, "RP_NAME", "64 characters", "short name"},
 		"Android app without a fingerprint":   {[]string{"ANDROID_APPS=org.example.app"}, "ANDROID_APPS", "no SHA-256 fingerprint", "keytool -list -v"},
 		"Android app, half a fingerprint":     {[]string{"ANDROID_APPS=org.example.app=00:11"}, "ANDROID_APPS", "no SHA-256 fingerprint", "keytool -list -v"},
 		"Android app, no package name":        {[]string{"ANDROID_APPS=app=" + fingerprint}, "ANDROID_APPS", "package name", "PACKAGE=FINGERPRINT"},

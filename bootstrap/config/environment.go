@@ -55,8 +55,26 @@ type environment struct {
 	// their cookies are ignored.
 	AppOrigins string `envconfig:"KEYLODGE_APP_ORIGINS" type:"list of origins"`
 
-	// # Languages
+	// # Brand and languages
 
+	// Folder with the operator's logo, favicon and background. docs/guides/brand-and-languages.md lists the files. Read at startup.
+	BrandDir string `envconfig:"KEYLODGE_BRAND_DIR" type:"folder"`
+	// Colour of buttons, as `#rrggbb`. Its contrast on the background of the page is at least 4.5:1.
+	AccentColor string `envconfig:"KEYLODGE_ACCENT_COLOR" type:"colour"`
+	// The same for the dark mode. Unset: a lighter form of `KEYLODGE_ACCENT_COLOR`.
+	AccentColorDark string `envconfig:"KEYLODGE_ACCENT_COLOR_DARK" type:"colour"`
+	// Terms of service.
+	LinksTerms string `envconfig:"KEYLODGE_LINKS_TERMS" type:"https URL"`
+	// Privacy policy.
+	LinksPrivacy string `envconfig:"KEYLODGE_LINKS_PRIVACY" type:"https URL"`
+	// Imprint, which some countries require.
+	LinksImprint string `envconfig:"KEYLODGE_LINKS_IMPRINT" type:"https URL"`
+	// Where users find help: a page, or an address as `mailto:support@example.org`.
+	LinksSupport string `envconfig:"KEYLODGE_LINKS_SUPPORT" type:"https or mailto URL"`
+	// Home page of the site.
+	LinksHome string `envconfig:"KEYLODGE_LINKS_HOME" type:"https URL"`
+	// Whether `GET /v1/config` asks pages to show "Secured by Keylodge".
+	SecuredBy string `envconfig:"KEYLODGE_SECURED_BY" type:"on|off" default:"on"`
 	// Language of e-mails to users who have chosen none, or one without texts, as a BCP 47 tag: `en` or `de`. The page uses it
 	// for browsers without a supported language.
 	Language string `envconfig:"KEYLODGE_LANGUAGE" type:"language tag" default:"en"`

@@ -35,6 +35,7 @@ func (p *parser) smtp(config *Config, e environment) {
 		RootCAs:   p.rootCAs(e.SMTPCAFile),
 		Service:   config.RPName,
 		Language:  config.Language,
+		Brand:     config.emailBrand(),
 		PublicURL: config.PublicURL,
 	}
 	if name := strings.TrimSuffix(strings.ToLower(e.SMTPHost), "."); !isIPAddress(name) && (!hostName.MatchString(name) || endsInNumber.MatchString(name)) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/postgres"
@@ -58,8 +59,8 @@ func (e environment) parse() (Config, SettingErrors) {
 	if e.OpsListen != "" {
 		config.OpsListen = p.listen("OPS_LISTEN", e.OpsListen)
 	}
-	if len(e.RPName) > 64 {
-		p.addError("RP_NAME", "longer than 64 bytes", "write the short name of the site")
+	if utf8.RuneCountInString(e.RPName) > 64 {
+		p.addError("RP_NAME", "longer than 64 characters", "write the short name of the site")
 	} else if _, err := domain.ParseDisplayName("display_name", e.RPName); err != nil {
 		p.addError("RP_NAME", fmt.Sprintf("%+q is not one line of visible characters", e.RPName), "write the name of the site")
 	}
@@ -71,6 +72,7 @@ func (e environment) parse() (Config, SettingErrors) {
 	config.RetiredRPIDs = p.retiredRPIDs(config.RPID, e.RetiredRPIDs)
 	p.authenticators(&config, e)
 	p.tokens(&config, e)
+	p.brand(&config, e)
 	p.smtp(&config, e)
 	p.wellKnown(&config, e)
 	p.rateLimits(&config, e.RateLimits, e.RateLimitURL)

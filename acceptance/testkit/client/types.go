@@ -21,6 +21,21 @@ type (
 
 		Language  string   `json:"language"`
 		Languages []string `json:"languages"`
+		Brand     struct {
+			Logo       string `json:"logo"`
+			LogoDark   string `json:"logo_dark"`
+			Favicon    string `json:"favicon"`
+			Background string `json:"background"`
+			Stylesheet string `json:"stylesheet"`
+			Links      struct {
+				Terms   string `json:"terms"`
+				Privacy string `json:"privacy"`
+				Imprint string `json:"imprint"`
+				Support string `json:"support"`
+				Home    string `json:"home"`
+			} `json:"links"`
+			SecuredBy bool `json:"secured_by"`
+		} `json:"brand"`
 	}
 
 	// User is an account.
