@@ -39,7 +39,7 @@ GO_TEST = $(WITHOUT_SETTINGS) go test -timeout $(TEST_TIMEOUT)
 GO_TEST_ALL = $(WITHOUT_SETTINGS) REQUIRE=$(REQUIRE) go test -vet=off -ldflags=-w -timeout $(TEST_TIMEOUT)
 
 # The names of the tests with a browser, which requireChromium in ./acceptance enforces.
-BROWSER_TESTS := '^Test(Page|OtherBrowsers)_|^TestExamples$$|^TestStories$$/./^browser_'
+BROWSER_TESTS := '^Test(Page|OtherBrowsers|Kit)_|^TestExamples$$|^TestStories$$/./^browser_'
 
 # The tests of ./acceptance about concurrent requests, which concurrently enforces, and each story once.
 # docs/decisions/0045-race-detector-where-requests-run-concurrently.md has the reasons.

@@ -14,7 +14,7 @@ func (d *apiDevice) stepUp(forgeries ...forgery) rejection {
 	}
 	response, err := d.authenticator.Get(begun.value.options, variations(forgeries)...)
 	if errors.Is(err, authenticator.ErrNotAllowed) {
-		return rejection{code: "NotAllowedError"}
+		return rejection{code: "cancelled"}
 	}
 	if err != nil {
 		d.t.Fatal(err)
@@ -32,7 +32,7 @@ func (d *apiDevice) addPasskey(name string, forgeries ...forgery) rejection {
 	}
 	response, err := d.authenticator.Create(begun.value.options, variations(forgeries)...)
 	if errors.Is(err, authenticator.ErrInvalidState) {
-		return rejection{code: "InvalidStateError"}
+		return rejection{code: "already_registered"}
 	}
 	if err != nil {
 		d.t.Fatal(err)

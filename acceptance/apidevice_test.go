@@ -96,7 +96,7 @@ func (d *apiDevice) signIn(email string, forgeries ...forgery) result[shownUser]
 	}
 	response, err := d.authenticator.Get(begun.value.options, variations(forgeries)...)
 	if errors.Is(err, authenticator.ErrNotAllowed) {
-		return result[shownUser]{rejection: rejection{code: "NotAllowedError"}}
+		return result[shownUser]{rejection: rejection{code: "cancelled"}}
 	}
 	if err != nil {
 		d.t.Fatal(err)

@@ -23,13 +23,7 @@ func (b *browserPage) useAuthenticator(kind deviceKind) {
 func (b *browserPage) stepUp(forgeries ...forgery) rejection {
 	b.t.Helper()
 	return b.withAuthenticator(forgeries, func() string {
-		return b.script(`try {
-			const { challenge_id, options } = await call('POST', '/session/step-up/options');
-			await call('POST', '/session/step-up/verify', { challenge_id, credential: await getPasskey(options) });
-			return '';
-		} catch (error) {
-			return error.code || error.name;
-		}`)
+		return b.script(`return keylodge.stepUp().then(() => '', (error) => error.code)`)
 	})
 }
 
@@ -238,20 +232,13 @@ func (b *browserPage) showAll(list, more string) {
 	}
 }
 
-// script runs statements on the page and returns what they return, or "". They can use call, a client of the API that adds the CSRF
-// token, and the functions of passkeyjson.js.
+// script runs statements on the page, as those of another tab, and returns what they return, or "". They can use keylodge, the kit.
 func (b *browserPage) script(statements string) string {
 	b.t.Helper()
 	return evalPromise(b, `(async () => {
-		const { createPasskey, getPasskey } = await import('/assets/passkeyjson.js');
-		const call = async (method, path, body) => {
-			const headers = { 'Content-Type': 'application/json' };
-			if (method !== 'GET') headers['X-CSRF-Token'] = (await (await fetch('/v1/csrf')).json()).csrf_token ?? '';
-			const response = await fetch('/v1' + path, { method, headers, body: JSON.stringify(body) });
-			const answer = response.status === 204 ? null : await response.json();
-			if (!response.ok) throw answer;
-			return answer;
-		};
+		const { createKeylodge, getPasskey } = await import('/kit/keylodge.js');
+		const keylodge = createKeylodge();
+		await keylodge.session();
 		const act = async () => { `+statements+` };
 		return (await act()) ?? '';
 	})()`)

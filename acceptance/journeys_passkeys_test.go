@@ -57,7 +57,7 @@ func cannotRemoveTheLastPasskey(e *env) {
 
 func onePasskeyPerAuthenticator(e *env) {
 	ada := e.newUser("Ada", phone)
-	ada.requireRejected(ada.device.addPasskey("Again"), "InvalidStateError")
+	ada.requireRejected(ada.device.addPasskey("Again"), "already_registered")
 	ada.requirePasskeys("")
 }
 

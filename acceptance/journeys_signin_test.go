@@ -78,7 +78,7 @@ func emailIsTaken(e *env) {
 	ada, ben := e.newUserWithEmail("Ada", phone, "ada@example.org"), e.person("Ben", phone)
 	ben.email = "ada@example.org"
 	ben.requireSignUpRejected("email_taken", "")
-	ben.requireSignInRejected("NotAllowedError", "") // the authenticator created no passkey
+	ben.requireSignInRejected("cancelled", "") // the authenticator created no passkey
 	ben.email = "ben@example.org"
 	ben.signsUp()
 	ada.requireSignedIn()
@@ -87,13 +87,13 @@ func emailIsTaken(e *env) {
 func dismissesThePrompt(e *env) {
 	ada := e.newUser("Ada", phone)
 	ada.signsOut()
-	ada.requireSignInRejected("NotAllowedError", "", promptDismissed)
+	ada.requireSignInRejected("cancelled", "", promptDismissed)
 	ada.signsIn()
 }
 
 func hasNoPasskey(e *env) {
 	e.newUser("Ada", phone)
-	e.person("Ben", phone).requireSignInRejected("NotAllowedError", "")
+	e.person("Ben", phone).requireSignInRejected("cancelled", "")
 }
 
 func closeRegistration(c *config.Config) { c.Registration = domain.RegistrationClosed }

@@ -174,7 +174,7 @@ func TestPage_EmailCodeErrors(t *testing.T) {
 
 	// The pending address was cancelled in another window.
 	b.saveEmail("ada@example.com")
-	b.script(`await call('PATCH', '/me', { email: null })`)
+	b.script(`await keylodge.account.change({ email: null })`)
 	requireMessage(b.sendEmailCode(), "not_found", "no longer exists")
 	b.requireHidden("#pending-email")
 }

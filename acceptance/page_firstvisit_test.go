@@ -27,9 +27,9 @@ func TestPage_AnswersParallelCeremonies(t *testing.T) {
 	b.withAuthenticator(nil, func() string {
 		if outcomes := b.script(`
 			const outcomes = [];
-			for (const { challenge_id, options } of await Promise.all([1, 2, 3, 4].map(() => call('POST', '/login/options', {})))) {
-				const finish = async (credential) => call('POST', '/login/verify', { challenge_id, credential });
-				outcomes.push(await getPasskey(options).then(finish).then(() => 'in', (error) => error.code ?? String(error)));
+			for (const begun of await Promise.all([1, 2, 3, 4].map(() => keylodge.signIn.begin()))) {
+				const finish = (credential) => keylodge.signIn.finish(begun, credential);
+				outcomes.push(await getPasskey(begun.options).then(finish).then(() => 'in', (error) => error.code ?? String(error)));
 			}
 			return outcomes.join(' ');`); outcomes != "in in in in" {
 			t.Errorf("the results of concurrent ceremonies: %s", outcomes)

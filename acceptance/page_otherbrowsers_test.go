@@ -147,7 +147,7 @@ func TestOtherBrowsers_listsOfPasskeysArrive(t *testing.T) {
 	b := browserDriver{s}.newDevice(t, phone).(*browserPage).withScript(deleteJSONMethods)
 	ada := &person{t: t, device: b, profile: profile{name: "Ada", email: "ada@example.org"}}
 	ada.signsUp()
-	ada.requireRejected(b.addPasskey("The same device"), "InvalidStateError")
+	ada.requireRejected(b.addPasskey("The same device"), "already_registered")
 	ada.signsOut()
 	ada.requireIdentity(b.signIn("ada@example.org"))
 }
@@ -156,9 +156,9 @@ func TestOtherBrowsers_unsupportedIsReported(t *testing.T) {
 	for name, c := range map[string]struct{ script, code, words string }{
 		"no passkeys at all":           {`delete window.PublicKeyCredential;`, "webauthn_missing", "too old for passkeys"},
 		"no credential management":     {`delete Navigator.prototype.credentials;`, "webauthn_missing", "too old for passkeys"},
-		"nothing is returned":          {credentialStub(`null`), "NotAllowedError", "Try again"},
-		"a passkey without a response": {credentialStub(`({ id: c.id, type: c.type })`), "NotReadableError", "could not be read"},
-		"an empty response":            {credentialStub(`({ id: c.id, response: {}, toJSON: () => ({}) })`), "NotReadableError", "could not be read"},
+		"nothing is returned":          {credentialStub(`null`), "cancelled", "Try again"},
+		"a passkey without a response": {credentialStub(`({ id: c.id, type: c.type })`), "unreadable", "could not be read"},
+		"an empty response":            {credentialStub(`({ id: c.id, response: {}, toJSON: () => ({}) })`), "unreadable", "could not be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +193,7 @@ func TestOtherBrowsers_unreadableSuggestionIsReported(t *testing.T) {
 	b.withScript(credentialStub(`({ id: c.id, type: c.type })`))
 	b.setAutomaticPresence(true)
 	b.press("#sign-out")
-	b.waitFor("the page reports it", `document.getElementById('message').dataset.code === 'NotReadableError'`)
+	b.waitFor("the page reports it", `document.getElementById('message').dataset.code === 'unreadable'`)
 }
 
 // sampleOfTheREADME returns the README's code for a sign-in, and that code with the README's changes for a sign-up.
@@ -209,8 +209,8 @@ func sampleOfTheREADME(t *testing.T) (signUp, signIn string) {
 		t.Fatal("README.md has no JavaScript in that section")
 	}
 	signIn = sample[1]
-	signUp = strings.NewReplacer("/login/options", "/signup/options", "getPasskey", "createPasskey", "/login/verify", "/signup/verify").Replace(signIn)
-	if !strings.Contains(section, "`/signup/options`, `createPasskey` and `/signup/verify`") || signUp == signIn {
+	signUp = strings.Replace(signIn, ".signIn()", ".signUp()", 1)
+	if !strings.Contains(section, "Sign-up is `signUp()`.") || signUp == signIn {
 		t.Fatal("README.md does not say how a sign-up differs")
 	}
 	return signUp, signIn

@@ -95,7 +95,7 @@ func TestPage_DismissedPromptKeepsGrant(t *testing.T) {
 	codes := ada.makesBackupCodes()
 	recovered := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
 	recovered.dismissPrompt()
-	ada.requireRejected(recovered.recover(withBackupCode(codes[0])), "NotAllowedError")
+	ada.requireRejected(recovered.recover(withBackupCode(codes[0])), "cancelled")
 	recovered.waitForState("enrolling")
 	recovered.clearMessage()
 	ada.requireIdentity(recovered.runCeremony("#enrol", nil))
@@ -105,7 +105,7 @@ func TestPage_DismissedPromptKeepsGrant(t *testing.T) {
 
 	expired := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
 	expired.dismissPrompt()
-	ada.requireRejected(expired.recover(withBackupCode(codes[1])), "NotAllowedError")
+	ada.requireRejected(expired.recover(withBackupCode(codes[1])), "cancelled")
 	c.advance(11 * time.Minute)
 	if code := expired.pressAndWait("#enrol"); code != "invalid_code" || expired.state() != "recovering" {
 		t.Errorf("an expired grant: %q, in state %s", code, expired.state())

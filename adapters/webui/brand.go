@@ -132,7 +132,7 @@ func (b Brand) Mount(app fiber.Router) {
 		digest := sha256.Sum256(body)
 		etag := `"` + base64.RawURLEncoding.EncodeToString(digest[:16]) + `"`
 		for _, served := range []string{name, hashed(name, body)} {
-			r := &resource{contentType, cacheControl(served), []form{{etag: etag, body: body}}}
+			r := &resource{contentType: contentType, cacheControl: cacheControl(served), forms: []form{{etag: etag, body: body}}}
 			app.Get(brandPath(served), func(c *fiber.Ctx) error {
 				err := r.serve(c)
 				c.Set(fiber.HeaderContentSecurityPolicy, brandPolicy)

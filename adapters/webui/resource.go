@@ -23,6 +23,7 @@ var contentTypes = map[string]string{
 type resource struct {
 	contentType  string
 	cacheControl string
+	shared       bool   // pages of every origin may load it
 	forms        []form // the preferred one first; the last one has no content coding
 }
 
@@ -38,7 +39,7 @@ func load(files fs.FS, name string) (*resource, error) {
 	if !known {
 		return nil, fmt.Errorf("no content type for %s", name)
 	}
-	r := &resource{contentType: contentType, cacheControl: cacheControl(name)}
+	r := &resource{contentType: contentType, cacheControl: cacheControl(name), shared: strings.HasPrefix(name, "kit/")}
 	for _, e := range append(encodings[:], encoding{}) {
 		body, err := fs.ReadFile(files, name+e.suffix)
 		if err != nil {
@@ -53,6 +54,12 @@ func load(files fs.FS, name string) (*resource, error) {
 func (r *resource) serve(c *fiber.Ctx) error {
 	for _, h := range headers {
 		c.Set(h.name, h.value)
+	}
+	if r.shared {
+		c.Set(fiber.HeaderAccessControlAllowOrigin, "*")
+		c.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	} else {
+		c.Set("Cross-Origin-Resource-Policy", "same-origin")
 	}
 	f := r.accepted(c.Get(fiber.HeaderAcceptEncoding))
 	c.Set(fiber.HeaderCacheControl, r.cacheControl)

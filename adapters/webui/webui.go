@@ -33,7 +33,6 @@ const permissionsPolicy = "publickey-credentials-create=(self), publickey-creden
 var headers = [...]struct{ name, value string }{
 	{fiber.HeaderContentSecurityPolicy, contentSecurityPolicy},
 	{"Cross-Origin-Opener-Policy", "same-origin"},
-	{"Cross-Origin-Resource-Policy", "same-origin"},
 	{fiber.HeaderPermissionsPolicy, permissionsPolicy},
 	{fiber.HeaderReferrerPolicy, "no-referrer"},
 	{fiber.HeaderXContentTypeOptions, "nosniff"},
@@ -51,7 +50,7 @@ func cacheControl(name string) string {
 	return "no-cache"
 }
 
-// Mount serves the page at / and its assets below /assets/, for GET and HEAD, from memory. It panics if an embedded file
+// Mount serves the page at /, its assets below /assets/, and the kit below /kit/, for GET and HEAD, from memory. It panics if an embedded file
 // has no known content type or lacks a compressed form.
 func Mount(app fiber.Router) {
 	files, err := fs.Sub(embedded, "dist")

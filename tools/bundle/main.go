@@ -1,5 +1,5 @@
-// Command bundle builds the files that package webui embeds: the page from adapters/webui/src, one script, one style sheet and
-// its document, into adapters/webui/dist. The names of scripts, style sheets and images have a hash of their content, so browsers
+// Command bundle builds the files that package webui embeds, in adapters/webui/dist: the page from adapters/webui/src, one script,
+// one style sheet and its document; and the kit from adapters/webui/kit, one module for pages of other origins. The names of scripts, style sheets and images have a hash of their content, so browsers
 // may keep them for ever. Beside each file is its compressed form for each encoding.
 //
 // Usage: bundle [-check] FOLDER
@@ -26,7 +26,10 @@ import (
 )
 
 const (
+	reference = "docs/reference/kit.md"
+
 	sources = "adapters/webui/src"
+	kit     = "adapters/webui/kit"
 	output  = "adapters/webui/dist"
 )
 
@@ -49,13 +52,24 @@ func run(root string, check bool) error {
 		return err
 	}
 	folder := filepath.Join(root, output)
+	page, err := describeKit(built)
+	if err != nil {
+		return err
+	}
 	if check {
-		return compare(folder, built)
+		text, err := os.ReadFile(filepath.Join(root, reference))
+		if err == nil && !bytes.Equal(text, page) {
+			err = fmt.Errorf("%s is outdated", reference)
+		}
+		return errors.Join(compare(folder, built), err)
 	}
 	if err := os.RemoveAll(folder); err != nil {
 		return err
 	}
-	return write(folder, built)
+	if err := write(folder, built); err != nil {
+		return err
+	}
+	return write(root, files{reference: page})
 }
 
 // files maps slash-separated paths to their content.
@@ -67,6 +81,12 @@ func build(root string) (files, error) {
 	if err != nil {
 		return nil, err
 	}
+	module, err := bundle(filepath.Join(root, kit, "keylodge.js"))
+	if err != nil {
+		return nil, err
+	}
+	built["kit/keylodge.js"] = module // always the one that fits the server
+	built["kit/"+hashedName("keylodge.js", module)] = module
 	for _, name := range slices.Collect(maps.Keys(built)) {
 		for _, encoding := range encodings {
 			compressed, err := encoding.compress(built[name])
@@ -100,11 +120,7 @@ func page(folder string) (files, error) {
 		built[address] = content
 	}
 	built["index.html"] = document
-
-	// Pages on other origins copy this module, so its name does not change.
-	module, err := os.ReadFile(filepath.Join(folder, "passkeyjson.js"))
-	built["assets/passkeyjson.js"] = module
-	return built, err
+	return built, nil
 }
 
 func asset(folder, name string) ([]byte, error) {

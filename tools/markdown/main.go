@@ -35,7 +35,7 @@ import (
 const maxLine = 100
 
 // skippedFolders hold no documents of the project.
-var skippedFolders = []string{".git", "bin", "testdata"}
+var skippedFolders = []string{".git", "bin", "node_modules", "testdata"}
 
 // withoutTitle are the files that another page includes.
 var withoutTitle = []string{".github/PULL_REQUEST_TEMPLATE.md"}

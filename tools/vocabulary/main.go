@@ -95,7 +95,7 @@ func run(root, deniedList, allowedList string) (found []string, err error) {
 }
 
 // skippedFolders contain no text of the project, but data of others, build output, and the lists themselves.
-var skippedFolders = []string{".git", "bin", "dist", "testdata", "vocabulary"}
+var skippedFolders = []string{".git", "bin", "dist", "node_modules", "testdata", "vocabulary"}
 
 // isText reports whether a file contains text that people write. Generated text follows its sources.
 func isText(name string) bool {

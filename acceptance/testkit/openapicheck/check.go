@@ -38,7 +38,7 @@ func (c *Checker) check(request *http.Request, sent []byte, response *http.Respo
 
 // isPage reports whether a request is for Keylodge's own page, which is not part of the API.
 func isPage(r *http.Request) bool {
-	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/assets/"))
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/assets/") || strings.HasPrefix(r.URL.Path, "/kit/"))
 }
 
 // isPreflight reports whether a request is a CORS preflight (Fetch standard, section 3.2.2).

@@ -2,8 +2,7 @@
 
 import { $ } from './dom.js';
 import { PendingEmail } from './pendingemail.js';
-import { patch } from './session.js';
-import { signalAccepted } from './signals.js';
+import { keylodge } from './server.js';
 
 const form = $('account-form');
 const members = ['display_name', 'email'];
@@ -22,8 +21,7 @@ export class Account {
       page.change($('save-account'), async () => {
         const edits = this.#edits();
         if (Object.keys(edits).length === 0) return 'No changes to save.';
-        const { user, signals } = await page.withStepUp(() => patch('/me', edits));
-        signalAccepted(signals);
+        const user = await keylodge.account.change(edits);
         for (const name of members) form.elements.namedItem(name).value = user[name] ?? '';
         onChange(user);
         if (!this.#mail || !edits.email || !user.pending_email) return 'Account saved.';

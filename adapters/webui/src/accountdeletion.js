@@ -1,10 +1,8 @@
 // The deletion of the account.
 
-import { get } from './api.js';
 import { Disclosure } from './disclosure.js';
 import { $ } from './dom.js';
-import { del } from './session.js';
-import { signalDeleted } from './signals.js';
+import { keylodge } from './server.js';
 
 const form = $('delete-form');
 const notConfirmed = { code: 'invalid_request', fields: [{ field: 'word', detail: 'type “delete” to confirm' }] };
@@ -18,9 +16,7 @@ export class AccountDeletion {
       event.preventDefault();
       if ($('delete-word').value.trim().toLowerCase() !== 'delete') return page.reject(notConfirmed, form);
       page.change($('delete-for-good'), async () => {
-        const { signals } = await get('/me/passkeys');
-        await page.withStepUp(() => del('/me'));
-        await signalDeleted(signals);
+        await keylodge.account.delete();
         onDeleted();
       }, form);
     });

@@ -2,20 +2,16 @@
 
 import { Account } from './account.js';
 import { AccountDeletion } from './accountdeletion.js';
-import { call, get } from './api.js';
-import { Autofill } from './autofill.js';
 import { Devices } from './devices.js';
 import { $ } from './dom.js';
 import { clearMessage, setRPID, showError, showMessage } from './message.js';
 import { PasskeyList } from './passkeylist.js';
-import { signIn, signUp, unsupportedReason } from './passkeys.js';
 import { Recovery } from './recovery.js';
 import { RecoveryFactors } from './recoveryfactors.js';
 import { takeGrantToken } from './recoverylink.js';
 import { Review } from './review.js';
 import { AuditLog } from './auditlog.js';
-import { del, setSession } from './session.js';
-import { withStepUp } from './stepup.js';
+import { keylodge } from './server.js';
 
 const main = document.querySelector('main');
 
@@ -23,8 +19,6 @@ let config = {};
 let sessionID = null; // of the session that the page shows
 let busy = false;
 let grantToken = takeGrantToken(); // from the recovery link that opened the page
-
-const autofill = new Autofill({ signedIn: showSignedIn, failed: showError });
 
 // What the parts of the page ask the page to do.
 const page = {
@@ -43,9 +37,6 @@ const page = {
 
   /** Runs a button's action that changes nothing on the server. */
   read: (button, action) => run(button, action, handleError),
-
-  /** Makes a call that may need a step-up. */
-  withStepUp: (attempt) => withStepUp(attempt, showError),
 
   /** Shows an error without a call to the server. */
   reject: (error, form) => {
@@ -86,16 +77,17 @@ function setTitle(heading) {
 
 function showSignedOut() {
   sessionID = null;
-  setSession(null);
+  keylodge.use(null);
   clearAccount();
   enter('signed-out', $('signed-out-heading'));
   offerAutofill();
 }
 
-function showSignedIn({ user, session, csrf_token: token }) {
+function showSignedIn(answer) {
+  const { user, session } = answer;
   clearAccount();
   sessionID = session.id;
-  setSession(session.id, token);
+  keylodge.use(answer);
   for (const form of document.forms) form.reset();
   clearMessage();
   showUser(user);
@@ -172,7 +164,7 @@ async function run(button, action, onError) {
   clearMessage();
   setBusy(button, true);
   try {
-    await autofill.stop();
+    await stopSuggesting();
     if (main.dataset.state !== state) return; // a passkey from the suggestions has just signed in
     await action();
   } catch (error) {
@@ -197,13 +189,37 @@ main.addEventListener('click', (event) => {
   if (event.target.closest('[aria-disabled]')) event.stopImmediatePropagation();
 }, { capture: true });
 
+// Passkeys among the suggestions of the e-mail field: a sign-in that waits for the user to pick one.
+let suggesting = null;
+
 function offerAutofill() {
-  if (main.dataset.state === 'signed-out' && !busy && !unsupportedReason() && config.email !== 'off') autofill.resume();
+  if (suggesting || main.dataset.state !== 'signed-out' || busy || keylodge.obstacle() || config.email === 'off') return;
+  const controller = new AbortController();
+  suggesting = { controller, settled: suggest(controller.signal) };
+}
+
+async function suggest(signal) {
+  const started = Date.now();
+  try {
+    const answer = await keylodge.signIn({ autofill: true, signal });
+    suggesting = null;
+    showSignedIn(answer);
+  } catch (error) {
+    suggesting = null;
+    if (error.code === 'aborted' || error.code === 'not_supported') return;
+    showError(error);
+    if (Date.now() - started > 1000) offerAutofill(); // what failed sooner was not picked by a user, and would fail again
+  }
+}
+
+async function stopSuggesting() {
+  suggesting?.controller.abort();
+  await suggesting?.settled;
 }
 
 const ceremonies = {
-  'sign-in': ({ email }) => signIn({ email: email.value.trim() }),
-  'sign-up': ({ email, display_name }) => signUp({ email: email.value.trim(), displayName: display_name.value.trim() }),
+  'sign-in': ({ email }) => keylodge.signIn({ email: email.value.trim() }),
+  'sign-up': ({ email, display_name }) => keylodge.signUp({ email: email.value.trim(), display_name: display_name.value.trim() }),
 };
 
 for (const [id, ceremony] of Object.entries(ceremonies)) {
@@ -211,7 +227,7 @@ for (const [id, ceremony] of Object.entries(ceremonies)) {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     run($(id), async () => {
-      if (!unsupportedReason()) showMessage({ text: 'Continue in your browser’s prompt…', info: true });
+      if (!keylodge.obstacle()) showMessage({ text: 'Continue in your browser’s prompt…', info: true });
       showSignedIn(await ceremony(form.elements));
       if (id === 'sign-up') account.focusCode();
     }, (error) => showError(error, form));
@@ -219,7 +235,7 @@ for (const [id, ceremony] of Object.entries(ceremonies)) {
 }
 
 $('sign-out').addEventListener('click', () => run($('sign-out'), async () => {
-  await del('/session');
+  await keylodge.signOut();
   await endSession();
 }, handleError));
 
@@ -228,7 +244,7 @@ $('sign-out').addEventListener('click', () => run($('sign-out'), async () => {
 async function handleError(error, form) {
   if (endsSession(error)) return endSession(error);
   try {
-    if (error.code === 'session_changed' || error.status === 404 || error.status === 409) await showSession(await get('/session'));
+    if (error.code === 'session_changed' || error.status === 404 || error.status === 409) await showSession(await keylodge.call('GET', '/session'));
   } catch {
     // The first error is the one that the user sees.
   }
@@ -241,7 +257,7 @@ const endsSession = ({ status, code }) => status === 401 || code === 'user_disab
 // removed, so that the reason is not shown again at the next visit.
 async function endSession(error, text = 'You are signed out.') {
   const hasReason = error && error.code !== 'unauthenticated';
-  if (hasReason) await call('DELETE', '/session').catch(() => {});
+  if (hasReason) await keylodge.call('DELETE', '/session').catch(() => {});
   showSignedOut();
   if (hasReason) showError(error);
   else showMessage({ text, info: true });
@@ -251,14 +267,14 @@ async function endSession(error, text = 'You are signed out.') {
 
 async function showSession(answer) {
   if (answer.session.id !== sessionID) {
-    await autofill.stop();
+    await stopSuggesting();
     return showSignedIn(answer);
   }
   showUser(answer.user);
   await refresh();
 }
 
-const getSession = () => get('/session/state');
+const getSession = () => keylodge.call('GET', '/session/state');
 
 async function checkSession(answering = getSession()) {
   try {
@@ -284,7 +300,7 @@ async function leaveRecovery() {
 
 function openRecoveryLink() {
   sessionID = null;
-  setSession(null);
+  keylodge.use(null);
   clearAccount();
   recovery.enrol(grantToken);
   grantToken = '';
@@ -296,7 +312,7 @@ async function open() {
   const answering = grantToken ? null : getSession(); // beside the configuration, so that the page waits once
   answering?.catch(() => {}); // checkSession handles it
   try {
-    config = await get('/config');
+    config = await keylodge.config();
     applyConfig();
     if (grantToken) openRecoveryLink();
     else await checkSession(answering ?? undefined);

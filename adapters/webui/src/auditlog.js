@@ -1,17 +1,17 @@
 // The account's audit log.
 
-import { get } from './api.js';
 import { $, part } from './dom.js';
 import { concerning, groups, reasonFor, titleFor } from './eventtexts.js';
 import { showTime, timeOfDay } from './formattime.js';
 import { PagedList } from './list.js';
+import { keylodge } from './server.js';
 
 export class AuditLog {
   #list;
 
   constructor(page) {
     const group = $('event-group');
-    this.#list = new PagedList((limit, cursor) => get('/me/events', { limit, cursor, kind: groups[group.value] }), $('event-list'), $('more-events'), {
+    this.#list = new PagedList((limit, cursor) => keylodge.events.list({ limit, cursor, kind: groups[group.value] }), $('event-list'), $('more-events'), {
       template: $('event-entry'), fill,
     });
     group.addEventListener('change', () => page.read(group, async () => (await this.load())()));

@@ -3,7 +3,7 @@
 import { Disclosure } from './disclosure.js';
 import { $ } from './dom.js';
 import { showDay } from './formattime.js';
-import { del, post } from './session.js';
+import { keylodge } from './server.js';
 
 const setup = $('app-form');
 const removal = $('remove-app-form');
@@ -19,7 +19,7 @@ export class AuthenticatorApp {
     setup.addEventListener('submit', (event) => {
       event.preventDefault();
       page.change($('confirm-app'), async () => {
-        await post('/me/recovery/totp/confirm', { code: $('app-code').value.trim() });
+        await keylodge.recovery.confirmTOTP($('app-code').value.trim());
         this.#setup.close();
         return 'Authenticator app set up.';
       }, setup);
@@ -27,7 +27,7 @@ export class AuthenticatorApp {
     removal.addEventListener('submit', (event) => {
       event.preventDefault();
       page.change($('confirm-remove-app'), async () => {
-        await page.withStepUp(() => del('/me/recovery/totp'));
+        await keylodge.recovery.removeTOTP();
         this.#removal.close();
         return 'Authenticator app removed. Delete this account in the app too.';
       });
@@ -51,7 +51,7 @@ export class AuthenticatorApp {
 
   #begin() {
     this.#page.change($('set-up-app'), async () => {
-      const { secret, otpauth_uri: uri, qr_png: image } = await this.#page.withStepUp(() => post('/me/recovery/totp'));
+      const { secret, otpauth_uri: uri, qr_png: image } = await keylodge.recovery.setUpTOTP();
       $('app-qr').src = image;
       $('app-link').href = uri;
       $('app-secret').textContent = secret.replace(/.{4}(?=.)/g, '$& ');

@@ -1,11 +1,10 @@
 // Backup codes: generating them, storing them, and how many are left.
 
-import { serverNow } from './api.js';
 import { Disclosure } from './disclosure.js';
 import { $ } from './dom.js';
 import { showDate, showDay } from './formattime.js';
 import { showMessage } from './message.js';
-import { post } from './session.js';
+import { keylodge } from './server.js';
 
 const lowCount = 3; // a reminder is shown at this many codes or fewer
 const sheet = $('code-sheet');
@@ -56,10 +55,10 @@ export class BackupCodes {
 
   #generate(button) {
     this.#page.change(button, async () => {
-      const { codes } = await this.#page.withStepUp(() => post('/me/recovery/backup-codes'));
+      const codes = await keylodge.recovery.makeBackupCodes();
       this.#replacement.close();
       $('code-list').replaceChildren(...codes.map(listItem));
-      showDate($('code-sheet-day'), new Date(serverNow()).toISOString());
+      showDate($('code-sheet-day'), new Date(keylodge.now()).toISOString());
       sheet.hidden = false;
       replaces.hidden = true;
       sheet.focus();

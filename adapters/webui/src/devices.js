@@ -1,10 +1,9 @@
 // The devices where the user is signed in: the account's sessions.
 
-import { get } from './api.js';
 import { $, part } from './dom.js';
 import { showDay, showTime } from './formattime.js';
 import { PagedList } from './list.js';
-import { del } from './session.js';
+import { keylodge } from './server.js';
 
 export class Devices {
   #page;
@@ -12,12 +11,12 @@ export class Devices {
 
   constructor(page) {
     this.#page = page;
-    this.#list = new PagedList((limit, cursor) => get('/me/sessions', { limit, cursor }), $('device-list'), $('more-devices'), {
+    this.#list = new PagedList((limit, cursor) => keylodge.sessions.list({ limit, cursor }), $('device-list'), $('more-devices'), {
       template: $('device-entry'), prepare: (entry, { id }) => this.#prepare(entry, id), fill,
     });
     $('more-devices').addEventListener('click', () => page.read($('more-devices'), () => this.#list.extend()));
     $('sign-out-others').addEventListener('click', () => page.change($('sign-out-others'), async () => {
-      const { revoked } = await del('/me/sessions');
+      const revoked = await keylodge.sessions.endOthers();
       if (revoked === 0) return 'You are not signed in anywhere else.';
       return revoked === 1 ? 'Signed out on 1 other device.' : `Signed out on ${revoked} other devices.`;
     }));
@@ -43,7 +42,7 @@ export class Devices {
     const button = part(entry, 'sign-out');
     button.addEventListener('click', () => this.#page.change(button, async () => {
       const name = part(entry, 'name').textContent;
-      await del(`/me/sessions/${id}`);
+      await keylodge.sessions.end(id);
       return `Signed out on ${name}.`;
     }));
   }

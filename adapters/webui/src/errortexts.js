@@ -1,12 +1,13 @@
 // The texts of errors: what went wrong, and what to do next.
 
 const texts = {
-  // Errors of the browser (DOMException names)
-  NotAllowedError: 'Nothing was changed: the request was cancelled, timed out, or found no passkey. Try again.',
-  InvalidStateError: 'This device already has a passkey for this account. Use that passkey.',
-  NotSupportedError: 'This device does not support the kind of passkey that is required. Use another device, or a security key.',
-  ConstraintError: 'This device cannot verify that it is you. Set up a screen lock, or use another device.',
-  NotReadableError: 'The passkey could not be read. Unlock your device or password manager and try again.',
+  // Errors of the browser's prompt
+  timed_out: 'That took too long, so nothing was changed. Try again.',
+  cancelled: 'Nothing was changed: the request was cancelled, or found no passkey. Try again.',
+  already_registered: 'This device already has a passkey for this account. Use that passkey.',
+  not_supported: 'This device does not support the kind of passkey that is required. Use another device, or a security key.',
+  verification_unavailable: 'This device cannot verify that it is you. Set up a screen lock, or use another device.',
+  unreadable: 'The passkey could not be read. Unlock your device or password manager and try again.',
   webauthn_missing: 'This browser is too old for passkeys. Update it, or use another browser.',
   insecure_context: 'Passkeys need a secure connection. Open this page at an address that starts with https://.',
 
@@ -45,7 +46,7 @@ const emailCodeTexts = {
 
 // Expected outcomes, such as a cancelled prompt or an expired session. They are shown without an alert.
 const informative = new Set([
-  'NotAllowedError', 'session_expired', 'session_revoked', 'challenge_expired', 'step_up_required', 'last_passkey', 'not_found',
+  'cancelled', 'timed_out', 'session_expired', 'session_revoked', 'challenge_expired', 'step_up_required', 'last_passkey', 'not_found',
 ]);
 
 /**
@@ -54,13 +55,13 @@ const informative = new Set([
  * server's passkeys are bound to; about is the subject of the user's form: 'email', 'email-code', or undefined.
  */
 export function errorText(error, rpId, about) {
-  const code = error.code && typeof error.code === 'string' ? error.code : error.name;
+  const code = typeof error.code === 'string' ? error.code : error.name;
   const result = (text, more) => ({ code, text, info: informative.has(code), ...more });
   if (about === 'email-code' && emailCodeTexts[code]) return result(emailCodeTexts[code], { field: 'code' });
   switch (code) {
-    case 'AbortError':
+    case 'aborted':
       return null;
-    case 'SecurityError':
+    case 'wrong_domain':
     case 'cross_origin_rejected':
       return result(...wrongAddress(rpId));
     case 'invalid_request':

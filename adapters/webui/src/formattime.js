@@ -1,6 +1,6 @@
 // The format of times.
 
-import { serverNow } from './api.js';
+import { keylodge } from './server.js';
 
 const format = (options) => new Intl.DateTimeFormat('en-GB', options);
 const clock = format({ hour: '2-digit', minute: '2-digit' });
@@ -32,7 +32,7 @@ export function showTime(element, text) {
 export const timeOfDay = (text) => clock.format(new Date(text));
 
 function dayOf(time) {
-  const now = new Date(serverNow());
+  const now = new Date(keylodge.now());
   const yesterday = new Date(now);
   yesterday.setDate(now.getDate() - 1);
   if (time.toDateString() === now.toDateString()) return 'today';

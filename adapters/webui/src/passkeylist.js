@@ -1,13 +1,10 @@
 // The account's passkeys.
 
-import { get } from './api.js';
 import { Disclosure } from './disclosure.js';
 import { $, part } from './dom.js';
 import { showItems } from './list.js';
-import { addPasskey } from './passkeys.js';
 import { showSummary } from './passkeysummary.js';
-import { del, patch } from './session.js';
-import { signalAccepted } from './signals.js';
+import { keylodge } from './server.js';
 
 export class PasskeyList {
   #page;
@@ -24,7 +21,7 @@ export class PasskeyList {
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       page.change($('make-passkey'), async () => {
-        await page.withStepUp(() => addPasskey({ name: $('new-passkey-name').value.trim() }));
+        await keylodge.passkeys.add({ name: $('new-passkey-name').value.trim() });
         this.#adding.close();
         return 'Passkey added. You can sign in with it now.';
       }, form);
@@ -33,7 +30,7 @@ export class PasskeyList {
 
   /** Loads the passkeys. Returns a function that shows them. */
   async load() {
-    const { items } = await get('/me/passkeys');
+    const items = await keylodge.passkeys.list();
     return () => this.#show(items);
   }
 
@@ -45,8 +42,7 @@ export class PasskeyList {
   /** Removes a passkey when its button is pressed; onRemoved is called afterwards. */
   remove(button, id, onRemoved = () => {}) {
     this.#page.change(button, async () => {
-      const { signals } = await this.#page.withStepUp(() => del(pathOf(id)));
-      signalAccepted(signals);
+      await keylodge.passkeys.remove(id);
       onRemoved();
       return 'Passkey removed.';
     });
@@ -69,7 +65,7 @@ export class PasskeyList {
     renameForm.addEventListener('submit', (event) => {
       event.preventDefault();
       this.#page.change(part(entry, 'save'), async () => {
-        const { passkey } = await patch(pathOf(id), { name: part(entry, 'new-name').value.trim() || null });
+        const passkey = await keylodge.passkeys.rename(id, part(entry, 'new-name').value.trim() || null);
         renaming.close();
         return passkey.name ? `Passkey renamed to “${passkey.name}”.` : 'Passkey name removed.';
       }, renameForm);
@@ -96,8 +92,6 @@ export class PasskeyList {
     return others.length > 0 && (removed.status !== 'active' || others.some(({ status }) => status === 'active'));
   }
 }
-
-const pathOf = (id) => `/me/passkeys/${id}`;
 
 function fill(entry, passkey) {
   showSummary(entry, passkey);

@@ -2,8 +2,7 @@
 
 import { $ } from './dom.js';
 import { timeOfDay } from './formattime.js';
-import { patch, post } from './session.js';
-import { signalAccepted } from './signals.js';
+import { keylodge } from './server.js';
 
 const form = $('pending-email');
 const code = $('email-code');
@@ -66,14 +65,13 @@ export class PendingEmail {
   }
 
   async #confirm() {
-    const { user, signals } = await this.#page.withStepUp(() => post('/me/email/confirm', { code: code.value.trim() }));
-    signalAccepted(signals);
+    const user = await keylodge.email.confirm(code.value.trim());
     this.#onChange(user);
     return `${user.email} is confirmed.`;
   }
 
   async #send() {
-    const { expires_at: expiry } = await this.#page.withStepUp(() => post('/me/email/code'));
+    const { expires_at: expiry } = await keylodge.email.sendCode();
     this.#onChange({ ...this.#user, pending_email: this.#address });
     code.value = '';
     this.focusCode();
@@ -83,8 +81,7 @@ export class PendingEmail {
   // Sends the current address, which cancels only the pending one.
   async #cancel() {
     const address = this.#address;
-    const { user, signals } = await this.#page.withStepUp(() => patch('/me', { email: this.#user.email }));
-    signalAccepted(signals);
+    const user = await keylodge.account.change({ email: this.#user.email });
     this.#onChange(user);
     return `${address} will not be used.`;
   }

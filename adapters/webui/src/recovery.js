@@ -1,11 +1,10 @@
 // Account recovery for a user who has lost all passkeys: codes first, then a new passkey. The token of the recovery grant
 // is kept only in this module, until the passkey is created.
 
-import { post } from './api.js';
 import { $ } from './dom.js';
 import { showTime } from './formattime.js';
 import { clearMessage, showError, showMessage } from './message.js';
-import { enrolWithGrant } from './passkeys.js';
+import { keylodge } from './server.js';
 
 const form = $('recover-form');
 const account = $('recover-account');
@@ -73,7 +72,7 @@ export class Recovery {
   }
 
   async #redeem() {
-    const { grant_token: token, expires_at: expiry } = await post('/recovery/redeem', this.#codes());
+    const { grant_token: token, expires_at: expiry } = await keylodge.recovery.redeem(this.#codes());
     form.reset();
     showTime($('enrol-until'), expiry);
     $('enrol-limit').hidden = false;
@@ -91,7 +90,7 @@ export class Recovery {
 
   async #enrol() {
     showMessage({ text: 'Continue in your browser’s prompt…', info: true });
-    this.#page.showSignedIn(await enrolWithGrant(this.#token));
+    this.#page.showSignedIn(await keylodge.recovery.enrol({ grant_token: this.#token }));
   }
 
   #handleError(error) {

@@ -1,9 +1,9 @@
 // The recovery factors: what the user can recover the account with if all passkeys are lost.
 
-import { get } from './api.js';
 import { AuthenticatorApp } from './authenticatorapp.js';
 import { BackupCodes } from './backupcodes.js';
 import { $ } from './dom.js';
+import { keylodge } from './server.js';
 
 const leads = {
   any: 'If you lose all your passkeys, either of these lets you create a new one.',
@@ -38,7 +38,7 @@ export class RecoveryFactors {
   /** Loads the factors. Returns a function that shows them. */
   async load() {
     if (this.#off) return () => {};
-    const { totp, backup_codes: codes } = await get('/me/recovery');
+    const { totp, backup_codes: codes } = await keylodge.recovery.factors();
     return () => {
       this.#app.show(totp);
       this.#codes.show(codes);

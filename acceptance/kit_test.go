@@ -1,0 +1,184 @@
+package acceptance
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
+)
+
+// The kit in a page of its own. TestExamples runs it on another origin, and every test of the page uses it, too.
+
+// openKit starts a server and returns a page with keylodge, the kit, signed up as Ada. Keylodge's own page is not open.
+func openKit(t *testing.T) (*browserPage, *clock) {
+	t.Helper()
+	t.Parallel()
+	requireChromium(t)
+	c := newClock()
+	b := browserDriver{startServer(t, c, nil)}.newDevice(t, autofillPhone).(*browserPage)
+	b.openKit()
+	b.withAuthenticator(nil, func() string { return b.kit(`await keylodge.signUp({ display_name: 'Ada' })`) })
+	return b, c
+}
+
+func (b *browserPage) openKit() {
+	b.t.Helper()
+	b.navigate(b.server.origin + "/kit/keylodge.js")
+	b.kit(``)
+}
+
+// kit runs statements with keylodge, whose steps up and session events are listed in window.seen. It returns what they return.
+func (b *browserPage) kit(statements string) string {
+	b.t.Helper()
+	return evalPromise(b, `(async () => {
+		const { createKeylodge, getPasskey } = await import('/kit/keylodge.js');
+		window.seen ??= [];
+		if (!window.keylodge) {
+			window.keylodge = createKeylodge({ beforeStepUp: (error) => { seen.push(error.code); } });
+			keylodge.onSession(({ type, user, error }) => { seen.push([type, user?.display_name, error?.code].filter(Boolean).join(' ')); });
+		}
+		const act = async () => { `+statements+` };
+		return (await act()) ?? '';
+	})()`)
+}
+
+func (b *browserPage) requireSeen(want string) {
+	b.t.Helper()
+	b.waitFor(want, fmt.Sprintf(`window.seen.join(', ') === %q`, want))
+	eval[int](b, `window.seen.length = 0`)
+}
+
+// promptStub replaces the browser's prompts: prompts lists them, and reject ends the last one.
+const promptStub = `
+	window.prompts = [];
+	const real = navigator.credentials.get.bind(navigator.credentials);
+	navigator.credentials.get = (options) => {
+		prompts.push(options.uiMode ?? options.mediation ?? 'ordinary');
+		if (window.answering?.(options)) return real(options);
+		return new Promise((_, reject) => {
+			window.reject = (name) => reject(new DOMException('why', name));
+			options.signal?.addEventListener('abort', () => reject(new DOMException('why', 'AbortError')));
+		});
+	};`
+
+// The prompt of a button ends that of the suggestions, which begins again if the button's does not sign in.
+func TestKit_ButtonSuspendsSuggestions(t *testing.T) {
+	b, _ := openKit(t)
+	b.kit(`await keylodge.signOut();` + promptStub + `
+		PublicKeyCredential.getClientCapabilities = async () => ({});
+		window.suggested = keylodge.signIn({ autofill: true }).then(({ user }) => user.display_name, ({ code }) => code);`)
+	b.waitFor("the suggestions wait", `prompts.join(' ') === 'conditional'`)
+	b.kit(`window.pressed = keylodge.signIn().catch(({ code }) => code);`)
+	b.waitFor("the button's prompt", `prompts.join(' ') === 'conditional ordinary'`)
+	eval[bool](b, `reject('NotAllowedError') ?? true`)
+	if code := b.kit(`return pressed`); code != "cancelled" {
+		t.Errorf("the button's prompt ended with %s", code)
+	}
+	b.waitFor("the suggestions wait again", `prompts.join(' ') === 'conditional ordinary conditional'`)
+	b.setAutomaticPresence(true)
+	if got := b.kit(`
+		window.answering = () => true;
+		const { user } = await keylodge.signIn();
+		return user.display_name + ' ' + await suggested + ' ' + prompts.length;`); got != "Ada aborted 4" {
+		t.Errorf("after a sign-in by the button: %s", got)
+	}
+}
+
+func TestKit_FetchStepsUp(t *testing.T) {
+	b, c := openKit(t)
+	b.kit(`seen.length = 0`)
+	c.advance(11 * time.Minute)
+	b.withAuthenticator(nil, func() string {
+		if got := b.kit(`
+			const response = await keylodge.fetch('/v1/me/recovery/backup-codes', { method: 'POST' });
+			return response.status + ' ' + (await response.json()).codes.length;`); got != "200 10" {
+			t.Errorf("the API answers %s", got)
+		}
+		return ""
+	})
+	b.requireSeen("step_up_required")
+	if got := b.kit(`return String((await keylodge.fetch('/v1/me/passkeys/none', { method: 'DELETE' })).status)`); got != "404" {
+		t.Errorf("another error of the API has status %s", got)
+	}
+	b.requireSeen("")
+}
+
+// The app's own server asks in the way of RFC 9470, and gets a header that is made for each request. Keylodge's credentials stay away.
+func TestKit_FetchStepsUpForAnotherServer(t *testing.T) {
+	b, _ := openKit(t)
+	var mutex sync.Mutex
+	var requests []string
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", b.server.origin)
+		w.Header().Set("Access-Control-Allow-Headers", "*, Authorization")
+		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate")
+		if r.Method == http.MethodOptions {
+			return
+		}
+		mutex.Lock()
+		defer mutex.Unlock()
+		requests = append(requests, r.Header.Get("Authorization")+r.Header.Get("Cookie")+r.Header.Get("X-CSRF-Token"))
+		if len(requests) == 1 {
+			w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_user_authentication", max_age="60"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	t.Cleanup(app.Close)
+	address := strings.Replace(app.URL, "127.0.0.1", "localhost", 1)
+	call(b, page.SetBypassCSP, page.SetBypassCSPParams{Enabled: true}) // the policy of an app allows calls to its server
+	b.openKit()
+	b.withAuthenticator(nil, func() string {
+		if got := b.kit(fmt.Sprintf(`
+			await keylodge.session();
+			let made = 0;
+			const response = await keylodge.fetch(%q, () => ({ headers: { Authorization: 'Bearer ' + ++made } }));
+			return String(response.status);`, address)); got != "200" {
+			t.Errorf("the app answers %s", got)
+		}
+		return ""
+	})
+	mutex.Lock()
+	defer mutex.Unlock()
+	if !slices.Equal(requests, []string{"Bearer 1", "Bearer 2"}) {
+		t.Errorf("the app got %q", requests)
+	}
+}
+
+// The password manager gets new names, and deletes removed passkeys.
+func TestKit_SignalsReachThePasswordManager(t *testing.T) {
+	b, _ := openKit(t)
+	var mutex sync.Mutex
+	var events []string
+	err := chromedp.Listen(b.ctx, func(event any) {
+		mutex.Lock()
+		defer mutex.Unlock()
+		switch e := event.(type) {
+		case *webauthn.EventCredentialUpdated:
+			events = append(events, "updated "+e.Credential.UserDisplayName)
+		case *webauthn.EventCredentialDeleted:
+			events = append(events, "deleted")
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.kit(`await keylodge.account.change({ display_name: 'Ada Lovelace' })`)
+	b.waitForCredentials("the passkey has the new name", func(credentials []*webauthn.Credential) bool {
+		return len(credentials) == 1 && credentials[0].UserDisplayName == "Ada Lovelace"
+	})
+	b.kit(`await keylodge.account.delete()`)
+	b.waitForCredentials("the passkey is deleted", isEmpty)
+	mutex.Lock()
+	defer mutex.Unlock()
+	if !slices.Contains(events, "updated Ada Lovelace") || events[len(events)-1] != "deleted" {
+		t.Errorf("the authenticator reports %q", events)
+	}
+}
