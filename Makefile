@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 SQLC := CGO_ENABLED=0 go tool -modfile=tools/go.mod sqlc
 WIRE := CGO_ENABLED=0 go tool -modfile=tools/go.mod wire
 BUNDLE := CGO_ENABLED=0 go run -C tools ./bundle
+JAVASCRIPT := tools/javascript/node_modules
 LINT := CGO_ENABLED=0 go tool -modfile=tools/lint/go.mod golangci-lint
 
 # Duration of `make fuzz` for each target.
@@ -116,7 +117,7 @@ test-durability: ## Run the tests of crashes, outages and a full disk
 	$(GO_TEST) ./acceptance/durability
 
 .PHONY: check
-check: verify lint shell ## Run all static checks: verify, lint with vet, and shell
+check: verify lint shell javascript ## Run all static checks: verify, lint with vet, shell and javascript
 
 .PHONY: vet
 vet: ## Run go vet
@@ -151,6 +152,17 @@ lint: ## Run golangci-lint, which includes vet and checks the dependencies betwe
 .PHONY: shell
 shell: ## Run shellcheck on the shell scripts
 	shellcheck $(wildcard .ci/* .githooks/*)
+
+.PHONY: javascript
+javascript: $(JAVASCRIPT)/.package-lock.json ## Check the types of the kit, lint the JavaScript, and run the kit's tests in Node
+	$(JAVASCRIPT)/.bin/tsc -p tools/javascript
+	$(JAVASCRIPT)/.bin/oxlint -c tools/javascript/.oxlintrc.json adapters/webui/kit adapters/webui/src
+	node --test adapters/webui/kit/tests/
+
+# The lock file has the versions and the hashes of the packages. Once installed, they need no network.
+$(JAVASCRIPT)/.package-lock.json: tools/javascript/package-lock.json
+	npm ci --no-audit --no-fund --prefix tools/javascript
+	@touch $@
 
 .PHONY: fmt
 fmt: ## Format the code
