@@ -151,6 +151,16 @@ func TestBrand_ColorsAndLinks(t *testing.T) {
 	}
 }
 
+// No text of today has a character with a meaning in HTML; one of another language may have some.
+func TestMarkup_EscapesEveryPart(t *testing.T) {
+	const special = `<a href="x">&'`
+	for name, render := range map[string]func(string) string{"text": markup.text, "name": markup.name, "link": markup.link} {
+		if got := render(special); strings.Contains(got, special) || !strings.Contains(got, "&lt;a href=&#34;x&#34;&gt;&amp;&#39;") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
 // An attacker may have chosen these names, and the operator may use special characters.
 func TestHTML_EscapesEveryValue(t *testing.T) {
 	mailer := newTestMailer(t)
