@@ -62,12 +62,38 @@ const promptStub = `
 	const real = navigator.credentials.get.bind(navigator.credentials);
 	navigator.credentials.get = (options) => {
 		prompts.push(options.uiMode ?? options.mediation ?? 'ordinary');
-		if (window.answering?.(options)) return real(options);
+		if (window.answering?.(options)) return real({ ...options, uiMode: undefined });
 		return new Promise((_, reject) => {
 			window.reject = (name) => reject(new DOMException('why', name));
 			options.signal?.addEventListener('abort', () => reject(new DOMException('why', 'AbortError')));
 		});
 	};`
+
+func TestKit_AsksForPasskeyOfThisDeviceFirst(t *testing.T) {
+	b, _ := openKit(t)
+	b.kit(`await keylodge.signOut();` + promptStub + `PublicKeyCredential.getClientCapabilities = async () => ({ immediateGet: true });`)
+	b.setAutomaticPresence(true)
+	for _, c := range []struct {
+		about, answering, meanwhile, outcome, prompts string
+	}{
+		{"a passkey of this device", `(options) => options.uiMode === 'immediate'`, ``, "Ada", "immediate"},
+		{"none on this device", `(options) => options.uiMode !== 'immediate'`, `reject('NotAllowedError')`, "Ada", "immediate ordinary"},
+		{"a browser without that mode", `(options) => options.uiMode !== 'immediate'`, `reject('TypeError')`, "Ada", "immediate ordinary"},
+		{"cancelled by the user", `() => false`, `Date.now = () => performance.timeOrigin + performance.now() + 5000; reject('NotAllowedError')`, "cancelled", "immediate"},
+	} {
+		got := b.kit(fmt.Sprintf(`
+			prompts.length = 0;
+			window.reject = null;
+			window.answering = %s;
+			const result = keylodge.signIn().then(({ user }) => user.display_name, ({ code }) => code);
+			while (prompts.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+			%s;
+			return await result + ': ' + prompts.join(' ');`, c.answering, c.meanwhile))
+		if want := c.outcome + ": " + c.prompts; got != want {
+			t.Errorf("%s: %q, want %q", c.about, got, want)
+		}
+	}
+}
 
 // The prompt of a button ends that of the suggestions, which begins again if the button's does not sign in.
 func TestKit_ButtonSuspendsSuggestions(t *testing.T) {
@@ -90,6 +116,33 @@ func TestKit_ButtonSuspendsSuggestions(t *testing.T) {
 		return user.display_name + ' ' + await suggested + ' ' + prompts.length;`); got != "Ada aborted 4" {
 		t.Errorf("after a sign-in by the button: %s", got)
 	}
+}
+
+func TestKit_SessionEventsOfOtherTabs(t *testing.T) {
+	one, c := openKit(t)
+	two := one.openSecondTab()
+	two.openKit()
+	two.kit(`await keylodge.session()`)
+	two.requireSeen("created Ada")
+	one.kit(`await keylodge.signOut()`)
+	two.requireSeen("ended")
+	one.withAuthenticator(nil, func() string { return one.kit(`await keylodge.signIn()`) })
+	two.requireSeen("created Ada")
+
+	// A tab that is shown again asks the server.
+	one.kit(`seen.length = 0; for (const { id } of (await keylodge.sessions.list()).items) await keylodge.sessions.end(id)`)
+	two.kit(`document.dispatchEvent(new Event('visibilitychange'))`)
+	two.requireSeen("ended")
+	if current := two.kit(`return String(await keylodge.session())`); current != "null" {
+		t.Errorf("the session is %s", current)
+	}
+	two.requireSeen("")
+
+	// A call finds that the session has expired.
+	one.withAuthenticator(nil, func() string { return one.kit(`await keylodge.signIn()`) })
+	c.advance(10000 * time.Hour)
+	one.kit(`seen.length = 0; await keylodge.account.get().catch(() => {})`)
+	one.requireSeen("ended session_expired")
 }
 
 func TestKit_FetchStepsUp(t *testing.T) {
