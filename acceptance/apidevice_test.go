@@ -63,6 +63,8 @@ type api interface {
 	useBearerTokens()
 	refresh(token string) result[tokenPair]
 	tokenPair() tokenPair
+	issueCode(returnTo, challenge, state string) result[string]
+	redeemCode(code, verifier, returnTo string) result[tokenPair]
 	setTokenPair(tokenPair)
 }
 

@@ -19,6 +19,8 @@ var apiStories = []story{
 	{title: "An access token ends with its session", run: anAccessTokenEndsWithItsSession},
 	// Requirement: ASVS-7.4.2
 	{title: "A disabled account's app client is signed out", run: disablingEndsAppClientSessions},
+	{title: "A user returns to an application on another site, which gets tokens", run: anApplicationGetsTokens},
+	{title: "An application requires a recent sign-in", run: anApplicationRequiresARecentSignIn, settings: requireRecentSignIn},
 	{title: "Tokens stay valid while signing keys rotate", run: keysAreRotated},
 	// Requirement: ASVS-7.4.3
 	{title: "A user revokes the current session", run: endsTheCurrentSession},

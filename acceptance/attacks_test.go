@@ -48,6 +48,10 @@ var attacks = []story{
 
 	// Requirement: RFC9700-4.14.2
 	{title: "A refresh token is stolen", run: aRefreshTokenIsStolen},
+	{title: "An authorization code is requested for another site", run: codeForAnotherSite},
+	{title: "An authorization code is stolen", run: aCodeIsStolen},
+	{title: "An authorization code is redeemed twice", run: aCodeIsRedeemedTwice},
+	{title: "Sixteen redemptions of an authorization code at once", run: sixteenRedemptionsAtOnce},
 	// Requirement: RFC9700-4.14.2
 	{title: "An old refresh token is reused", run: oldRefreshTokenIsReused},
 	{title: "A refresh token is forged", run: aRefreshTokenIsForged},

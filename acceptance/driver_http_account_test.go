@@ -74,6 +74,16 @@ func (c *httpAPI) refresh(token string) result[tokenPair] {
 	return result[tokenPair]{tokenPair{tokens.AccessToken, tokens.RefreshToken}, c.rejection(err)}
 }
 
+func (c *httpAPI) issueCode(returnTo, challenge, state string) result[string] {
+	location, err := c.IssueAuthorizationCode(client.AuthorizationRequest{ReturnTo: returnTo, CodeChallenge: challenge, State: state})
+	return result[string]{location, c.rejection(err)}
+}
+
+func (c *httpAPI) redeemCode(code, verifier, returnTo string) result[tokenPair] {
+	opened, err := c.RedeemAuthorizationCode(client.RedemptionRequest{Code: code, CodeVerifier: verifier, ReturnTo: returnTo})
+	return result[tokenPair]{tokenPair{opened.Tokens.AccessToken, opened.Tokens.RefreshToken}, c.rejection(err)}
+}
+
 func (c *httpAPI) tokenPair() tokenPair {
 	tokens := c.Tokens()
 	return tokenPair{tokens.AccessToken, tokens.RefreshToken}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/application/authorization"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/stepup"
@@ -190,6 +191,25 @@ func (c *useCaseAPI) refresh(token string) result[tokenPair] {
 		return result[tokenPair]{rejection: rejectionOf(c.t, err)}
 	}
 	return result[tokenPair]{value: tokenPair{pair.Access.Token.Reveal(), pair.Refresh.Reveal()}}
+}
+
+func (c *useCaseAPI) issueCode(returnTo, challenge, state string) (got result[string]) {
+	got.rejection = c.asPrincipal(func(actor identity.Principal) error {
+		issued, err := c.usecases.Authorization.Issue(c.context(), actor, authorization.Request{ReturnTo: returnTo, Challenge: challenge, State: state})
+		got.value = issued.Location
+		return err
+	})
+	return got
+}
+
+func (c *useCaseAPI) redeemCode(code, verifier, returnTo string) result[tokenPair] {
+	opened, err := c.usecases.Authorization.Redeem(c.context(), authorization.Redemption{
+		Code: code, Verifier: verifier, ReturnTo: returnTo, Client: identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1"},
+	})
+	if err != nil {
+		return result[tokenPair]{rejection: rejectionOf(c.t, err)}
+	}
+	return result[tokenPair]{value: tokenPair{opened.Tokens.Access.Token.Reveal(), opened.Tokens.Refresh.Reveal()}}
 }
 
 func (c *useCaseAPI) tokenPair() tokenPair {

@@ -228,8 +228,9 @@ func settings(t testing.TB, publicURL string, configure func(*config.Config)) co
 		Sessions:     domain.SessionLifetime{TTL: 30 * 24 * time.Hour, IdleTTL: 7 * 24 * time.Hour},
 		ChallengeTTL: 5 * time.Minute,
 		StepUpTTL:    domain.StepUpTTL(10 * time.Minute), PasskeyLimit: 20, SessionLimit: 100,
-		Access:   domain.AccessPolicy{Issuer: publicURL, Audience: publicURL, TTL: 5 * time.Minute},
-		Rotation: domain.KeyRotation{Algorithm: domain.SigningES256, Interval: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute},
+		Access:       domain.AccessPolicy{Issuer: publicURL, Audience: publicURL, TTL: 5 * time.Minute},
+		Applications: domain.Applications{{Origin: "https://app.example.org", Name: "Example App"}},
+		Rotation:     domain.KeyRotation{Algorithm: domain.SigningES256, Interval: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute},
 
 		RequestTimeout: pageTimeout, // concurrent requests take more than the default on a busy machine
 	}

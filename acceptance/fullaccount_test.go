@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -196,6 +197,11 @@ func (a *fullAccount) getAssertion(begun client.Ceremony) authenticator.Authenti
 // none. It fails the test for an unknown operation with parameters.
 func (a *fullAccount) validRequest(o operation) (path string, body map[string]any) {
 	a.t.Helper()
+	const ( // as in the examples of openapi.yaml
+		returnTo  = "https://app.example.org/callback"
+		verifier  = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+		challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+	)
 	begin := func(path, body string, headers []string) (begun client.Ceremony) {
 		a.t.Helper()
 		a.mustSend(http.MethodPost, path, body, &begun, headers)
@@ -219,6 +225,16 @@ func (a *fullAccount) validRequest(o operation) (path string, body map[string]an
 		return o.path, finishBody(begun, a.getAssertion(begun), nil)
 	case "refreshSession":
 		return o.path, map[string]any{"refresh_token": a.refreshToken}
+	case "issueAuthorizationCode":
+		return o.path, map[string]any{"return_to": returnTo, "code_challenge": challenge, "state": "state"}
+	case "redeemAuthorizationCode":
+		var issued struct{ Location string }
+		a.mustSend(http.MethodPost, "/v1/session/code", a.encode(map[string]string{"return_to": returnTo, "code_challenge": challenge}), &issued, a.headers)
+		location, err := url.Parse(issued.Location)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		return o.path, map[string]any{"code": location.Query().Get("code"), "code_verifier": verifier, "return_to": returnTo}
 	case "finishStepUp":
 		begun := begin("/v1/session/step-up/options", "", a.headers)
 		return o.path, finishBody(begun, a.getAssertion(begun), nil)

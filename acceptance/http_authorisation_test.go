@@ -13,26 +13,27 @@ import (
 
 // publicOperations are the operations that need no session, each with what it needs instead.
 var publicOperations = map[string]string{
-	"getConfig":             "nothing: the response is public",
-	"beginSignUp":           "nothing: the user has no account yet",
-	"finishSignUp":          "a new passkey",
-	"beginSignIn":           "nothing: an address without an account has decoys",
-	"finishSignIn":          "a passkey",
-	"getSessionState":       "nothing: without a session the response is null",
-	"signOut":               "nothing: without a session it has no effect",
-	"refreshSession":        "the refresh token",
-	"redeemRecovery":        "a recovery code",
-	"beginRecovery":         "the grant",
-	"finishRecovery":        "the grant, and a new passkey",
-	"getKeys":               "nothing: public keys",
-	"getPasskeyEndpoints":   "nothing: the response is public",
-	"getOpenAPI":            "nothing: the response is public",
-	"getLiveness":           "nothing: the response is public",
-	"getReadiness":          "nothing: the response is public",
-	"getRelatedOrigins":     "nothing: the response is public",
-	"getAssetLinks":         "nothing: the response is public",
-	"getAppSiteAssociation": "nothing: the response is public",
-	"changePassword":        "nothing: it redirects to the page",
+	"getConfig":               "nothing: the response is public",
+	"beginSignUp":             "nothing: the user has no account yet",
+	"finishSignUp":            "a new passkey",
+	"beginSignIn":             "nothing: an address without an account has decoys",
+	"finishSignIn":            "a passkey",
+	"getSessionState":         "nothing: without a session the response is null",
+	"signOut":                 "nothing: without a session it has no effect",
+	"refreshSession":          "the refresh token",
+	"redeemAuthorizationCode": "the authorization code, and its verifier",
+	"redeemRecovery":          "a recovery code",
+	"beginRecovery":           "the grant",
+	"finishRecovery":          "the grant, and a new passkey",
+	"getKeys":                 "nothing: public keys",
+	"getPasskeyEndpoints":     "nothing: the response is public",
+	"getOpenAPI":              "nothing: the response is public",
+	"getLiveness":             "nothing: the response is public",
+	"getReadiness":            "nothing: the response is public",
+	"getRelatedOrigins":       "nothing: the response is public",
+	"getAssetLinks":           "nothing: the response is public",
+	"getAppSiteAssociation":   "nothing: the response is public",
+	"changePassword":          "nothing: it redirects to the page",
 }
 
 // Function level: all other operations need a session.
@@ -79,7 +80,7 @@ func TestAuthorization_PublicOperationsAreListed(t *testing.T) {
 // Requirement: ASVS-8.2.1
 func TestAuthorization_OtherAccountsAreUnreachable(t *testing.T) {
 	t.Parallel()
-	byPossession := []string{"refreshSession", "redeemRecovery", "beginRecovery", "beginSignIn", "beginSignUp"} // the token or the code identifies the account
+	byPossession := []string{"refreshSession", "redeemAuthorizationCode", "redeemRecovery", "beginRecovery", "beginSignIn", "beginSignUp"} // the token or the code identifies the account
 	s := startServerWithDB(t)
 	for _, o := range readOpenAPI(t).operations(t) {
 		if slices.Contains(byPossession, o.id) {
@@ -127,6 +128,7 @@ var (
 	sensitiveOperations    = []string{"beginAddingPasskey", "changeAccount", "deleteAccount", "makeBackupCodes", "removeAuthenticatorApp", "removePasskey", "setUpAuthenticatorApp"}
 	sensitiveAfterRecovery = []string{"confirmAuthenticatorApp", "confirmEmail", "sendEmailCode"}
 	mailOperations         = []string{"confirmEmail", "sendEmailCode"} // only with e-mail; see the stories with e-mail
+	sensitiveByApplication = []string{"issueAuthorizationCode"}        // see the story of an application that requires a recent sign-in
 	sensitiveForOldTokens  = []string{"finishAddingPasskey"}           // with a token issued before the step-up; see TestAccessToken_issuedBeforeStepUpIsNotRecent
 )
 
@@ -162,7 +164,7 @@ func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
 			continue
 		}
 		switch {
-		case slices.Contains(mailOperations, o.id), slices.Contains(sensitiveForOldTokens, o.id):
+		case slices.Contains(mailOperations, o.id), slices.Contains(sensitiveForOldTokens, o.id), slices.Contains(sensitiveByApplication, o.id):
 		case slices.Contains(sensitiveOperations, o.id), slices.Contains(sensitiveAfterRecovery, o.id):
 			requireStepUp(ben, o)
 		default:
@@ -208,7 +210,7 @@ func TestSafeMethods_WriteNothing(t *testing.T) {
 // Requirement: ASVS-6.3.3, ASVS-6.3.4, NIST-2.2.2, NIST-5.1
 func TestSession_OpenedByPasskeyOnly(t *testing.T) {
 	t.Parallel()
-	continues := map[string]string{"refreshSession": "a refresh token", "mintAccessToken": "a session", "finishStepUp": "a session, and a passkey"}
+	continues := map[string]string{"refreshSession": "a refresh token", "mintAccessToken": "a session", "finishStepUp": "a session, and a passkey", "redeemAuthorizationCode": "a session, by its code"}
 	opening := 0
 	for _, o := range readOpenAPI(t).operations(t) {
 		gives := slices.ContainsFunc(o.responseSchemas, func(name string) bool {

@@ -64,8 +64,11 @@ func (a *fullAccount) runExample(o operation, command string) (status, body stri
 	}
 	tokens := signedIn.Tokens
 	a.refreshToken, a.anonymousHeaders, a.headers = tokens.RefreshToken, nil, []string{"Authorization", "Bearer " + tokens.AccessToken}
-	environment := append(os.Environ(), "URL="+a.origin, "ACCESS_TOKEN="+tokens.AccessToken, "COOKIE="+a.sessionCookie,
+	environment := append(os.Environ(), "URL="+a.origin, "ACCESS_TOKEN="+tokens.AccessToken, "COOKIE="+a.sessionCookie, "CSRF_TOKEN="+a.csrf,
 		"PASSKEY_ID="+a.passkeyID, "SESSION_ID="+a.appSessionID)
+	if o.id == "redeemAuthorizationCode" {
+		a.headers = a.headersInBrowserOf(a) // where the code is issued
+	}
 	_, request := a.validRequest(o)
 	for _, member := range []string{"challenge_id", "credential", "refresh_token", "grant_token", "code", "backup_code"} {
 		value, found := request[member]

@@ -71,11 +71,13 @@ func TestTokenTable(t *testing.T) {
 var typicalUse = map[domain.TokenKind]domain.TokenUse{
 	domain.TokenSessionCookie: domain.UseAccount, domain.TokenAccess: domain.UseAccount, domain.TokenService: domain.UseServices,
 	domain.TokenRefresh: domain.UseRefresh, domain.TokenRecoveryGrant: domain.UseEnrol,
+	domain.TokenAuthorizationCode: domain.UseRedeem,
 }
 
 var tokenAges = map[domain.TokenKind]time.Duration{
 	domain.TokenSessionCookie: 7 * 24 * time.Hour, domain.TokenAccess: 5 * time.Minute, domain.TokenService: 5 * time.Minute,
 	domain.TokenRefresh: 7 * 24 * time.Hour, domain.TokenRecoveryGrant: 10 * time.Minute,
+	domain.TokenAuthorizationCode: time.Minute,
 }
 
 // tokenHolder is Ada, with an account, backup codes, and a token of one kind that was copied.
@@ -87,6 +89,7 @@ type tokenHolder struct {
 	userRef domain.UserRef
 	codes   []string
 	token   string
+	back    returning // of an authorization code
 }
 
 var tokenHolders atomic.Int64
@@ -112,6 +115,9 @@ func newTokenHolder(t *testing.T, s *server, clock *clock, kind domain.TokenKind
 		h.token = api.tokenPair().refresh
 	case domain.TokenService:
 		h.token = h.serviceToken("Cookie", sessionCookie+"="+api.sessionToken())
+	case domain.TokenAuthorizationCode:
+		h.back = ada.returnsToApp()
+		h.token = h.back.code
 	case domain.TokenRecoveryGrant:
 		h.token = api.redeem(recoveryProof{email: ada.email, backupCode: h.codes[0]}).must(t)
 	}
@@ -151,6 +157,11 @@ func (h *tokenHolder) accepted(use domain.TokenUse, token string) bool {
 		return h.isAccepted(http.MethodPost, "/v1/session/refresh", body("refresh_token"), token)
 	case domain.UseEnrol:
 		return h.isAccepted(http.MethodPost, "/v1/recovery/options", body("grant_token"), token)
+	case domain.UseAuthorize:
+		return h.isAccepted(http.MethodPost, "/v1/session/code", `{"return_to":"`+appCallback+`","code_challenge":"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}`, token)
+	case domain.UseRedeem:
+		body := `{"code":"` + token + `","code_verifier":"` + h.back.verifier + `","return_to":"` + appCallback + `"}`
+		return h.isAccepted(http.MethodPost, "/v1/session/redeem", body, token)
 	case domain.UseServices:
 		return h.verifiesByJWKS(token)
 	}
@@ -166,7 +177,7 @@ func (h *tokenHolder) isAccepted(method, path, body, token string) bool {
 		{"Authorization", "Bearer " + token},
 	} {
 		switch got := h.server.send(h.t, method, path, body, headers...); got.StatusCode {
-		case http.StatusOK:
+		case http.StatusOK, http.StatusCreated:
 			return true
 		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
 		default:
@@ -193,6 +204,9 @@ var tokenEnds = map[domain.TokenEnd]func(*tokenHolder){
 		api := h.ada.apiDevice().api
 		if got := api.refresh(h.token); got.ok() { // and its successor, because a token may be retried until its successor is used
 			h.ada.requireOK(api.refresh(got.value.refresh))
+		}
+		if h.back.code != "" {
+			h.back.redeem(api).must(h.t)
 		}
 		if strings.HasPrefix(h.token, "klg_") {
 			h.ada.device.useAuthenticator(securityKey)

@@ -34,6 +34,7 @@ var wantEmails = map[string]map[domain.EmailKind]domain.Email{
 	"sign in with an anomaly":          {domain.EmailKindPasskeyFlagged: "ada@example.org"},
 	"sign in with a suspended passkey": {domain.EmailKindPasskeySuspended: "ada@example.org"},
 	"reuse a refresh token":            {domain.EmailKindRefreshTokenReused: "ada@example.org"},
+	"redeem a code twice":              {domain.EmailKindAuthorizationCodeReused: "ada@example.org"},
 
 	"confirm TOTP":                    {domain.EmailKindTOTPAdded: "ada@example.org"},
 	"remove TOTP":                     {domain.EmailKindTOTPRemoved: "ada@example.org"},
@@ -81,6 +82,14 @@ var notificationUseCases = map[string]func(*fixture) func() error{
 			f.t.Fatal(err)
 		}
 		return wantError(func() error { _, err := service.Refresh(f.t.Context(), token, identity.Client{}); return err }, domain.ErrRefreshTokenReused)
+	},
+	"redeem a code twice": func(f *fixture) func() error {
+		service := f.authorization()
+		redemption := f.issueCode(service)
+		if _, err := service.Redeem(f.t.Context(), redemption); err != nil {
+			f.t.Fatal(err)
+		}
+		return wantError(func() error { _, err := service.Redeem(f.t.Context(), redemption); return err }, domain.ErrAuthorizationCodeReused)
 	},
 	"redeem the nineteenth wrong code": func(f *fixture) func() error {
 		return f.guessAfter(18)

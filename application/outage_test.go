@@ -59,7 +59,7 @@ func (s *failing) wrap(tx ports.Tx) ports.Tx {
 		Users: failingUsers{tx.Users, s}, Credentials: failingCredentials{tx.Credentials, s}, Challenges: failingChallenges{tx.Challenges, s},
 		Sessions: failingSessions{tx.Sessions, s}, Events: failingEvents{tx.Events, s}, SigningKeys: failingKeys{tx.SigningKeys, s},
 		TOTPs: failingTOTPs{tx.TOTPs, s}, BackupCodes: failingCodes{tx.BackupCodes, s}, RecoveryGrants: failingRecoveryGrants{tx.RecoveryGrants, s}, Lockouts: failingLockouts{tx.Lockouts, s},
-		OutboxEmails: failingOutboxEmails{tx.OutboxEmails, s},
+		OutboxEmails: failingOutboxEmails{tx.OutboxEmails, s}, AuthorizationCodes: failingAuthorizationCodes{tx.AuthorizationCodes, s},
 	}
 }
 

@@ -4,6 +4,7 @@ package application
 import (
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/authorization"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/maintenance"
@@ -20,18 +21,19 @@ import (
 
 // UseCases holds the Service of each capability, for the HTTP API, the command line, the jobs and the acceptance tests.
 type UseCases struct {
-	SignUp      *signup.Service
-	Login       *login.Service
-	StepUp      *stepup.Service
-	Challenges  *ceremony.Service
-	Sessions    *sessions.Service
-	Passkeys    *passkeys.Service
-	Account     *account.Service
-	Recovery    *recovery.Service
-	SigningKeys *signingkeys.Service
-	Admin       *admin.Service
-	Transfer    *transfer.Service
-	RateLimit   *ratelimit.Service
-	Maintenance *maintenance.Service
-	Outbox      *outbox.Service
+	SignUp        *signup.Service
+	Login         *login.Service
+	StepUp        *stepup.Service
+	Challenges    *ceremony.Service
+	Sessions      *sessions.Service
+	Authorization *authorization.Service
+	Passkeys      *passkeys.Service
+	Account       *account.Service
+	Recovery      *recovery.Service
+	SigningKeys   *signingkeys.Service
+	Admin         *admin.Service
+	Transfer      *transfer.Service
+	RateLimit     *ratelimit.Service
+	Maintenance   *maintenance.Service
+	Outbox        *outbox.Service
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/authorization"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/login"
@@ -48,7 +49,7 @@ import (
 // useCaseSet provides the use cases, given the settings, a secret, a store, a clock and a rate limiter.
 var useCaseSet = wire.NewSet(
 	wire.Struct(new(application.UseCases), "*"),
-	secretSet, auditSet, emailSet, ceremonySet, signingKeySet, sessionSet, signUpSet, loginSet, stepUpSet, passkeySet, accountSet, recoverySet, adminSet,
+	secretSet, auditSet, emailSet, ceremonySet, signingKeySet, sessionSet, authorizationSet, signUpSet, loginSet, stepUpSet, passkeySet, accountSet, recoverySet, adminSet,
 	transferSet, maintenanceSet,
 )
 
@@ -75,12 +76,13 @@ var (
 		wire.Struct(new(sessions.Service), "Store", "Clock", "Issuer", "Audit", "Lifetime"), wire.Struct(new(sessions.SessionIssuer), "*"),
 		wire.FieldsOf(new(config.Config), "Sessions", "SessionLimit"),
 	)
-	signUpSet   = wire.NewSet(wire.Struct(new(signup.Service), "*"), wire.FieldsOf(new(config.Config), "Registration"))
-	loginSet    = wire.NewSet(wire.Struct(new(login.Service), "*"))
-	stepUpSet   = wire.NewSet(wire.Struct(new(stepup.Service), "*"))
-	passkeySet  = wire.NewSet(wire.Struct(new(passkeys.Service), "*"), wire.FieldsOf(new(config.Config), "PasskeyLimit"))
-	accountSet  = wire.NewSet(wire.Struct(new(account.Service), "*"))
-	recoverySet = wire.NewSet(
+	authorizationSet = wire.NewSet(wire.Struct(new(authorization.Service), "*"), wire.FieldsOf(new(config.Config), "Applications"))
+	signUpSet        = wire.NewSet(wire.Struct(new(signup.Service), "*"), wire.FieldsOf(new(config.Config), "Registration"))
+	loginSet         = wire.NewSet(wire.Struct(new(login.Service), "*"))
+	stepUpSet        = wire.NewSet(wire.Struct(new(stepup.Service), "*"))
+	passkeySet       = wire.NewSet(wire.Struct(new(passkeys.Service), "*"), wire.FieldsOf(new(config.Config), "PasskeyLimit"))
+	accountSet       = wire.NewSet(wire.Struct(new(account.Service), "*"))
+	recoverySet      = wire.NewSet(
 		wire.Struct(new(recovery.Service), "*"), totpCodes, wire.Bind(new(ports.TOTPCodes), new(*totp.Codes)), wire.FieldsOf(new(config.Config), "Recovery"),
 	)
 	adminSet       = wire.NewSet(wire.Struct(new(admin.Service), "*"), recoveryURL)
@@ -172,7 +174,7 @@ func httpConfig(cfg config.Config, keys masterkey.Keys) httpapi.Config {
 	known := cfg.WellKnown
 	known.RelatedOrigins = cfg.RelatedOrigins()
 	return httpapi.Config{
-		PublicURL: cfg.PublicURL, OwnsSubdomains: cfg.OwnsSubdomains(), Origins: cfg.Origins, AppOrigins: cfg.AppOrigins, RPID: cfg.RPID, RPName: cfg.RPName, Language: cfg.Language,
+		PublicURL: cfg.PublicURL, OwnsSubdomains: cfg.OwnsSubdomains(), Origins: cfg.Origins, AppOrigins: cfg.TokenOrigins(), Applications: cfg.Applications, RPID: cfg.RPID, RPName: cfg.RPName, Language: cfg.Language,
 		Brand:        httpapi.Brand{Files: cfg.Brand.URLs(), Links: cfg.Links, SecuredBy: cfg.SecuredBy},
 		Registration: cfg.Registration, Recovery: cfg.Recovery, Mail: emailPolicy(cfg), SessionTTL: cfg.Sessions.TTL, ChallengeTTL: cfg.ChallengeTTL,
 		BindingKeys: keys.BrowserBinding, CSRFKeys: keys.CSRFTokens, TrustedProxies: cfg.TrustedProxies, ReadWriteTimeout: cfg.ReadWriteTimeout, RequestTimeout: cfg.RequestTimeout, WellKnown: known,

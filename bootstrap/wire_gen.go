@@ -16,6 +16,7 @@ import (
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/authorization"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/login"
@@ -157,6 +158,15 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 		Audit:    log,
 		Lifetime: sessionLifetime,
 	}
+	applications := cfg.Applications
+	authorizationService := &authorization.Service{
+		Store:         store,
+		Clock:         clock,
+		Random:        reader,
+		Applications:  applications,
+		SessionIssuer: sessionIssuer,
+		Audit:         log,
+	}
 	stepUpTTL := cfg.StepUpTTL
 	passkeyLimit := cfg.PasskeyLimit
 	passkeysService := &passkeys.Service{
@@ -236,20 +246,21 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 		Clock:  clock,
 	}
 	useCases := application.UseCases{
-		SignUp:      signupService,
-		Login:       loginService,
-		StepUp:      stepupService,
-		Challenges:  service,
-		Sessions:    sessionsService,
-		Passkeys:    passkeysService,
-		Account:     accountService,
-		Recovery:    recoveryService,
-		SigningKeys: signingkeysService,
-		Admin:       adminService,
-		Transfer:    transferService,
-		RateLimit:   limits,
-		Maintenance: maintenanceService,
-		Outbox:      outboxService,
+		SignUp:        signupService,
+		Login:         loginService,
+		StepUp:        stepupService,
+		Challenges:    service,
+		Sessions:      sessionsService,
+		Authorization: authorizationService,
+		Passkeys:      passkeysService,
+		Account:       accountService,
+		Recovery:      recoveryService,
+		SigningKeys:   signingkeysService,
+		Admin:         adminService,
+		Transfer:      transferService,
+		RateLimit:     limits,
+		Maintenance:   maintenanceService,
+		Outbox:        outboxService,
 	}
 	return useCases, nil
 }

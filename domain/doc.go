@@ -9,6 +9,7 @@
 //   - A [User] owns credentials. A [PendingUser] has begun to sign up and has no account yet.
 //   - A [Session] is a sign-in that lasts. A browser presents it by a [SessionToken], an app by an [AccessToken], which a
 //     [RefreshToken] renews. A step-up is a ceremony inside a session that authenticates its user again.
+//   - An [Application] is a website that users sign in to with this server. It gets a session of its own by an [AuthorizationCode].
 //   - An [Event] is an entry of an account's audit log.
 //   - A code of an authenticator app ([TOTP]) or a [BackupCode] yields a [RecoveryGrant], which authorises the registration of one
 //     passkey.
@@ -34,6 +35,9 @@
 //     [AccessPolicy.ServiceClaims].
 //   - A signing key is published before it signs, and for as long as its tokens are valid: [SigningKeys].
 //   - A TOTP code is accepted once, and no code of an earlier time step after it: [TOTP.Accept].
+//   - Users return to addresses of the operator's applications only: [Applications.ParseReturnTo].
+//   - An authorization code is redeemed once, by the client that sent the user, while the session that issued it is unchanged; a second
+//     redemption revokes what the first gave: [AuthorizationCode.Redeem].
 //   - A recovery grant is not a session. The session that it leads to requires a step-up: [RecoveryGrant], [Session.MarkRecovered].
 //   - Failed recovery attempts delay the next one: [Lockout].
 //   - Requests are limited by network and by account, so that an attacker cannot block the owner: [RateClass], [RateLimits].

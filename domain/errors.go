@@ -45,6 +45,9 @@ var (
 	ErrAccessTokenExpired  = &Error{KindUnauthenticated, "unauthenticated", "this access token has expired; refresh it"}
 	ErrRefreshTokenInvalid = &Error{KindUnauthenticated, "refresh_token_invalid", "this refresh token is unknown; sign in again"}
 	ErrRefreshTokenReused  = &Error{KindUnauthenticated, "refresh_token_reused", "this refresh token was used before, so its session was revoked; sign in again"}
+	// The same code for all defects of an authorization code, so that a client cannot tell a wrong code from a used one.
+	ErrAuthorizationCodeInvalid = &Error{KindUnauthenticated, "authorization_code_invalid", "this code is wrong, has expired or was used before; sign in again"}
+	ErrAuthorizationCodeReused  = &Error{KindUnauthenticated, "authorization_code_invalid", "this code is wrong, has expired or was used before; sign in again"}
 
 	ErrRegistrationClosed = &Error{KindForbidden, "registration_closed", "sign-up is closed here; ask the operator for an account"}
 	ErrUserDisabled       = &Error{KindForbidden, "user_disabled", "this account is disabled; ask the operator"}

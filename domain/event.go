@@ -63,15 +63,18 @@ const (
 type EventKind string
 
 const (
-	EventSignedUp           EventKind = "signed_up"            // an account was created with its first passkey
-	EventSignedIn           EventKind = "signed_in"            // a session was opened with a passkey
-	EventSignInRefused      EventKind = "sign_in_refused"      // a sign-in with a passkey of the account was rejected
-	EventSignedOut          EventKind = "signed_out"           // the session was ended by a sign-out
-	EventSteppedUp          EventKind = "stepped_up"           // the user confirmed the session with a passkey
-	EventStepUpRefused      EventKind = "step_up_refused"      // a step-up was rejected
-	EventSessionRevoked     EventKind = "session_revoked"      // a session was revoked; the reason has the cause if the user did not revoke it
-	EventRefreshTokenReused EventKind = "refresh_token_reused" // a refresh token was used twice, so its session was revoked
-	EventPasskeyAdded       EventKind = "passkey_added"        // a passkey was added
+	EventSignedUp            EventKind = "signed_up"             // an account was created with its first passkey
+	EventSignedIn            EventKind = "signed_in"             // a session was opened with a passkey
+	EventSignInRefused       EventKind = "sign_in_refused"       // a sign-in with a passkey of the account was rejected
+	EventSignedOut           EventKind = "signed_out"            // the session was ended by a sign-out
+	EventSteppedUp           EventKind = "stepped_up"            // the user confirmed the session with a passkey
+	EventStepUpRefused       EventKind = "step_up_refused"       // a step-up was rejected
+	EventSessionRevoked      EventKind = "session_revoked"       // a session was revoked; the reason has the cause if the user did not revoke it
+	EventRefreshTokenReused  EventKind = "refresh_token_reused"  // a refresh token was used twice, so its session was revoked
+	EventApplicationSignedIn EventKind = "application_signed_in" // an application opened a session with an authorization code
+	// EventAuthorizationCodeReused is a second redemption of an authorization code, which revoked the session from the first.
+	EventAuthorizationCodeReused EventKind = "authorization_code_reused"
+	EventPasskeyAdded            EventKind = "passkey_added" // a passkey was added
 	// EventPasskeyAddRefused is a rejected registration of a further passkey.
 	EventPasskeyAddRefused    EventKind = "passkey_add_refused"    //nolint:gosec // the name of an event
 	EventPasskeyRenamed       EventKind = "passkey_renamed"        // a passkey was renamed
@@ -94,7 +97,7 @@ const (
 // EventKinds lists all kinds.
 var EventKinds = []EventKind{
 	EventSignedUp, EventSignedIn, EventSignInRefused, EventSignedOut, EventSteppedUp, EventStepUpRefused, EventSessionRevoked,
-	EventRefreshTokenReused, EventPasskeyAdded, EventPasskeyAddRefused, EventPasskeyRenamed, EventPasskeyRemoved,
+	EventRefreshTokenReused, EventApplicationSignedIn, EventAuthorizationCodeReused, EventPasskeyAdded, EventPasskeyAddRefused, EventPasskeyRenamed, EventPasskeyRemoved,
 	EventPasskeyFlagged, EventPasskeySuspended, EventAccountChanged, EventTOTPAdded, EventTOTPRemoved, EventBackupCodesGenerated,
 	EventRecoveryGranted, EventRecoveryRefused, EventRecoveryLocked, EventRecovered, EventAccountDisabled, EventAccountEnabled,
 	EventAccountDeleted,

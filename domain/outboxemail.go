@@ -37,22 +37,23 @@ type EmailDetails struct {
 type EmailKind string
 
 const (
-	EmailKindVerificationCode     EmailKind = "email_code"    // verifies an address
-	EmailKindAddressTaken         EmailKind = "address_taken" // another user requested the address of an account
-	EmailKindAddressChanged       EmailKind = "email_changed" // to the previous address
-	EmailKindAddressRemoved       EmailKind = "email_removed"
-	EmailKindAccountDeleted       EmailKind = EmailKind(EventAccountDeleted)
-	EmailKindPasskeyAdded         EmailKind = EmailKind(EventPasskeyAdded)
-	EmailKindPasskeyRemoved       EmailKind = EmailKind(EventPasskeyRemoved)
-	EmailKindPasskeyFlagged       EmailKind = EmailKind(EventPasskeyFlagged)
-	EmailKindPasskeySuspended     EmailKind = EmailKind(EventPasskeySuspended)
-	EmailKindRecoveryGranted      EmailKind = EmailKind(EventRecoveryGranted)
-	EmailKindRecovered            EmailKind = EmailKind(EventRecovered)
-	EmailKindRecoveryLocked       EmailKind = EmailKind(EventRecoveryLocked)
-	EmailKindTOTPAdded            EmailKind = EmailKind(EventTOTPAdded)
-	EmailKindTOTPRemoved          EmailKind = EmailKind(EventTOTPRemoved)
-	EmailKindBackupCodesGenerated EmailKind = EmailKind(EventBackupCodesGenerated)
-	EmailKindRefreshTokenReused   EmailKind = EmailKind(EventRefreshTokenReused)
+	EmailKindVerificationCode        EmailKind = "email_code"    // verifies an address
+	EmailKindAddressTaken            EmailKind = "address_taken" // another user requested the address of an account
+	EmailKindAddressChanged          EmailKind = "email_changed" // to the previous address
+	EmailKindAddressRemoved          EmailKind = "email_removed"
+	EmailKindAccountDeleted          EmailKind = EmailKind(EventAccountDeleted)
+	EmailKindPasskeyAdded            EmailKind = EmailKind(EventPasskeyAdded)
+	EmailKindPasskeyRemoved          EmailKind = EmailKind(EventPasskeyRemoved)
+	EmailKindPasskeyFlagged          EmailKind = EmailKind(EventPasskeyFlagged)
+	EmailKindPasskeySuspended        EmailKind = EmailKind(EventPasskeySuspended)
+	EmailKindRecoveryGranted         EmailKind = EmailKind(EventRecoveryGranted)
+	EmailKindRecovered               EmailKind = EmailKind(EventRecovered)
+	EmailKindRecoveryLocked          EmailKind = EmailKind(EventRecoveryLocked)
+	EmailKindTOTPAdded               EmailKind = EmailKind(EventTOTPAdded)
+	EmailKindTOTPRemoved             EmailKind = EmailKind(EventTOTPRemoved)
+	EmailKindBackupCodesGenerated    EmailKind = EmailKind(EventBackupCodesGenerated)
+	EmailKindRefreshTokenReused      EmailKind = EmailKind(EventRefreshTokenReused)
+	EmailKindAuthorizationCodeReused EmailKind = EmailKind(EventAuthorizationCodeReused)
 )
 
 // EmailKinds are all kinds of e-mails.
@@ -60,7 +61,7 @@ var EmailKinds = []EmailKind{
 	EmailKindVerificationCode, EmailKindAddressTaken, EmailKindAddressChanged, EmailKindAddressRemoved, EmailKindAccountDeleted,
 	EmailKindPasskeyAdded, EmailKindPasskeyRemoved, EmailKindPasskeyFlagged, EmailKindPasskeySuspended,
 	EmailKindRecoveryGranted, EmailKindRecovered, EmailKindRecoveryLocked,
-	EmailKindTOTPAdded, EmailKindTOTPRemoved, EmailKindBackupCodesGenerated, EmailKindRefreshTokenReused,
+	EmailKindTOTPAdded, EmailKindTOTPRemoved, EmailKindBackupCodesGenerated, EmailKindRefreshTokenReused, EmailKindAuthorizationCodeReused,
 }
 
 // NotificationKind returns the kind of the e-mail that notifies an account's owner of an event. It returns false unless the event
@@ -70,7 +71,7 @@ func NotificationKind(kind EventKind) (EmailKind, bool) {
 	case EmailKindPasskeyAdded, EmailKindPasskeyRemoved, EmailKindPasskeyFlagged, EmailKindPasskeySuspended,
 		EmailKindRecoveryGranted, EmailKindRecovered, EmailKindRecoveryLocked,
 		EmailKindTOTPAdded, EmailKindTOTPRemoved, EmailKindBackupCodesGenerated,
-		EmailKindRefreshTokenReused:
+		EmailKindRefreshTokenReused, EmailKindAuthorizationCodeReused:
 		return notification, true
 	}
 	return "", false

@@ -39,6 +39,7 @@ func TestNotificationKind(t *testing.T) {
 	notified := []domain.EventKind{
 		domain.EventPasskeyAdded, domain.EventPasskeyRemoved, domain.EventPasskeyFlagged, domain.EventPasskeySuspended, domain.EventRecoveryGranted, domain.EventRecovered,
 		domain.EventRecoveryLocked, domain.EventTOTPAdded, domain.EventTOTPRemoved, domain.EventBackupCodesGenerated, domain.EventRefreshTokenReused,
+		domain.EventAuthorizationCodeReused,
 	}
 	// account_deleted is sent by the use case, to the address of the deleted user.
 	for _, kind := range append(slices.Clone(domain.EventKinds), "", "email_code", "address_taken", "email_changed", "email_removed") {

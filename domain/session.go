@@ -105,6 +105,20 @@ func openSession(passkey *Credential, device Device, transport Transport, lifeti
 	return s
 }
 
+// Continue returns a session of an application that continues s: it has the same user, passkey and authentication, and expires with s
+// at the latest. It is not s: signing out of one does not end the other. It returns the first refresh token.
+func (s *Session) Continue(device Device, lifetime SessionLifetime, keys KeyRing[RefreshToken], now time.Time, random io.Reader) (*Session, RefreshToken) {
+	from := s.State()
+	continued := &Session{SessionState{
+		ID: NewSessionID(now, random), UserID: from.UserID, CredentialID: from.CredentialID, Transport: TransportBearer,
+		Assurance: from.Assurance, AMR: from.AMR, Device: device, CreatedAt: now, AuthTime: from.AuthTime, ExpiresAt: from.ExpiresAt,
+	}}
+	continued.Touch(lifetime, now)
+	token := newRefreshToken(keys, continued.ID(), random)
+	continued.state.Token = token.Digest()
+	return continued, token
+}
+
 // NoAuthTime is the AuthTime of a session without a passkey assertion.
 var NoAuthTime = time.Unix(0, 0).UTC()
 

@@ -12,6 +12,8 @@ const (
 	TokenService       TokenKind = "service token"  // an access token for other services, requested in a session
 	TokenRefresh       TokenKind = "refresh token"  // of a bearer session
 	TokenRecoveryGrant TokenKind = "recovery grant" // of a recovery by codes or by the operator
+	// TokenAuthorizationCode is redeemed by an application that users return to.
+	TokenAuthorizationCode TokenKind = "authorization code"
 )
 
 // TokenUse is a use of a token.
@@ -24,6 +26,8 @@ const (
 	UseIssue     TokenUse = "issue a service token"
 	UseRefresh   TokenUse = "refresh"
 	UseEnrol     TokenUse = "enrol one passkey"
+	UseAuthorize TokenUse = "issue an authorization code"
+	UseRedeem    TokenUse = "open a session of an application"
 	UseServices  TokenUse = "call other services"
 )
 
@@ -44,8 +48,8 @@ const (
 
 // TokenKinds, TokenUses and TokenEnds list the rows and columns of the table, in the order of the documentation.
 var (
-	TokenKinds = []TokenKind{TokenSessionCookie, TokenAccess, TokenService, TokenRefresh, TokenRecoveryGrant}
-	TokenUses  = []TokenUse{UseAccount, UseSensitive, UseStepUp, UseIssue, UseRefresh, UseEnrol, UseServices}
+	TokenKinds = []TokenKind{TokenSessionCookie, TokenAccess, TokenService, TokenRefresh, TokenRecoveryGrant, TokenAuthorizationCode}
+	TokenUses  = []TokenUse{UseAccount, UseSensitive, UseStepUp, UseIssue, UseRefresh, UseEnrol, UseAuthorize, UseRedeem, UseServices}
 	TokenEnds  = []TokenEnd{EndUse, EndSignOut, EndRevocation, EndStepUp, EndRecovery, EndPasskeyRemoved, EndFactorReplaced, EndDisabled, EndDeleted}
 )
 
@@ -56,12 +60,14 @@ var tokenTable = map[TokenKind]struct {
 	uses []TokenUse
 	ends []TokenEnd
 }{
-	TokenSessionCookie: {[]TokenUse{UseAccount, UseSensitive, UseStepUp, UseIssue}, append([]TokenEnd{EndStepUp}, sessionEnds...)},
+	TokenSessionCookie: {[]TokenUse{UseAccount, UseSensitive, UseStepUp, UseIssue, UseAuthorize}, append([]TokenEnd{EndStepUp}, sessionEnds...)},
 	TokenAccess:        {[]TokenUse{UseAccount, UseSensitive, UseStepUp, UseIssue, UseServices}, sessionEnds},
 	// Other services verify it with the published keys, without a request to Keylodge, so that nothing ends it early.
 	TokenService:       {[]TokenUse{UseServices}, nil},
 	TokenRefresh:       {[]TokenUse{UseRefresh}, append([]TokenEnd{EndUse, EndStepUp}, sessionEnds...)},
 	TokenRecoveryGrant: {[]TokenUse{UseEnrol}, []TokenEnd{EndUse, EndRecovery, EndFactorReplaced, EndDisabled, EndDeleted}},
+	// Its redemption requires the session that issued it, as it was then.
+	TokenAuthorizationCode: {[]TokenUse{UseRedeem}, append([]TokenEnd{EndUse, EndStepUp}, sessionEnds...)},
 }
 
 // Permits reports whether a token of this kind has the use. A kind that is not in the table has none.

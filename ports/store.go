@@ -40,18 +40,19 @@ type Store interface {
 
 // Tx is a transaction. It is valid until the function that received it returns.
 type Tx struct {
-	Users          Users
-	Credentials    Credentials
-	Challenges     Challenges
-	Sessions       Sessions
-	Events         Events
-	SigningKeys    SigningKeys
-	TOTPs          TOTPs
-	BackupCodes    BackupCodes
-	RecoveryGrants RecoveryGrants
-	Lockouts       Lockouts
-	OutboxEmails   OutboxEmails
-	Leases         Leases
+	Users              Users
+	Credentials        Credentials
+	Challenges         Challenges
+	Sessions           Sessions
+	Events             Events
+	SigningKeys        SigningKeys
+	TOTPs              TOTPs
+	BackupCodes        BackupCodes
+	RecoveryGrants     RecoveryGrants
+	AuthorizationCodes AuthorizationCodes
+	Lockouts           Lockouts
+	OutboxEmails       OutboxEmails
+	Leases             Leases
 }
 
 // Users stores the users.
@@ -201,6 +202,20 @@ type RecoveryGrants interface {
 	// domain.ErrRecoveryGrantInvalid.
 	Take(ctx context.Context, token domain.TokenDigest) (*domain.RecoveryGrant, error)
 	// DeleteExpired deletes up to limit grants that expired at or before the given time, and returns their number.
+	DeleteExpired(ctx context.Context, expired time.Time, limit int) (int, error)
+}
+
+// AuthorizationCodes stores the authorization codes of applications.
+type AuthorizationCodes interface {
+	// Add stores a new code, which is not redeemed. A digest that exists is an error, and so is a session that does not exist. The
+	// code is deleted with that session.
+	Add(ctx context.Context, c *domain.AuthorizationCode) error
+	// ByDigest returns the code, also if it is redeemed or expired, or domain.ErrAuthorizationCodeInvalid.
+	ByDigest(ctx context.Context, digest domain.TokenDigest) (*domain.AuthorizationCode, error)
+	// Redeem stores the redemption of a code. Of concurrent callers exactly one succeeds; the others, and those with a code that
+	// does not exist, get domain.ErrAuthorizationCodeReused.
+	Redeem(ctx context.Context, c *domain.AuthorizationCode) error
+	// DeleteExpired deletes up to limit codes that expired at or before the given time, redeemed or not, and returns their number.
 	DeleteExpired(ctx context.Context, expired time.Time, limit int) (int, error)
 }
 

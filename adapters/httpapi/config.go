@@ -14,7 +14,8 @@ func (s *server) getConfig(c *fiber.Ctx) error {
 		Registration: string(s.config.Registration), Email: "optional",
 		Recovery: recoveryConfig{Policy: string(s.config.Recovery)}, Mail: mailConfig(s.config.Mail),
 		Language: s.config.Language, Languages: locales.Languages(),
-		Brand: brandOf(s.config.Brand),
+		Brand:        brandOf(s.config.Brand),
+		Applications: mapSlice(s.config.Applications, func(a domain.Application) applicationConfig { return applicationConfig{a.Origin, a.Name} }),
 	})
 }
 
@@ -26,9 +27,10 @@ type publicConfig struct {
 	Recovery     recoveryConfig `json:"recovery"`
 	Mail         string         `json:"mail"`
 
-	Language  locales.Language   `json:"language"`
-	Languages []locales.Language `json:"languages"`
-	Brand     brandConfig        `json:"brand"`
+	Language     locales.Language    `json:"language"`
+	Languages    []locales.Language  `json:"languages"`
+	Brand        brandConfig         `json:"brand"`
+	Applications []applicationConfig `json:"applications"`
 }
 
 // Brand is what the operator makes their own of a page.
@@ -65,6 +67,11 @@ func brandOf(b Brand) (config brandConfig) {
 	links.Support, links.Home = optional(b.Links.Support), optional(b.Links.Home)
 	config.SecuredBy = b.SecuredBy
 	return config
+}
+
+type applicationConfig struct {
+	Origin string `json:"origin"`
+	Name   string `json:"name"`
 }
 
 func mailConfig(p domain.EmailPolicy) string {

@@ -149,6 +149,11 @@ func (s *server) logFailure(p problem, err error, c *fiber.Ctx) {
 		// Meaning: A refresh token was used twice: it was copied, or an app stores it in two places. The user must sign in again.
 		s.log.Warn("refresh token reused; its session was revoked", id, slog.String("ip", s.clientIP(c)))
 	}
+	if errors.Is(err, domain.ErrAuthorizationCodeReused) {
+		// Meaning: An authorization code was redeemed twice: it was copied, or an application repeats requests. The session from the
+		// first redemption was revoked.
+		s.log.Warn("authorization code reused; its session was revoked", id, slog.String("ip", s.clientIP(c)))
+	}
 	if p.Status >= http.StatusInternalServerError && !errors.Is(err, domain.ErrLimiterUnavailable) { // the limiter logs its own outage once
 		// Meaning: A request failed with status 5xx. error has the cause; keylodge doctor checks the database.
 		s.log.Error("request failed", id, slog.String("code", p.Code), slog.Any("error", err))

@@ -29,6 +29,8 @@ func (s *server) route(app *fiber.App) {
 	v1.Post("/session/token", s.requireSessionLimited(domain.RateChange, s.issueAccessToken))
 	v1.Post("/session/step-up/options", s.requireSessionLimited(domain.RateStepUp, s.stepUpOptions))
 	v1.Post("/session/step-up/verify", s.requireSessionLimited(domain.RateStepUp, s.stepUpVerify))
+	v1.Post("/session/code", s.requireSessionLimited(domain.RateChange, s.issueAuthorizationCode))
+	v1.Post("/session/redeem", s.limit(domain.RateRefresh), s.redeemAuthorizationCode)
 	v1.Get("/csrf", s.requireSession(s.getCSRF))
 
 	v1.Get("/me", s.requireSession(s.getAccount))

@@ -22,7 +22,8 @@ type Config struct {
 	PublicURL       string   // the origin of the server, without a trailing slash
 	OwnsSubdomains  bool     // whether all subdomains of the host belong to this server
 	Origins         []string // every allowed origin, including PublicURL
-	AppOrigins      []string // of web views and extensions: allowed, without cookies
+	AppOrigins      []string // of web views, extensions and applications on other sites: allowed, without cookies
+	Applications    domain.Applications
 	RPID            string
 	RPName          string
 	Language        locales.Language // of the page in a browser without a supported language

@@ -20,6 +20,10 @@ type queries struct {
 
 var _ sqlitedb.Querier = queries{}
 
+func (q queries) AddAuthorizationCode(ctx context.Context, arg sqlitedb.AddAuthorizationCodeParams) error {
+	return q.queued.AddAuthorizationCode(ctx, postgresdb.AddAuthorizationCodeParams(arg))
+}
+
 func (q queries) AddBackupCode(ctx context.Context, digest []byte, userID string) error {
 	return q.queued.AddBackupCode(ctx, digest, userID)
 }
@@ -66,6 +70,11 @@ func (q queries) AddUser(ctx context.Context, arg sqlitedb.AddUserParams) (int64
 
 func (q queries) AnonymizeEvents(ctx context.Context, userID column.Text) error {
 	return q.queued.AnonymizeEvents(ctx, userID)
+}
+
+func (q queries) AuthorizationCodeByDigest(ctx context.Context, digest []byte) (sqlitedb.AuthorizationCode, error) {
+	row, err := q.Queries.AuthorizationCodeByDigest(ctx, digest)
+	return sqlitedb.AuthorizationCode(row), err
 }
 
 func (q queries) ChallengeByID(ctx context.Context, id string) (sqlitedb.Challenge, error) {
@@ -200,6 +209,10 @@ func (q queries) RemoveTOTP(ctx context.Context, userID string) error {
 
 func (q queries) RenewLease(ctx context.Context, arg sqlitedb.RenewLeaseParams) (int64, error) {
 	return q.Queries.RenewLease(ctx, postgresdb.RenewLeaseParams(arg))
+}
+
+func (q queries) RedeemAuthorizationCode(ctx context.Context, arg sqlitedb.RedeemAuthorizationCodeParams) (int64, error) {
+	return q.Queries.RedeemAuthorizationCode(ctx, postgresdb.RedeemAuthorizationCodeParams(arg))
 }
 
 func (q queries) SaveEvent(ctx context.Context, arg sqlitedb.SaveEventParams) (int64, error) {

@@ -22,18 +22,19 @@ import (
 func New(q sqlitedb.Querier, wrap func(operation string, err error) error) ports.Tx {
 	c := collection{q, wrap}
 	return ports.Tx{
-		Users:          users{c},
-		Credentials:    credentials{c},
-		Challenges:     challenges{c},
-		Sessions:       sessions{c},
-		Events:         events{c},
-		SigningKeys:    signingKeys{c},
-		TOTPs:          totps{c},
-		BackupCodes:    backupCodes{c},
-		RecoveryGrants: recoveryGrants{c},
-		Lockouts:       lockouts{c},
-		OutboxEmails:   outboxEmails{c},
-		Leases:         leases{c},
+		Users:              users{c},
+		Credentials:        credentials{c},
+		Challenges:         challenges{c},
+		Sessions:           sessions{c},
+		Events:             events{c},
+		SigningKeys:        signingKeys{c},
+		TOTPs:              totps{c},
+		BackupCodes:        backupCodes{c},
+		RecoveryGrants:     recoveryGrants{c},
+		AuthorizationCodes: authorizationCodes{c},
+		Lockouts:           lockouts{c},
+		OutboxEmails:       outboxEmails{c},
+		Leases:             leases{c},
 	}
 }
 

@@ -14,14 +14,19 @@ type Client struct {
 	// SessionToken is the session token in the browser's cookie, if any. A sign-in revokes that session, so that a token
 	// planted before the sign-in is worthless after it (session fixation).
 	SessionToken domain.SessionToken
+	// Application is the name of the application that the client acts for; "" is none.
+	Application string
 	// Transport selects how a new session is carried; "" is a cookie.
 	Transport domain.Transport
 }
 
-// Device returns the device that the client's User-Agent and IP address describe.
+// Device returns the device that the client's User-Agent and IP address describe. The name of an application precedes it.
 func (c Client) Device(names ports.DeviceNames) domain.Device {
 	device := domain.NewDevice(c.UserAgent, c.IP)
 	device.Name = names.NameOf(device.UserAgent)
+	if c.Application != "" {
+		device.Name = c.Application + " (" + device.Name + ")"
+	}
 	return device
 }
 

@@ -7,10 +7,12 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Expired challenges and sessions are kept for a while, so that a late request gets the error that they have expired. Lockouts are deleted
+// Expired challenges and sessions are kept for a while, so that a late request gets the error that they have expired, and expired
+// authorization codes, so that a late second redemption revokes what the first gave. Lockouts are deleted
 // after this time without a failure, events at this age.
 const (
 	challengeRetention = 5 * time.Minute
+	codeRetention      = time.Hour
 	sessionRetention   = 24 * time.Hour
 	lockoutRetention   = 400 * 24 * time.Hour // unknown names create lockouts too, so they must not accumulate
 	eventRetention     = 400 * 24 * time.Hour // 13 months: the events of a year can be read in the month after it
@@ -32,11 +34,11 @@ const maxRunTime = 40 * time.Second
 
 // Deleted counts the deleted records.
 type Deleted struct {
-	Challenges, Sessions, RecoveryGrants, Lockouts, OutboxEmails, Events int
-	Unfinished                                                           bool // more records have expired
+	Challenges, AuthorizationCodes, Sessions, RecoveryGrants, Lockouts, OutboxEmails, Events int
+	Unfinished                                                                               bool // more records have expired
 }
 
-// DeleteExpired deletes expired challenges, sessions, recovery grants and e-mails, and old lockouts and events, in small transactions,
+// DeleteExpired deletes expired challenges, authorization codes, sessions, recovery grants and e-mails, and old lockouts and events, in small transactions,
 // for at most maxRunTime. The counts include what was deleted before an error.
 func (s *Service) DeleteExpired(ctx context.Context) (Deleted, error) {
 	ctx = ports.WithAsyncCommit(ctx) // what a power cut restores has still expired, and the next run deletes it
@@ -48,6 +50,9 @@ func (s *Service) DeleteExpired(ctx context.Context) (Deleted, error) {
 	}{
 		{&deleted.Challenges, func(tx ports.Tx) (int, error) {
 			return tx.Challenges.DeleteExpired(ctx, now.Add(-challengeRetention), 1)
+		}},
+		{&deleted.AuthorizationCodes, func(tx ports.Tx) (int, error) {
+			return tx.AuthorizationCodes.DeleteExpired(ctx, now.Add(-codeRetention), 1)
 		}},
 		{&deleted.Sessions, func(tx ports.Tx) (int, error) {
 			return tx.Sessions.DeleteExpired(ctx, now.Add(-sessionRetention), 1)

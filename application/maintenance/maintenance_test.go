@@ -3,6 +3,7 @@ package maintenance_test
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,7 +22,7 @@ type clock time.Time
 
 func (c clock) Now() time.Time { return time.Time(c) }
 
-// seed stores n challenges, n sessions of one user, n e-mails and a recovery grant, which expire at noon, and n events and lockouts of
+// seed stores n challenges, n sessions of one user with an authorization code each, n e-mails and a recovery grant, which expire at noon, and n events and lockouts of
 // noon.
 func seed(t *testing.T, store ports.Store, n int) {
 	t.Helper()
@@ -48,8 +49,11 @@ func seed(t *testing.T, store ports.Store, n int) {
 			session, _ := domain.OpenSession(key, domain.Device{}, domain.SessionLifetime{}, noon, rand.Reader)
 			event := domain.NewEvent(domain.EventState{Kind: domain.EventSignedUp, UserID: ada.UserID}, noon, rand.Reader)
 			email := domain.NewNotificationEmail("ada@example.org", "", ada.UserID, domain.EmailKindRecovered, event.State(), noon.Add(-4*24*time.Hour), rand.Reader)
+			code := domain.RestoreAuthorizationCode(domain.AuthorizationCodeState{
+				Digest: sha256.Sum256([]byte(session.ID().String())), SessionID: session.ID(), AuthTime: noon, ReturnTo: "https://app.example.org/", CreatedAt: noon.Add(-time.Minute), ExpiresAt: noon,
+			})
 			err = errors.Join(
-				tx.Challenges.Add(t.Context(), challenge), tx.Sessions.Add(t.Context(), session), tx.Events.Add(t.Context(), event), tx.OutboxEmails.Add(t.Context(), email),
+				tx.Challenges.Add(t.Context(), challenge), tx.Sessions.Add(t.Context(), session), tx.AuthorizationCodes.Add(t.Context(), code), tx.Events.Add(t.Context(), event), tx.OutboxEmails.Add(t.Context(), email),
 			)
 			if err != nil {
 				return err
@@ -68,11 +72,13 @@ func TestDeleteExpired_Retention(t *testing.T) {
 		0:                 {RecoveryGrants: 1, OutboxEmails: 3},
 		5*time.Minute - 1: {RecoveryGrants: 1, OutboxEmails: 3},
 		5 * time.Minute:   {Challenges: 3, RecoveryGrants: 1, OutboxEmails: 3},
-		24*time.Hour - 1:  {Challenges: 3, RecoveryGrants: 1, OutboxEmails: 3},
-		24 * time.Hour:    {Challenges: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3},
+		time.Hour - 1:     {Challenges: 3, RecoveryGrants: 1, OutboxEmails: 3},
+		time.Hour:         {Challenges: 3, AuthorizationCodes: 3, RecoveryGrants: 1, OutboxEmails: 3},
+		24*time.Hour - 1:  {Challenges: 3, AuthorizationCodes: 3, RecoveryGrants: 1, OutboxEmails: 3},
+		24 * time.Hour:    {Challenges: 3, AuthorizationCodes: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3},
 
-		400*24*time.Hour - 1: {Challenges: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3},
-		400 * 24 * time.Hour: {Challenges: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3, Lockouts: 3, Events: 3},
+		400*24*time.Hour - 1: {Challenges: 3, AuthorizationCodes: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3},
+		400 * 24 * time.Hour: {Challenges: 3, AuthorizationCodes: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3, Lockouts: 3, Events: 3},
 	} {
 		store := sqlitestore.New(t)
 		seed(t, store, 3)
@@ -163,8 +169,8 @@ func TestDeleteExpired_PausesAsLongAsBatch(t *testing.T) {
 	if _, err := (&maintenance.Service{Store: store, Clock: store.clock, Pause: store.pause}).DeleteExpired(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// A full batch of challenges, one of sessions, whose rows take time, and so on.
-	want := []time.Duration{minPause, 21*row + commit, minPause}
+	// A full batch of challenges, one of authorization codes, one of sessions, whose rows take time, and so on.
+	want := []time.Duration{minPause, minPause, 21*row + commit, minPause}
 	if !slices.Equal(store.pauses, want) {
 		t.Errorf("paused %v after batches of %v, want %v", store.pauses, store.sizes, want)
 	}
@@ -228,22 +234,24 @@ func TestDeleteExpired_KeepsBatchesBeforeAnError(t *testing.T) {
 		0:  {},
 		1:  {Challenges: 32},
 		2:  {Challenges: 48},
-		3:  {Challenges: 48, Sessions: 32},
-		4:  {Challenges: 48, Sessions: 48},
-		5:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1},
-		6:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 32},
-		7:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48},
-		8:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 32},
-		9:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48},
-		10: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 32},
-		11: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 48},
+		3:  {Challenges: 48, AuthorizationCodes: 32},
+		4:  {Challenges: 48, AuthorizationCodes: 48},
+		5:  {Challenges: 48, AuthorizationCodes: 48, Sessions: 32},
+		6:  {Challenges: 48, AuthorizationCodes: 48, Sessions: 48},
+		7:  {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1},
+		8:  {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 32},
+		9:  {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48},
+		10: {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 32},
+		11: {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48},
+		12: {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 32},
+		13: {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 48},
 	} {
 		t.Run(fmt.Sprint(updates), func(t *testing.T) {
 			store := &failingAfter{sqlitestore.New(t), 1}
 			seed(t, store, 48)
 			store.remaining = updates
 			deleted, err := (&maintenance.Service{Store: store, Clock: clock(noon.Add(400 * 24 * time.Hour))}).DeleteExpired(t.Context())
-			if deleted != want || (err == nil) != (updates == 11) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
+			if deleted != want || (err == nil) != (updates == 13) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
 				t.Errorf("deleted %+v, %v; want %+v", deleted, err, want)
 			}
 		})

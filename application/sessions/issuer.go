@@ -20,7 +20,8 @@ type SignIn struct {
 	// Token is the session token of a browser; zero for a session by bearer tokens.
 	Token domain.SessionToken
 	// Tokens are the first tokens of a session by bearer tokens; nil for a browser.
-	Tokens     *signingkeys.TokenPair
+	Tokens *signingkeys.TokenPair
+	// Credential is the passkey of the sign-in; nil for a session that continues another.
 	Credential *domain.Credential
 	// AcceptedCredentials are all passkeys of the user, set by the caller of Store for the client to update its password manager (Signal API,
 	// WebAuthn Level 3, section 5.1.10).
@@ -70,6 +71,14 @@ func (i *SessionIssuer) create(ctx context.Context, owner *domain.User, credenti
 	return signIn, err
 }
 
+// NewContinued returns a new session by bearer tokens for an application, which continues the given session of the owner. Store stores
+// it.
+func (i *SessionIssuer) NewContinued(ctx context.Context, session *domain.Session, owner *domain.User, client identity.Client, now time.Time) (SignIn, error) {
+	continued, refresh := session.Continue(client.Device(i.Devices), i.Lifetime, i.Issuer.RefreshKeys, now, i.Random)
+	tokens, err := i.Issuer.IssuePair(ctx, continued, refresh, now)
+	return SignIn{User: owner, Session: continued, Tokens: tokens}, err
+}
+
 // Store stores the session, revokes the one that it replaces and those beyond the limit, and records an event of the given kind,
 // inside the transaction that consumes the challenge.
 func (i *SessionIssuer) Store(ctx context.Context, tx ports.Tx, signIn *SignIn, client identity.Client, kind domain.EventKind, now time.Time) error {
@@ -86,9 +95,11 @@ func (i *SessionIssuer) Store(ctx context.Context, tx ports.Tx, signIn *SignIn, 
 	if err := tx.Sessions.Add(ctx, signIn.Session); err != nil {
 		return err
 	}
-	return i.Audit.Record(ctx, tx, client, now, domain.EventState{
-		Kind: kind, UserID: signIn.User.ID(), SessionID: signIn.Session.ID(), CredentialID: signIn.Credential.ID(), PasskeyName: signIn.Credential.Name(),
-	})
+	e := domain.EventState{Kind: kind, UserID: signIn.User.ID(), SessionID: signIn.Session.ID()}
+	if signIn.Credential != nil {
+		e.CredentialID, e.PasskeyName = signIn.Credential.ID(), signIn.Credential.Name()
+	}
+	return i.Audit.Record(ctx, tx, client, now, e)
 }
 
 // revokeReplaced revokes the session in the browser's cookie, whichever user it belongs to.

@@ -31,6 +31,7 @@ type Config struct {
 	SecuredBy        bool     // show "Secured by Keylodge"
 	Origins          []string // the first one is PublicURL
 	AppOrigins       []string // of web views and extensions, which call the API with tokens only
+	Applications     domain.Applications
 	TrustedProxies   []netip.Prefix
 	WellKnown        httpapi.WellKnown
 	ReadWriteTimeout time.Duration // of connections; 0: the default. Only tests set it.

@@ -55,6 +55,10 @@ type environment struct {
 	// their cookies are ignored.
 	AppOrigins string `envconfig:"KEYLODGE_APP_ORIGINS" type:"list of origins"`
 
+	// Applications that users return to after signing in here, separated by commas: the origin and the name that users see, as
+	// `https://app.example.org=Example`. An application on another site redeems an authorization code for tokens.
+	Applications string `envconfig:"KEYLODGE_APPLICATIONS" type:"list of origin=name"`
+
 	// # Brand and languages
 
 	// Folder with the operator's logo, favicon and background. docs/guides/brand-and-languages.md lists the files. Read at startup.

@@ -8,6 +8,18 @@ import (
 	"github.com/keylodge/keylodge/db/column"
 )
 
+type AuthorizationCode struct {
+	Digest          []byte
+	SessionID       string
+	SessionAuthAt   column.Time
+	ReturnTo        string
+	Challenge       []byte
+	CreatedAt       column.Time
+	ExpiresAt       column.Time
+	RedeemedAt      column.Time
+	IssuedSessionID column.Text
+}
+
 type BackupCode struct {
 	Digest []byte
 	UserID string

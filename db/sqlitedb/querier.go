@@ -11,6 +11,7 @@ import (
 )
 
 type Querier interface {
+	AddAuthorizationCode(ctx context.Context, arg AddAuthorizationCodeParams) error
 	AddBackupCode(ctx context.Context, digest []byte, userID string) error
 	AddBackupCodeSet(ctx context.Context, userID string, createdAt column.Time) error
 	AddChallenge(ctx context.Context, arg AddChallengeParams) error
@@ -25,6 +26,7 @@ type Querier interface {
 	AddUser(ctx context.Context, arg AddUserParams) (int64, error)
 	// AnonymizeEvents writes each event anew with the columns that may stay: a new column is cleared unless it is named here.
 	AnonymizeEvents(ctx context.Context, userID column.Text) error
+	AuthorizationCodeByDigest(ctx context.Context, digest []byte) (AuthorizationCode, error)
 	ChallengeByID(ctx context.Context, id string) (Challenge, error)
 	ClearLockout(ctx context.Context, subject []byte) error
 	// One statement finds and deletes, so that a backup code is consumed once.
@@ -33,6 +35,7 @@ type Querier interface {
 	CountBackupCodes(ctx context.Context, userID string) (CountBackupCodesRow, error)
 	// Two range scans, because <> cannot use the index.
 	CountPasskeysOfOtherRPIDs(ctx context.Context, rpID string) ([]CountPasskeysOfOtherRPIDsRow, error)
+	DeleteExpiredAuthorizationCodes(ctx context.Context, expired column.Time, upTo int64) (int64, error)
 	DeleteExpiredChallenges(ctx context.Context, expired column.Time, upTo int64) (int64, error)
 	DeleteExpiredEvents(ctx context.Context, before column.Time, upTo int64) (int64, error)
 	DeleteExpiredLockouts(ctx context.Context, before column.Time, upTo int64) (int64, error)
@@ -62,6 +65,8 @@ type Querier interface {
 	PasskeyWithOwner(ctx context.Context, upTo int64, credentialID []byte) (PasskeyWithOwnerRow, error)
 	RecoveryGrantByToken(ctx context.Context, tokenDigest []byte) (RecoveryGrant, error)
 	RecoveryGrantByUser(ctx context.Context, userID string) (RecoveryGrant, error)
+	// One statement finds and changes, so that a code is redeemed once.
+	RedeemAuthorizationCode(ctx context.Context, arg RedeemAuthorizationCodeParams) (int64, error)
 	// The codes of the set are deleted with it.
 	RemoveBackupCodeSet(ctx context.Context, userID string) error
 	// The user ids show the SQLite adapter whether an e-mail had outlived its user, here and below.

@@ -98,6 +98,24 @@ CREATE TABLE recovery_grants (
 
 CREATE INDEX recovery_grants_expires_at_idx ON recovery_grants (expires_at ASC);
 
+-- authorization_codes: found by the digest of the code. A redeemed code is kept, so that a second redemption is recognised. The
+-- session that it opened may end before it.
+CREATE TABLE authorization_codes (
+    digest            bytea       NOT NULL PRIMARY KEY CONSTRAINT authorization_codes_digest_check CHECK (length(digest) = 32), -- SHA-256
+    session_id        uuid        NOT NULL REFERENCES sessions (id) ON DELETE CASCADE, -- the session that issued the code
+    session_auth_at   timestamptz NOT NULL, -- its auth_time at that time
+    return_to         text        NOT NULL CONSTRAINT authorization_codes_return_to_check CHECK (return_to <> ''), -- URL
+    challenge         bytea       NOT NULL CONSTRAINT authorization_codes_challenge_check CHECK (length(challenge) = 32), -- SHA-256 of the verifier
+    created_at        timestamptz NOT NULL,
+    expires_at        timestamptz NOT NULL,
+    redeemed_at       timestamptz,
+    issued_session_id uuid       , -- the session that the redemption opened
+    CONSTRAINT authorization_codes_redeemed_at_check CHECK (redeemed_at IS NOT NULL OR issued_session_id IS NULL)
+);
+
+CREATE INDEX authorization_codes_session_id_idx ON authorization_codes (session_id);
+CREATE INDEX authorization_codes_expires_at_idx ON authorization_codes (expires_at ASC);
+
 -- webauthn_challenges: ceremonies that were begun and have no answer yet.
 CREATE TABLE webauthn_challenges (
     id                   uuid        NOT NULL PRIMARY KEY,

@@ -1,4 +1,5 @@
 DROP TABLE webauthn_challenges;
+DROP TABLE authorization_codes;
 DROP TABLE schema_floor;
 DROP TABLE job_leases;
 DROP TABLE outbox_emails;

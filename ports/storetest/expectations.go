@@ -87,6 +87,13 @@ func recoveryGrantByToken(t *testing.T, store ports.Store, token domain.TokenDig
 	})
 }
 
+func authorizationCodeOf(t *testing.T, store ports.Store, digest domain.TokenDigest) (*domain.AuthorizationCode, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.AuthorizationCode, error) {
+		return tx.AuthorizationCodes.ByDigest(ctx, digest)
+	})
+}
+
 func lockoutOf(t *testing.T, store ports.Store, subject domain.LockoutSubject) (*domain.Lockout, error) {
 	t.Helper()
 	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Lockout, error) { return tx.Lockouts.Get(ctx, subject) })

@@ -228,6 +228,27 @@ func recoveryGrant(owner, tag string) domain.RecoveryGrantState {
 	}
 }
 
+// authorizationCode returns a code that a session of the owner issued, distinguished from the others by its tag. It is not redeemed;
+// every other field is set.
+func authorizationCode(owner, tag string) domain.AuthorizationCodeState {
+	return domain.AuthorizationCodeState{
+		Digest:    domain.TokenDigest(fixedBytes(owner+tag+" authorization code", 32)),
+		SessionID: session(owner, tag).ID,
+		AuthTime:  hour(8),
+		ReturnTo:  "https://app.example.org/?name=" + owner,
+		Challenge: domain.CodeChallenge(fixedBytes(owner+tag+" code challenge", 32)),
+		CreatedAt: hour(40),
+		ExpiresAt: hour(41),
+	}
+}
+
+// redeemed returns the code after it was redeemed for a session. Every field is set.
+func redeemed(s domain.AuthorizationCodeState) domain.AuthorizationCodeState {
+	s.RedeemedAt = hour(42)
+	s.IssuedSession = session("ada", "issued").ID
+	return s
+}
+
 // lockout returns the lockout of a name. Every field is set.
 func lockout(name string) domain.LockoutState {
 	return domain.LockoutState{
@@ -332,6 +353,15 @@ func putRecoveryGrants(t *testing.T, store ports.Store, all ...domain.RecoveryGr
 	update(t, store, func(ctx context.Context, tx ports.Tx) error {
 		return each(all, func(s domain.RecoveryGrantState) error {
 			return tx.RecoveryGrants.Put(ctx, domain.RestoreRecoveryGrant(s))
+		})
+	})
+}
+
+func addAuthorizationCodes(t *testing.T, store ports.Store, all ...domain.AuthorizationCodeState) {
+	t.Helper()
+	update(t, store, func(ctx context.Context, tx ports.Tx) error {
+		return each(all, func(s domain.AuthorizationCodeState) error {
+			return tx.AuthorizationCodes.Add(ctx, domain.RestoreAuthorizationCode(s))
 		})
 	})
 }

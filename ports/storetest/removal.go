@@ -90,6 +90,9 @@ var removal = rules{
 			"a challenge": func(ctx context.Context, tx ports.Tx) error {
 				return tx.Challenges.Add(ctx, domain.RestoreChallenge(inSession(challenge("adalate"), activeSession("ada", "late"))))
 			},
+			"an authorization code": func(ctx context.Context, tx ports.Tx) error {
+				return tx.AuthorizationCodes.Add(ctx, domain.RestoreAuthorizationCode(authorizationCode("ada", "late")))
+			},
 			"an authenticator app": func(ctx context.Context, tx ports.Tx) error {
 				return tx.TOTPs.Save(ctx, domain.RestoreTOTP(totp("ada")))
 			},

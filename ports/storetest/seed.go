@@ -9,7 +9,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// seed adds one of each: for Ada a passkey, a session, an authenticator app, backup codes, a recovery grant, a challenge, an event and an
+// seed adds one of each: for Ada a passkey, a session, an authenticator app, backup codes, a recovery grant, a challenge, an authorization code, an event and an
 // e-mail; a signing key; a lockout; and the same for a user who will be removed.
 func seed(t *testing.T, store ports.Store) {
 	t.Helper()
@@ -21,6 +21,7 @@ func seed(t *testing.T, store ports.Store) {
 	replaceCodes(t, store, "leaver", codes("leaving"), hour(24))
 	putRecoveryGrants(t, store, recoveryGrant("ada", "seed"), recoveryGrant("leaver", "leaving"))
 	addChallenges(t, store, seedChallenge("ada", "seed"), seedChallenge("leaver", "leaving"))
+	addAuthorizationCodes(t, store, authorizationCode("ada", "seed"), authorizationCode("leaver", "leaving"))
 	saveLockouts(t, store, lockout("seed"), lockout("leaving"))
 	addEvents(t, store, event("ada", "seed"), event("leaver", "leaving"))
 	addSigningKeys(t, store, signingKey("seed"))
@@ -60,6 +61,8 @@ func writeEverything(ctx context.Context, tx ports.Tx) error {
 		tx.BackupCodes.Replace(ctx, userID("ada"), codes("new"), hour(25)),
 		tx.BackupCodes.Consume(ctx, codes("leaving")[0]),
 		tx.RecoveryGrants.Put(ctx, domain.RestoreRecoveryGrant(recoveryGrant("ada", "new"))),
+		tx.AuthorizationCodes.Add(ctx, domain.RestoreAuthorizationCode(authorizationCode("ada", "new"))),
+		tx.AuthorizationCodes.Redeem(ctx, domain.RestoreAuthorizationCode(redeemed(authorizationCode("ada", "seed")))),
 		tx.Lockouts.Save(ctx, domain.RestoreLockout(lockout("new"))),
 		tx.Lockouts.Save(ctx, domain.RestoreLockout(lockout("seed"))),
 		tx.Lockouts.Clear(ctx, lockout("leaving").Subject),
@@ -91,6 +94,8 @@ func wantSeedOnly(t *testing.T, store ports.Store) {
 		wantCodeOwner(t, store, owner, codes(tag)...)
 		g, err := recoveryGrantOf(t, store, owner)
 		wantSame(t, g, err, recoveryGrant(owner, tag))
+		code, err := authorizationCodeOf(t, store, authorizationCode(owner, tag).Digest)
+		wantSame(t, code, err, authorizationCode(owner, tag))
 		l, err := lockoutOf(t, store, lockout(tag).Subject)
 		wantSame(t, l, err, lockout(tag))
 	}
@@ -109,6 +114,8 @@ func wantSeedOnly(t *testing.T, store ports.Store) {
 	wantNoCodeOwner(t, store, codes("new")...)
 	_, err = recoveryGrantByToken(t, store, recoveryGrant("ada", "new").Token)
 	wantError(t, err, domain.ErrRecoveryGrantInvalid)
+	_, err = authorizationCodeOf(t, store, authorizationCode("ada", "new").Digest)
+	wantError(t, err, domain.ErrAuthorizationCodeInvalid)
 	unlocked, err := lockoutOf(t, store, lockout("new").Subject)
 	wantSame(t, unlocked, err, domain.NewLockout(lockout("new").Subject).State())
 }

@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) ports.Store) {
 	t.Run("TOTPs", func(t *testing.T) { runAll(t, open, totps) })
 	t.Run("BackupCodes", func(t *testing.T) { runAll(t, open, backupCodes) })
 	t.Run("RecoveryGrants", func(t *testing.T) { runAll(t, open, recoveryGrants) })
+	t.Run("AuthorizationCodes", func(t *testing.T) { runAll(t, open, authorizationCodes) })
 	t.Run("Lockouts", func(t *testing.T) { runAll(t, open, lockouts) })
 	t.Run("Leases", func(t *testing.T) { runAll(t, open, leases) })
 	t.Run("OutboxEmails", func(t *testing.T) { runAll(t, open, outboxEmails) })

@@ -237,6 +237,16 @@ var unitOfWork = rules{
 				_, err := tx.RecoveryGrants.DeleteExpired(ctx, hour(99), 9)
 				return err
 			},
+			"AuthorizationCodes.Add": func(tx ports.Tx) error {
+				return tx.AuthorizationCodes.Add(ctx, domain.RestoreAuthorizationCode(authorizationCode("ada", "new")))
+			},
+			"AuthorizationCodes.Redeem": func(tx ports.Tx) error {
+				return tx.AuthorizationCodes.Redeem(ctx, domain.RestoreAuthorizationCode(redeemed(authorizationCode("ada", "seed"))))
+			},
+			"AuthorizationCodes.DeleteExpired": func(tx ports.Tx) error {
+				_, err := tx.AuthorizationCodes.DeleteExpired(ctx, hour(99), 9)
+				return err
+			},
 			"Lockouts.Save":         func(tx ports.Tx) error { return tx.Lockouts.Save(ctx, domain.RestoreLockout(lockout("seed"))) },
 			"Lockouts.Clear":        func(tx ports.Tx) error { return tx.Lockouts.Clear(ctx, lockout("seed").Subject) },
 			"RecoveryGrants.Remove": func(tx ports.Tx) error { return tx.RecoveryGrants.Remove(ctx, userID("ada")) },

@@ -9,13 +9,16 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// addUserData adds everything that a user may have, except recovery data: a passkey, a session with a challenge, an event and an e-mail.
+// addUserData adds everything that a user may have, except recovery data: a passkey, a session with a challenge and an authorization code, an event and an e-mail.
 func addUserData(ctx context.Context, tx ports.Tx, owner, tag string) error {
 	for _, add := range []func() error{
 		func() error { return addCredential(ctx, tx, credential(owner, owner+tag)) },
 		func() error { return tx.Sessions.Add(ctx, domain.RestoreSession(activeSession(owner, tag))) },
 		func() error {
 			return tx.Challenges.Add(ctx, domain.RestoreChallenge(inSession(challenge(owner+tag), activeSession(owner, tag))))
+		},
+		func() error {
+			return tx.AuthorizationCodes.Add(ctx, domain.RestoreAuthorizationCode(authorizationCode(owner, tag)))
 		},
 		func() error { return tx.Events.Add(ctx, domain.RestoreEvent(event(owner, tag))) },
 		func() error { return tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(outboxEmail(owner, tag))) },
@@ -36,6 +39,8 @@ func wantUserData(t *testing.T, store ports.Store, owner, tag string) {
 	wantSame(t, s, err, activeSession(owner, tag))
 	c, err := challengeByID(t, store, challenge(owner+tag).ID)
 	wantSame(t, c, err, inSession(challenge(owner+tag), activeSession(owner, tag)))
+	code, err := authorizationCodeOf(t, store, authorizationCode(owner, tag).Digest)
+	wantSame(t, code, err, authorizationCode(owner, tag))
 	logged, err := eventsOf(t, store, userID(owner))
 	wantError(t, err, nil)
 	if !slices.Contains(idsOf(logged), event(owner, tag).ID) {
@@ -57,6 +62,8 @@ func wantNoUserData(t *testing.T, store ports.Store, owner, tag string) {
 	wantError(t, err, domain.ErrSessionNotFound)
 	_, err = challengeByID(t, store, challenge(owner+tag).ID)
 	wantError(t, err, domain.ErrChallengeNotFound)
+	_, err = authorizationCodeOf(t, store, authorizationCode(owner, tag).Digest)
+	wantError(t, err, domain.ErrAuthorizationCodeInvalid)
 	logged, err := eventsOf(t, store, userID(owner))
 	wantList(t, logged, err)
 	if slices.Contains(idsOf(allEmails(t, store)), outboxEmail(owner, tag).ID) {

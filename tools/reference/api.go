@@ -577,6 +577,9 @@ func (a *api) curl(o operation, body *yaml.Node) (string, error) {
 			words = append(words, `-H "Authorization: Bearer $ACCESS_TOKEN"`)
 		} else if i == 0 && len(items(get(o.node, "security"))) == 1 && get(alternative, "sessionCookie") != nil {
 			words = append(words, `-b "$COOKIE"`)
+			if get(alternative, "csrfToken") != nil {
+				words = append(words, `-H "X-CSRF-Token: $CSRF_TOKEN"`)
+			}
 		}
 	}
 	if body == nil {

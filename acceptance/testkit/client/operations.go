@@ -84,6 +84,22 @@ func (c *Client) Refresh(refreshToken string) (Tokens, error) {
 	return result.Tokens, err
 }
 
+// IssueAuthorizationCode returns the address that returns to an application with an authorization code.
+func (c *Client) IssueAuthorizationCode(request AuthorizationRequest) (location string, err error) {
+	var result struct{ Location string }
+	err = c.Call(http.MethodPost, "/v1/session/code", request, &result)
+	return result.Location, err
+}
+
+// RedeemAuthorizationCode redeems an authorization code. It sends neither cookies nor tokens, and does not change those of the client.
+func (c *Client) RedeemAuthorizationCode(request RedemptionRequest) (result SessionResponse, err error) {
+	response, err := c.Do(http.MethodPost, "/v1/session/redeem", request, nil)
+	if err == nil {
+		err = response.Decode(&result)
+	}
+	return result, err
+}
+
 // IssueAccessToken returns an access token for another service.
 func (c *Client) IssueAccessToken() (token AccessToken, err error) {
 	err = c.Call(http.MethodPost, "/v1/session/token", nil, &token)

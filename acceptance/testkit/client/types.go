@@ -36,6 +36,13 @@ type (
 			} `json:"links"`
 			SecuredBy bool `json:"secured_by"`
 		} `json:"brand"`
+		Applications []Application `json:"applications"`
+	}
+
+	// Application is an application that users may return to.
+	Application struct {
+		Origin string `json:"origin"`
+		Name   string `json:"name"`
 	}
 
 	// User is an account.
@@ -204,6 +211,20 @@ type (
 	// RefreshRequest exchanges a refresh token.
 	RefreshRequest struct {
 		RefreshToken string `json:"refresh_token"`
+	}
+
+	// AuthorizationRequest asks for the address that returns to an application with an authorization code.
+	AuthorizationRequest struct {
+		ReturnTo      string `json:"return_to"`
+		CodeChallenge string `json:"code_challenge"`
+		State         string `json:"state,omitempty"`
+	}
+
+	// RedemptionRequest redeems an authorization code.
+	RedemptionRequest struct {
+		Code         string `json:"code"`
+		CodeVerifier string `json:"code_verifier"`
+		ReturnTo     string `json:"return_to"`
 	}
 
 	// AccountRequest changes the account.

@@ -9,6 +9,8 @@ const titles = {
   step_up_refused: 'Identity confirmation rejected',
   session_revoked: 'Session ended',
   refresh_token_reused: 'App session ended',
+  application_signed_in: 'Signed in to an application',
+  authorization_code_reused: 'Application session ended',
   passkey_added: 'Passkey added',
   passkey_add_refused: 'New passkey rejected',
   passkey_renamed: 'Passkey renamed',
@@ -32,7 +34,7 @@ const titles = {
 export const groups = {
   changes: 'signed_up,passkey_added,passkey_renamed,passkey_removed,passkey_suspended,account_changed,totp_added,totp_removed,'
     + 'backup_codes_generated,recovery_granted,recovered,account_disabled,account_enabled',
-  sign_ins: 'signed_up,signed_in,stepped_up,signed_out,session_revoked,refresh_token_reused,recovered',
+  sign_ins: 'signed_up,signed_in,stepped_up,signed_out,session_revoked,refresh_token_reused,application_signed_in,authorization_code_reused,recovered',
   refused: 'sign_in_refused,step_up_refused,passkey_add_refused,passkey_flagged,passkey_suspended,recovery_refused,recovery_locked',
 };
 

@@ -1,0 +1,107 @@
+package authorization
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/application/sessions"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Redemption is what an application presents.
+type Redemption struct {
+	Code     string
+	Verifier string
+	ReturnTo string
+	Client   identity.Client
+}
+
+// Redeem exchanges an authorization code for a session by bearer tokens, which continues the session that issued the code. It returns
+// domain.ErrAuthorizationCodeInvalid whatever is wrong with the redemption, and domain.ErrUserDisabled. A rejected redemption redeems
+// the code too. A second redemption revokes the session from the first, records the reason as an event of the user, and returns
+// domain.ErrAuthorizationCodeReused.
+func (s *Service) Redeem(ctx context.Context, in Redemption) (sessions.SignIn, error) {
+	secret, err := domain.ParseAuthorizationCode(in.Code)
+	if err != nil {
+		return sessions.SignIn{}, err
+	}
+	verifier, _ := domain.ParseCodeVerifier(in.Verifier) // a malformed one is zero, which matches no code
+	address, err := s.Applications.ParseReturnTo(in.ReturnTo)
+	client := in.Client
+	client.Transport, client.Application = domain.TransportBearer, address.Application().Name
+	now := s.Clock.Now()
+	var issuer issuingSession
+	err = s.Store.View(ctx, func(tx ports.Tx) error {
+		_, issuer, err = s.load(ctx, tx, secret)
+		return err
+	})
+	if err != nil {
+		return sessions.SignIn{}, err
+	}
+	signIn, err := s.SessionIssuer.NewContinued(ctx, issuer.session, issuer.user, client, now)
+	if err != nil {
+		return sessions.SignIn{}, err
+	}
+	signIn.NearLimit = true // the sessions are not counted before
+	err = s.Store.Update(ctx, func(tx ports.Tx) error {
+		code, issuer, err := s.load(ctx, tx, secret)
+		if err != nil {
+			return err
+		}
+		switch err := code.Redeem(address.String(), verifier, issuer.session, now); {
+		case errors.Is(err, domain.ErrAuthorizationCodeReused):
+			if err := s.revokeIssued(ctx, tx, code, client, now); err != nil {
+				return err
+			}
+			return ports.CommitWith(err)
+		case err != nil:
+			if err := tx.AuthorizationCodes.Redeem(ctx, code); err != nil {
+				return err
+			}
+			return ports.CommitWith(err)
+		}
+		code.Opened(signIn.Session)
+		if err := tx.AuthorizationCodes.Redeem(ctx, code); err != nil {
+			return err
+		}
+		return s.SessionIssuer.Store(ctx, tx, &signIn, client, domain.EventApplicationSignedIn, now)
+	})
+	if err != nil {
+		return sessions.SignIn{}, err
+	}
+	return signIn, nil
+}
+
+// issuingSession is the session that issued a code, with its user.
+type issuingSession struct {
+	session *domain.Session
+	user    *domain.User
+}
+
+func (s *Service) load(ctx context.Context, tx ports.Tx, secret domain.AuthorizationCodeSecret) (code *domain.AuthorizationCode, issuer issuingSession, err error) {
+	if code, err = tx.AuthorizationCodes.ByDigest(ctx, secret.Digest()); err != nil {
+		return nil, issuer, err
+	}
+	if issuer.session, issuer.user, err = tx.Sessions.ByIDWithUser(ctx, code.SessionID()); err != nil {
+		return nil, issuer, err
+	}
+	return code, issuer, issuer.user.RequireEnabled()
+}
+
+// revokeIssued revokes the session that the first redemption of a code opened, unless it has ended.
+func (s *Service) revokeIssued(ctx context.Context, tx ports.Tx, code *domain.AuthorizationCode, client identity.Client, now time.Time) error {
+	if code.IssuedSession().IsZero() {
+		return nil
+	}
+	session, err := tx.Sessions.ByID(ctx, code.IssuedSession())
+	if errors.Is(err, domain.ErrSessionNotFound) {
+		return nil
+	}
+	if err != nil || !session.Active(now) {
+		return err
+	}
+	return sessions.RevokeSession(ctx, tx, s.Audit, session, client, domain.EventState{Kind: domain.EventAuthorizationCodeReused}, now)
+}

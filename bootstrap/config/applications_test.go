@@ -1,0 +1,52 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+func TestLoad_Applications(t *testing.T) {
+	config, err := load(t, "PUBLIC_URL=https://id.example.org", "RP_ID=example.org", "ORIGINS=https://app.example.org", "APP_ORIGINS=tauri://localhost,http://localhost:3000",
+		"APPLICATIONS=https://app.example.org=Example App, https://shop.example.net:8443=Shop=1,,http://localhost:3000=Local")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := domain.Applications{{Origin: "https://app.example.org", Name: "Example App"}, {Origin: "https://shop.example.net:8443", Name: "Shop=1"}, {Origin: "http://localhost:3000", Name: "Local"}}
+	if !reflect.DeepEqual(config.Applications, want) {
+		t.Errorf("got %+v, want %+v", config.Applications, want)
+	}
+	// Pages of applications on other sites call the API with tokens; that on this site has cookies.
+	if got := config.TokenOrigins(); !slices.Equal(got, []string{"tauri://localhost", "http://localhost:3000", "https://shop.example.net:8443"}) {
+		t.Errorf("origins with tokens: %v", got)
+	}
+}
+
+func TestLoad_RejectsInvalidApplications(t *testing.T) {
+	for value, problem := range map[string]string{
+		"https://app.example.net":                               "has no name",
+		"https://app.example.net=":                              "has no name",
+		"https://app.example.net=" + strings.Repeat("x", 65):    "at most 64 bytes",
+		"https://app.example.net=a\u202eb":                      "visible characters",
+		"https://app.example.net/=App":                          "browsers write this origin differently",
+		"https://app.example.net/callback=App":                  "browsers write this origin differently",
+		"https://App.example.net=App":                           "browsers write this origin differently",
+		"https://app.example.net:443=App":                       "browsers write this origin differently",
+		"https://*.example.net=App":                             "no wildcard",
+		"http://app.example.net=App":                            "localhost only",
+		"app.example.net=App":                                   "not a web URL",
+		"tauri://localhost=App":                                 "the scheme is",
+		"https://127.0.0.1=App":                                 "IP address",
+		"https://id.example.org=Myself":                         "the origin of this server",
+		"https://app.example.net=App,https://app.example.net=B": "a duplicate",
+		"https://ada:secret@app.example.net=App":                "browsers write this origin differently",
+	} {
+		_, err := load(t, "PUBLIC_URL=https://id.example.org", "APPLICATIONS="+value)
+		if err == nil || !strings.Contains(err.Error(), "KEYLODGE_APPLICATIONS") || !strings.Contains(err.Error(), problem) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: got %v, want %q", value, err, problem)
+		}
+	}
+}
