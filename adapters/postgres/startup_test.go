@@ -154,7 +154,7 @@ func TestOpen_adviceOnNetworkErrors(t *testing.T) {
 		"no response":      {at(silent, "sslmode=disable&connect_timeout=1"), "there was no response within connect_timeout (1s)"},
 		"no response, TLS": {at(silent, "sslmode=require&connect_timeout=1"), "there was no response within connect_timeout (1s)"},
 		"another program":  {at(web, "sslmode=disable&connect_timeout=60"), "the server at this address may not be PostgreSQL"},
-		"starting server":  {at(starting, "sslmode=disable"), "PostgreSQL is starting, or stopping, or recovering: wait"},
+		"starting server":  {at(starting, "sslmode=disable&connect_timeout=60"), "PostgreSQL is starting, or stopping, or recovering: wait"},
 	} {
 		wantOpenError(t, name, c.url, c.advice)
 		if _, err := Open(t.Context(), c.url); !errors.Is(err, domain.ErrUnavailable) {

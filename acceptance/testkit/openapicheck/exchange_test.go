@@ -177,9 +177,12 @@ const (
 	uuid   = `"01a206fa-f19b-71aa-8eee-8e90a9bc70db"`
 	handle = `"Z7khSgvtqZ2eGCVfUhUWw4IEwgzbCKiRfSVBbIYzq8Y"`
 
-	config = `{"rp_id":"localhost","rp_name":"Keylodge","registration":"open","email":"optional","recovery":{"policy":"off"},"mail":"off"}`
+	config = `{"rp_id":"localhost","rp_name":"Keylodge","registration":"open","email":"optional","recovery":{"policy":"off"},"mail":"off",` +
+		`"language":"en","languages":["en","de"],"applications":[],"brand":` + brand + `}`
+	brand = `{"logo":null,"logo_dark":null,"favicon":null,"background":null,"stylesheet":null,"secured_by":true,` +
+		`"links":{"terms":null,"privacy":null,"imprint":null,"support":null,"home":null}}`
 
-	user    = `{"id":` + uuid + `,"email":null,"email_verified":false,"pending_email":null,"display_name":"Ada","created_at":` + at + `}`
+	user    = `{"id":` + uuid + `,"email":null,"email_verified":false,"pending_email":null,"display_name":"Ada","locale":null,"created_at":` + at + `}`
 	session = `{"id":` + uuid + `,"created_at":` + at + `,"last_seen_at":` + at + `,"expires_at":` + at + `,"auth_time":` + at +
 		`,"amr":["swk","user","mfa"],"assurance":"passkey","transport":"cookie",` +
 		`"device":{"name":"Firefox on Linux","user_agent":"","ip":"::1"},"current":true}`
