@@ -40,7 +40,7 @@ GO_TEST = $(WITHOUT_SETTINGS) go test -timeout $(TEST_TIMEOUT)
 GO_TEST_ALL = $(WITHOUT_SETTINGS) REQUIRE=$(REQUIRE) go test -vet=off -ldflags=-w -timeout $(TEST_TIMEOUT)
 
 # The names of the tests with a browser, which requireChromium in ./acceptance enforces.
-BROWSER_TESTS := '^Test(Page|OtherBrowsers|Kit)_|^TestExamples$$|^TestStories$$/./^browser_'
+BROWSER_TESTS := '^Test(Page|OtherBrowsers|Kit|Elements)_|^TestExamples$$|^TestStories$$/./^browser_'
 
 # The tests of ./acceptance about concurrent requests, which concurrently enforces, and each story once.
 # docs/decisions/0045-race-detector-where-requests-run-concurrently.md has the reasons.
@@ -156,7 +156,7 @@ shell: ## Run shellcheck on the shell scripts
 .PHONY: javascript
 javascript: $(JAVASCRIPT)/.package-lock.json ## Check the types of the kit, lint the JavaScript, and run the kit's tests in Node
 	$(JAVASCRIPT)/.bin/tsc -p tools/javascript
-	$(JAVASCRIPT)/.bin/oxlint -c tools/javascript/.oxlintrc.json adapters/webui/kit adapters/webui/src
+	$(JAVASCRIPT)/.bin/oxlint -c tools/javascript/.oxlintrc.json adapters/webui/kit adapters/webui/elements adapters/webui/src
 	node --test adapters/webui/kit/tests/
 
 # The lock file has the versions and the hashes of the packages. Once installed, they need no network.

@@ -222,11 +222,16 @@ func (b *browserPage) press(button string) {
 
 // click presses the mouse button in the middle of the element. chromedp.Click would need the events that browser.NewTab disables.
 func click(element string) chromedp.Action[chromedp.Void] {
+	return clickOn(fmt.Sprintf(`document.querySelector(%q)`, element))
+}
+
+// clickOn does the same with the element that an expression returns.
+func clickOn(expression string) chromedp.Action[chromedp.Void] {
 	middle := chromedp.Evaluate[[]float64](fmt.Sprintf(`(element => {
 		element.scrollIntoView({ block: 'center', behavior: 'instant' });
 		const box = element.getBoundingClientRect();
 		return [box.x + box.width / 2, box.y + box.height / 2];
-	})(document.querySelector(%q))`, element))
+	})(%s)`, expression))
 	return chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
 		at, err := middle(ctx, tab)
 		if err != nil {

@@ -1,6 +1,7 @@
 // Command bundle builds the files that package webui embeds, in adapters/webui/dist: the page from adapters/webui/src, one script,
-// one style sheet and its document; and the kit from adapters/webui/kit, one module for pages of other origins. The names of scripts, style sheets and images have a hash of their content, so browsers
-// may keep them for ever. Beside each file is its compressed form for each encoding.
+// one style sheet and its document; and for pages of other origins the kit from adapters/webui/kit and the custom elements from
+// adapters/webui/elements, one module each. The names of scripts, style sheets and images have a hash of their content, so browsers may
+// keep them for ever. Beside each file is its compressed form for each encoding.
 //
 // Usage: bundle [-check] FOLDER
 //
@@ -28,9 +29,10 @@ import (
 const (
 	reference = "docs/reference/kit.md"
 
-	sources = "adapters/webui/src"
-	kit     = "adapters/webui/kit"
-	output  = "adapters/webui/dist"
+	sources  = "adapters/webui/src"
+	kit      = "adapters/webui/kit"
+	elements = "adapters/webui/elements"
+	output   = "adapters/webui/dist"
 )
 
 func main() {
@@ -87,6 +89,10 @@ func build(root string) (files, error) {
 	}
 	built["kit/keylodge.js"] = module // always the one that fits the server
 	built["kit/"+hashedName("keylodge.js", module)] = module
+	if module, err = bundle(filepath.Join(root, elements, "index.js")); err != nil {
+		return nil, err
+	}
+	built["kit/elements.js"] = module
 	for _, name := range slices.Collect(maps.Keys(built)) {
 		for _, encoding := range encodings {
 			compressed, err := encoding.compress(built[name])
@@ -142,6 +148,9 @@ func bundle(file string) ([]byte, error) {
 		Bundle:            true,
 		Format:            api.FormatESModule,
 		Platform:          api.PlatformBrowser,
+		JSX:               api.JSXAutomatic,
+		JSXImportSource:   "preact",
+		NodePaths:         []string{filepath.Join(filepath.Dir(filepath.Dir(absolute)), "vendor")},
 		Engines:           baseline,
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,

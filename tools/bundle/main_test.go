@@ -34,12 +34,13 @@ func project(t *testing.T, sources map[string]string) string {
 // smallPage returns its sources. They can be changed.
 func smallPage() map[string]string {
 	return map[string]string{
-		"adapters/webui/src/index.html":  `<link href="favicon.svg"><link href="app.css"><script src="app.js"></script>`,
-		"adapters/webui/src/app.js":      "import { greeting } from './text.js';\nconsole.log(greeting);\n",
-		"adapters/webui/src/text.js":     "// A comment.\nexport const greeting = 'Hello';\nexport const unused = 'Bye';\n",
-		"adapters/webui/src/app.css":     "body {\n  color: black;\n}\n",
-		"adapters/webui/src/favicon.svg": "<svg/>",
-		"adapters/webui/kit/keylodge.js": "export const kit = 1;",
+		"adapters/webui/src/index.html":    `<link href="favicon.svg"><link href="app.css"><script src="app.js"></script>`,
+		"adapters/webui/src/app.js":        "import { greeting } from './text.js';\nconsole.log(greeting);\n",
+		"adapters/webui/src/text.js":       "// A comment.\nexport const greeting = 'Hello';\nexport const unused = 'Bye';\n",
+		"adapters/webui/src/app.css":       "body {\n  color: black;\n}\n",
+		"adapters/webui/src/favicon.svg":   "<svg/>",
+		"adapters/webui/kit/keylodge.js":   "export const kit = 1;",
+		"adapters/webui/elements/index.js": "export const elements = 1;",
 	}
 }
 

@@ -1,0 +1,73 @@
+// Actions: what a button does, with its result beside it.
+
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { errorText } from './errors.js';
+import { useElement } from './provider.jsx';
+
+/**
+ * Returns an action: {busy, notice, run, show, clear}. run(work) runs work, an async function, unless another action of the element
+ * runs. The text that work returns, or its error, becomes the notice: {tone, text, code?, field?, link?}. about is the subject of
+ * the form, as errorText takes it.
+ */
+export function useAction({ about } = {}) {
+  const { t, has, config, lock, announce, emit, ended } = useElement();
+  const [busy, setBusy] = useState(false);
+  const [notice, setNotice] = useState(null);
+
+  const show = (next) => {
+    setNotice(next);
+    announce(next.text, { alert: next.tone === 'alert' });
+  };
+  const fail = (error) => {
+    emit('error', { error });
+    const next = errorText(error, { t, has, config, about });
+    if (next) show(next);
+  };
+  const run = async (work) => {
+    if (!lock.take()) return;
+    setBusy(true);
+    setNotice(null);
+    try {
+      const text = await work();
+      if (text) show({ tone: 'info', text });
+    } catch (error) {
+      if (!ended.current(error)) fail(error);
+    } finally {
+      setBusy(false);
+      lock.release();
+    }
+  };
+  return { busy, notice, run, show, fail, clear: () => setNotice(null) };
+}
+
+/** Shows an action's notice, unless it stands beside its field. */
+export function Notice({ of: { notice }, fields = [] }) {
+  const element = useRef(null);
+  useLayoutEffect(() => element.current?.scrollIntoView({ block: 'nearest' }), [notice]);
+  if (!notice || fields.includes(notice.field)) return null;
+  return (
+    <p ref={element} class="notice" part="notice" data-tone={notice.tone} data-code={notice.code}>
+      {notice.text}
+      {notice.link && <> <a href={notice.link}>{notice.link}</a></>}
+    </p>
+  );
+}
+
+/** A button. While its action runs it keeps the focus and ignores presses. */
+export function Button({ kind = 'secondary small', type = 'button', action, onPress, children, ...more }) {
+  return (
+    <button
+      type={type}
+      class={kind}
+      part={`button ${kind.split(' ')[0]}`}
+      aria-disabled={action?.busy ? 'true' : undefined}
+      onClick={(event) => {
+        if (action?.busy) event.preventDefault();
+        else onPress?.(event);
+      }}
+      {...more}
+    >
+      <span>{children}</span>
+    </button>
+  );
+}

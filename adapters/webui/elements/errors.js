@@ -1,0 +1,42 @@
+// The texts of errors: what went wrong, and what to do next.
+
+// Expected outcomes, such as a cancelled prompt or an expired session. They are not shown as an alert.
+const informative = new Set(['cancelled', 'timed_out', 'session_expired', 'session_revoked', 'challenge_expired', 'last_passkey', 'not_found']);
+
+// The field of a form that an error is about, if it is not named by the error.
+const fieldOf = { email_taken: 'email', invalid_code: 'code' };
+
+/**
+ * Returns what to show for an error: {tone, code, text, field?, link?}, or null for an aborted ceremony. tone is 'alert' or 'info';
+ * field is the member of the request to correct; link is an address to open. about is the subject of the form, such as 'sign_in'
+ * or 'email_code'; a message `error.CODE.ABOUT` precedes `error.CODE`.
+ */
+export function errorText(error, { t, has, config, about }) {
+  const code = error.code ?? 'internal';
+  if (code === 'aborted') return null;
+  const message = (key, parameters) => t(about && has(`${key}.${about}`) ? `${key}.${about}` : key, parameters);
+  const result = (text, more) => ({ tone: informative.has(code) ? 'info' : 'alert', code, text, field: fieldOf[code], ...more });
+  if (code === 'invalid_request' && error.fields?.length > 0) {
+    const [{ field, code: reason }] = error.fields;
+    return result(has(`error.field.${reason}`) ? t(`error.field.${reason}`) : t('error.field'), { field });
+  }
+  if (code === 'wrong_domain' || code === 'cross_origin_rejected') return result(...wrongDomain(t, config.rp_id));
+  if ((code === 'rate_limited' || code === 'unavailable') && error.retryAfter > 0) {
+    return result(message(`error.${code}.wait`, { wait: duration(t, error.retryAfter) }));
+  }
+  if (code !== 'internal' && has(`error.${code}`)) return result(message(`error.${code}`, { support: config.support ?? '' }));
+  return result(error.requestId ? t('error.internal_with_id', { id: error.requestId }) : t('error.unknown'));
+}
+
+// The relying party ID is a domain: passkeys work at it and below it.
+function wrongDomain(t, rpID) {
+  const { protocol, hostname, port } = location;
+  if (hostname === rpID || hostname.endsWith(`.${rpID}`)) return [t('error.wrong_address')];
+  return [t('error.wrong_domain', { host: hostname, domain: rpID }), { link: `${protocol}//${rpID}${port && `:${port}`}/` }];
+}
+
+function duration(t, seconds) {
+  if (seconds < 90) return t('time.seconds', { count: seconds });
+  const minutes = Math.ceil(seconds / 60);
+  return minutes < 90 ? t('time.minutes', { count: minutes }) : t('time.hours', { count: Math.ceil(minutes / 60) });
+}

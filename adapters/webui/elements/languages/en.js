@@ -1,0 +1,1 @@
+export { direction, errors, events, fields, format, page } from '../../../../locales/en.json';

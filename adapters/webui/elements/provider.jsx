@@ -1,0 +1,80 @@
+// What every component of an element needs: the client, the server's configuration, the language, and the live regions.
+
+import { createContext } from 'preact';
+import { useContext, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { clientOf } from './client.js';
+import { bestLanguage, loadMessages, translator } from './messages.js';
+import { Retry } from './retry.jsx';
+import { timeFormats } from './times.js';
+
+const Context = createContext(null);
+
+/**
+ * Returns {client, config, t, has, times, announce, host, emit, lock, ended, first}. has(key) reports whether there is a message.
+ * announce(text, {alert}) speaks a text in a live region. lock.take() returns false while an action runs: an element runs one at a
+ * time. ended.current(error) reports whether an error ended the session, which is shown elsewhere.
+ */
+export const useElement = () => useContext(Context);
+
+/** Provides the context once the configuration and the messages are loaded. */
+export function Provider({ host, origin, language, emit, children }) {
+  const client = useMemo(() => clientOf(origin ?? location.origin), [origin]);
+  const [loaded, setLoaded] = useState(null);
+  const [failed, setFailed] = useState(false);
+  const status = useRef(null);
+  const alert = useRef(null);
+
+  const load = async () => {
+    setFailed(false);
+    try {
+      const tag = bestLanguage(language, host.closest('[lang]')?.lang, ...navigator.languages);
+      const [config, { direction, texts }] = await Promise.all([client.config(), loadMessages(tag)]);
+      host.dir = direction;
+      setLoaded({ config, texts, tag });
+    } catch {
+      setFailed(true);
+    }
+  };
+  useEffect(() => void load(), [client, language]);
+
+  const context = useMemo(() => {
+    if (!loaded) return null;
+    const { tag, texts } = loaded;
+    const t = translator(texts, tag);
+    return {
+      client, config: loaded.config, t, has: (key) => key in texts, times: timeFormats(tag, t, () => client.now()),
+      announce: (text, options) => announce((options?.alert ? alert : status).current, text),
+      host, emit,
+      lock: lockOf(host),
+      ended: { current: () => false },
+      first: { current: true }, // no view has been shown yet
+    };
+  }, [loaded, client]);
+
+  return (
+    <>
+      <div class="live" role="status" ref={status} />
+      <div class="live" role="alert" ref={alert} />
+      {context ? <Context.Provider value={context}>{children}</Context.Provider> : <Retry failed={failed} again={load} />}
+    </>
+  );
+}
+
+// The host says that it is busy, for assistive technology and for the page.
+function lockOf(host) {
+  let held = false;
+  const set = (on) => {
+    held = on;
+    host.setAttribute('aria-busy', String(on));
+  };
+  return {
+    take: () => !held && (set(true), true),
+    release: () => set(false),
+  };
+}
+
+// A region that gets the same text again is spoken again.
+function announce(region, text) {
+  region.textContent = '';
+  setTimeout(() => { region.textContent = text; }, 50);
+}

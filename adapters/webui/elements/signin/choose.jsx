@@ -1,0 +1,72 @@
+// Sign-in: one button for any passkey, the suggestions of the e-mail field, and the e-mail address for a security key without
+// discoverable passkeys.
+
+import { useEffect } from 'preact/hooks';
+import { Button, Notice, useAction } from '../action.jsx';
+import { Field, Form } from '../form.jsx';
+import { Heading } from '../heading.jsx';
+import { Mark } from '../mark.jsx';
+import { useElement } from '../provider.jsx';
+
+export function Choose({ go, signedIn, email, setEmail, notice }) {
+  const { client, config, t, has } = useElement();
+  const any = useAction({ about: 'sign_in' });
+  const named = useAction({ about: 'sign_in' });
+  useAutofill(any, signedIn);
+
+  const failed = any.notice?.code ?? named.notice?.code;
+  return (
+    <section>
+      <Heading>{t('sign_in.title')}</Heading>
+      {notice && !failed && <p class="notice" part="notice" role="status" data-code={notice}>{noticeText(t, has, notice)}</p>}
+      <p class="lead">{t('sign_in.lead')}</p>
+      <Button kind="primary" name="sign-in" action={any} onPress={() => any.run(async () => void signedIn(await client.signIn()))}>
+        <Mark /> {t('sign_in.button')}
+      </Button>
+      <Notice of={any} />
+      <Form action={named} label={t('sign_in.by_email')} class="by-email" onSubmit={async ({ email: typed }) => void signedIn(await client.signIn({ email: typed }))}>
+        <Field
+          name="email" type="email" action={named} label={t('sign_in.by_email')} value={email} onInput={(event) => setEmail(event.target.value)}
+          autocomplete="username webauthn" maxLength={254} spellcheck={false} autocapitalize="none" required
+        />
+        <Button type="submit" name="sign-in-by-email" action={named}>{t('sign_in.continue')}</Button>
+        <Notice of={named} fields={['email']} />
+      </Form>
+      {failed && <p class="hint">{t('sign_in.other_device')}</p>}
+      <ul class="ways" role="list">
+        {config.recovery.policy !== 'off' && <li><Link to="recover" go={go}>{t('sign_in.lost')}</Link></li>}
+        <li>
+          {config.registration === 'open'
+            ? <>{t('sign_in.new')} <Link to="sign-up" go={go}>{t('sign_in.create')}</Link></>
+            : t('sign_up.closed')}
+        </li>
+      </ul>
+    </section>
+  );
+}
+
+const noticeText = (t, has, code) => [`notice.${code}`, `error.${code}`].filter(has).map((key) => t(key))[0] ?? t('notice.signed_out');
+
+/** A link to another view, as a button: the page decides about addresses. */
+export function Link({ to, go, children }) {
+  return <button type="button" class="quiet" part="link" name={`to-${to}`} onClick={() => go(to)}><span>{children}</span></button>;
+}
+
+// A sign-in that waits for a suggestion of the e-mail field. The buttons report errors, but not the end of waiting.
+function useAutofill(action, signedIn) {
+  const { client } = useElement();
+  useEffect(() => {
+    const waiting = new AbortController();
+    const wait = async () => {
+      try {
+        signedIn(await client.signIn({ autofill: true, signal: waiting.signal }));
+      } catch (error) {
+        if (error.code === 'aborted' || error.code === 'not_supported') return;
+        action.fail(error);
+        wait();
+      }
+    };
+    wait();
+    return () => waiting.abort();
+  }, []);
+}

@@ -1,0 +1,95 @@
+// <keylodge-sign-in>: sign-in, sign-up and recovery.
+
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
+import { useElement } from '../provider.jsx';
+import { Heading } from '../heading.jsx';
+import { Choose } from './choose.jsx';
+import { ConfirmEmail } from './confirmemail.jsx';
+import { Enrol } from './enrol.jsx';
+import { Recover } from './recover.jsx';
+import { SignUp } from './signup.jsx';
+import { WayBack } from './wayback.jsx';
+
+const views = {
+  'sign-in': Choose, 'sign-up': SignUp, recover: Recover, enrol: Enrol,
+  'confirm-email': ConfirmEmail, 'way-back': WayBack,
+};
+
+/**
+ * view is 'sign-in', 'sign-up' or 'recover'. grant is the token of a recovery link, which opens the creation of a new passkey. notice
+ * is why the user is signed out: 'signed_out', 'deleted', or the code of an error. Events: keylodge-view with {view} before another
+ * view is shown, keylodge-signed-in with {user, session} when everything is done, keylodge-error with {error}.
+ */
+export function SignIn({ view: wanted, grant: linked, notice, emit }) {
+  const { client, host } = useElement();
+  const [view, setView] = useState(wanted ?? 'sign-in');
+  const [grant, setGrant] = useState(null);
+  const [session, setSession] = useState(null);
+  const [email, setEmail] = useTyped('email'); // typed in one view, offered in the next
+  const obstacle = client.obstacle();
+
+  const [requested, setRequested] = useState(wanted);
+  if (wanted !== requested) { // the attribute has changed
+    setRequested(wanted);
+    setView(wanted ?? 'sign-in');
+  }
+  useEffect(() => {
+    if (!linked) return;
+    setGrant({ token: linked, linked: true });
+    setView('enrol');
+  }, [linked]);
+
+  const go = (next) => {
+    if (emit('view', { view: next })) setView(next);
+  };
+  const done = (answer) => {
+    sessionStorage.removeItem(typedKey('email'));
+    emit('signed-in', answer);
+  };
+  const signedUp = (answer) => {
+    setSession(answer);
+    setView(answer.user.pending_email ? 'confirm-email' : 'way-back');
+  };
+  const enrolWith = (token) => {
+    setGrant({ token });
+    setView('enrol');
+  };
+
+  useLayoutEffect(() => void (host.dataset.view = view), [view]);
+
+  if (obstacle) return <Obstacle code={obstacle} />;
+  const View = views[view] ?? Choose;
+  return (
+    <View
+      key={view}
+      {...{ go, signedIn: done, signedUp, enrolWith, grant, session, email, setEmail, notice }}
+      next={() => setView('way-back')}
+      done={() => done(session)}
+    />
+  );
+}
+
+// Passkeys cannot work here: the page says so before anything is filled in.
+function Obstacle({ code }) {
+  const { t, config } = useElement();
+  return (
+    <section>
+      <Heading>{t('sign_in.title')}</Heading>
+      <div class="notice" part="notice" data-tone="alert" data-code={code}>
+        <p>{t(`error.${code}`, { host: location.hostname, domain: config.rp_id })}</p>
+        {config.public_url && <p><a href={config.public_url}>{config.public_url}</a></p>}
+      </div>
+    </section>
+  );
+}
+
+const typedKey = (name) => `keylodge-${name}`;
+
+// A field's text that survives a reload of the page.
+function useTyped(name) {
+  const [text, setText] = useState(() => sessionStorage.getItem(typedKey(name)) ?? '');
+  return [text, (next) => {
+    sessionStorage.setItem(typedKey(name), next);
+    setText(next);
+  }];
+}

@@ -1,0 +1,40 @@
+// Sign-up: an account with its first passkey.
+
+import { Button, Notice, useAction } from '../action.jsx';
+import { Field, Form } from '../form.jsx';
+import { Heading } from '../heading.jsx';
+import { Mark } from '../mark.jsx';
+import { useElement } from '../provider.jsx';
+import { Link } from './choose.jsx';
+
+export function SignUp({ go, signedUp, email, setEmail }) {
+  const { client, config, t } = useElement();
+  const action = useAction({ about: 'sign_up' });
+  if (config.registration !== 'open') {
+    return (
+      <section>
+        <Heading>{t('sign_up.title')}</Heading>
+        <p class="lead">{t('sign_up.closed')}</p>
+        <p class="ways"><Link to="sign-in" go={go}>{t('sign_up.back')}</Link></p>
+      </section>
+    );
+  }
+  return (
+    <section>
+      <Heading>{t('sign_up.title')}</Heading>
+      <p class="lead">{t('sign_up.lead')}</p>
+      <Form action={action} label={t('sign_up.title')} onSubmit={async (typed) => void signedUp(await client.signUp(typed))}>
+        <Field name="display_name" type="text" action={action} label={t('form.name')} optional autocomplete="name" maxLength={64} />
+        {config.email !== 'off' && (
+          <Field
+            name="email" type="email" action={action} label={t('sign_up.email')} optional value={email} onInput={(event) => setEmail(event.target.value)}
+            hint={config.mail === 'on' ? t('sign_up.email_hint') : undefined} autocomplete="email" maxLength={254} spellcheck={false} autocapitalize="none"
+          />
+        )}
+        <Button kind="primary" type="submit" name="sign-up" action={action}><Mark /> {t('sign_up.button')}</Button>
+        <Notice of={action} fields={['display_name', 'email']} />
+      </Form>
+      <p class="ways">{t('sign_up.have')} <Link to="sign-in" go={go}>{t('sign_up.back')}</Link></p>
+    </section>
+  );
+}
