@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/golang-migrate/migrate/v4"
@@ -32,7 +33,8 @@ var SchemaFiles = migrations.Postgres()
 //
 // Servers may be running. An upgrade that waits for a table that one transaction has locked blocks every later statement on that
 // table, and a backup may hold its lock for an hour; a migration of several tables may also deadlock with a transaction. So an
-// upgrade has a short lock timeout. When it fails, it rolls everything back and is tried again.
+// upgrade has a short lock timeout. When it fails, it rolls everything back and is tried again. It locks all tables first, in the
+// order in which requests use them: the order of the migrations' statements would end in a deadlock with most requests.
 func upgrade(ctx context.Context, config *pgx.ConnConfig, files fs.FS) (newer int, err error) {
 	for deadline := time.Now().Add(upgradeTimeout); ; {
 		newer, err = upgradeOnce(ctx, config, files)
@@ -57,6 +59,7 @@ func upgradeOnce(ctx context.Context, config *pgx.ConnConfig, files fs.FS) (newe
 	if err != nil {
 		return 0, wrap("connecting", err)
 	}
+	driver.beforeSteps = driver.lockTables
 	version, dirty, err := driver.Version()
 	if err == nil && (version != newest || dirty) {
 		err = wrap("upgrading the schema; nothing was changed", sqlstore.RunMigrations(files, driver, (*migrate.Migrate).Up))
@@ -127,6 +130,30 @@ func (d *migrationDriver) Lock() error {
 		return errors.Join(err, d.Unlock())
 	}
 	return nil
+}
+
+// tablesInUse selects the tables of the schema in the order in which requests lock them: most begin with their challenge or their
+// session. It leaves out those of the migrations themselves.
+const tablesInUse = `SELECT quote_ident(tablename) FROM pg_tables
+	WHERE schemaname = current_schema() AND tablename NOT IN ('schema_lock', 'schema_migrations')
+	ORDER BY tablename <> 'webauthn_challenges', tablename <> 'sessions', tablename`
+
+// lockTables waits for the running requests, and prevents others, until the transaction ends. It does nothing on databases other than
+// PostgreSQL, whose schema changes need no lock.
+func (d *migrationDriver) lockTables() error {
+	var version string
+	if err := d.conn.QueryRow(d.ctx, "SELECT version()").Scan(&version); err != nil || !isPostgres(version) {
+		return err
+	}
+	rows, err := d.conn.Query(d.ctx, tablesInUse)
+	if err != nil {
+		return err
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(tables) == 0 {
+		return err
+	}
+	return exec(d.ctx, d.conn, "LOCK TABLE "+strings.Join(tables, ", "))
 }
 
 // createTables creates the tables that Lock needs. Concurrent calls may fail in spite of IF NOT EXISTS, so it retries.

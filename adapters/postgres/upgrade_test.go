@@ -53,6 +53,26 @@ func TestUpgrade_YieldsToOtherTransactions(t *testing.T) {
 	wantState(t, db, "version 3, tables a b")
 }
 
+// A request locks its session first, and then other tables. While the upgrade waits for the request, it has locked none of those.
+func TestUpgrade_LocksInTheOrderOfRequests(t *testing.T) {
+	db := newDatabase(t)
+	known := []string{"CREATE TABLE users (n bigint)", "CREATE TABLE sessions (n bigint)"}
+	wantUpgrade(t, db, migrationFiles(known...), "")
+	request, watcher := connect(t, urlOf(db)), connect(t, urlOf(db))
+	mustExec(t, request, "BEGIN; SELECT * FROM sessions")
+	upgraded := make(chan error, 1)
+	go func() {
+		_, err := upgrade(context.Background(), db.Config(), migrationFiles(append(known, "ALTER TABLE users ADD COLUMN m bigint; ALTER TABLE sessions ADD COLUMN m bigint")...))
+		upgraded <- err
+	}()
+	waitForBlockedSession(t, watcher, "sessions")
+	mustExec(t, request, "SET LOCAL lock_timeout = 1; INSERT INTO users VALUES (1); COMMIT")
+	if err := <-upgraded; err != nil {
+		t.Fatal(err)
+	}
+	wantState(t, db, "version 3, tables sessions users")
+}
+
 func urlOf(db *pgx.Conn) string { return db.Config().ConnString() }
 
 func mustExec(t *testing.T, db *pgx.Conn, statements string) {
