@@ -142,7 +142,7 @@ words: ## Fail if a text uses a denied word (docs/reference/glossary.md)
 	go run -C tools ./vocabulary ..
 
 .PHONY: markdown
-markdown: ## Check the form and the links of all Markdown files
+markdown: ## Check the form, the links and the names of tests in all Markdown files
 	go run -C tools ./markdown ..
 
 .PHONY: lint

@@ -6,6 +6,7 @@
 //   - a code block has a fence with a language
 //   - a relative link leads to an existing file, and its fragment to a heading of that file
 //   - a path in a code span, such as `domain/event.go`, exists
+//   - a test in a code span, such as `TestStories/A_user_signs_up` or `domain.TestName`, exists
 //
 // In all files, a path of a page, such as docs/stories.md, must exist.
 //
@@ -45,9 +46,16 @@ var (
 	projectPath = regexp.MustCompile(`^(acceptance|adapters|application|bootstrap|db|docs|domain|migrations|ports|tools|\.ci|\.githooks|\.github)/[a-z0-9_./-]*$`)
 	// fence begins and ends a code block.
 	fence = regexp.MustCompile("^[ >]*(```|~~~)")
+	// testName is a test with its package and its case, which both may be absent.
+	testName = regexp.MustCompile(`^(?:([a-z/]+)\.)?((?:Test|Fuzz|Benchmark)[A-Z]\w*)(?:/.*)?$`)
+	// testFunction is the declaration of a test.
+	testFunction = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
 	// pagePath is the path of a page in any text.
 	pagePath = regexp.MustCompile(`\bdocs/[a-z0-9_/-]+\.md\b`)
 )
+
+// testNameForms are not tests: pages that say how to name one have them.
+var testNameForms = []string{"TestType_Behaviour", "TestFunc_condition"}
 
 // document is a Markdown file.
 type document struct {
@@ -60,6 +68,7 @@ type document struct {
 type checker struct {
 	root      string
 	documents map[string]*document
+	tests     map[string][]string // the folders of each test
 	errors    []string
 }
 
@@ -84,7 +93,7 @@ func main() {
 
 // check returns a line for each error, sorted.
 func check(root string) ([]string, error) {
-	c := &checker{root: root, documents: map[string]*document{}}
+	c := &checker{root: root, documents: map[string]*document{}, tests: map[string][]string{}}
 	if err := filepath.WalkDir(root, c.read); err != nil {
 		return nil, err
 	}
@@ -104,7 +113,7 @@ func (c *checker) report(d *document, offset int, format string, arguments ...an
 	c.errors = append(c.errors, fmt.Sprintf("%s:%d: %s", d.name, line, fmt.Sprintf(format, arguments...)))
 }
 
-// read checks the paths of pages in a file, and parses it if it is Markdown.
+// read checks the paths of pages in a file, parses it if it is Markdown, and collects its tests if it is Go.
 func (c *checker) read(file string, entry fs.DirEntry, err error) error {
 	if err != nil {
 		return err
@@ -129,9 +138,14 @@ func (c *checker) read(file string, entry fs.DirEntry, err error) error {
 			c.report(d, at[0], "%s does not exist", page)
 		}
 	}
-	if filepath.Ext(file) == ".md" {
+	switch filepath.Ext(file) {
+	case ".md":
 		d.tree = goldmark.New(goldmark.WithExtensions(extension.Table)).Parser().Parse(text.NewReader(source))
 		c.documents[d.name] = d
+	case ".go":
+		for _, test := range testFunction.FindAllSubmatch(source, -1) {
+			c.tests[string(test[1])] = append(c.tests[string(test[1])], path.Dir(d.name))
+		}
 	}
 	return nil
 }
@@ -229,15 +243,26 @@ func slugOf(title string) string {
 	}, strings.TrimSpace(title))
 }
 
-// checkReferences checks the links and the paths of a document.
+// checkReferences checks the links, the paths and the names of tests in a document.
 func (c *checker) checkReferences(d *document) {
 	each(d.tree, func(span *ast.CodeSpan) {
-		if p := d.content(span); p != "application/json" && projectPath.MatchString(p) && !c.exists(p) {
+		p := d.content(span)
+		if p != "application/json" && projectPath.MatchString(p) && !c.exists(p) {
 			c.report(d, span.Pos(), "%s does not exist", p)
+		}
+		if test := testName.FindStringSubmatch(p); test != nil && !c.hasTest(test[1], test[2]) {
+			c.report(d, span.Pos(), "there is no test %s", p)
 		}
 	})
 	each(d.tree, func(link *ast.Link) { c.checkLink(d, link.Pos(), string(link.Destination)) })
 	each(d.tree, func(image *ast.Image) { c.checkLink(d, image.Pos(), string(image.Destination)) })
+}
+
+// hasTest reports whether there is a test, in the package if one is given.
+func (c *checker) hasTest(pkg, name string) bool {
+	return slices.Contains(testNameForms, name) || slices.ContainsFunc(c.tests[name], func(folder string) bool {
+		return pkg == "" || strings.HasSuffix("/"+folder, "/"+pkg)
+	})
 }
 
 func (c *checker) checkLink(d *document, offset int, target string) {

@@ -47,11 +47,15 @@ func TestCheck_reportsErrors(t *testing.T) {
 		"path to no file":                  {page: "# Title\n\n`domain/other.go`\n", want: []string{"page.md:3: domain/other.go does not exist"}},
 		"path in a code span of two lines": {page: "# Title\n\nText `a\nb` and `domain/other.go`\n", want: []string{"page.md:4: domain/other.go does not exist"}},
 		"path with a placeholder":          {page: "# Title\n\n`domain/NAME.go`\n"},
+		"tests":                            {page: "# Title\n\n`TestA`, `sub.FuzzB`, `a/sub.FuzzB/case of it`, `TestType_Behaviour`, `TestNAME…`, `Testing`\n"},
+		"test that does not exist":         {page: "# Title\n\n`TestB/case`\n", want: []string{"page.md:3: there is no test TestB/case"}},
+		"test of another package":          {page: "# Title\n\n`ub.FuzzB`\n", want: []string{"page.md:3: there is no test ub.FuzzB"}},
 		"page that does not exist":         {page: "# Title\n\n" + missingPage + "\n", want: []string{"page.md:3: " + missingPage + " does not exist"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
-			write(t, root, "code.go", "package code\n")
+			write(t, root, "code.go", "package code\n\nfunc TestA(t *testing.T) {\n}\n")
+			write(t, root, "a/sub/b.go", "package sub\n\nfunc FuzzB(f *testing.F) {\n}\n")
 			write(t, root, "page.md", test.page)
 			got, err := check(root)
 			if err != nil || !slices.Equal(got, test.want) {
