@@ -6,6 +6,7 @@ MAKEFLAGS += --no-print-directory
 # Generators and linters have modfiles of their own, so that they are not dependencies of the product.
 SQLC := CGO_ENABLED=0 go tool -modfile=tools/go.mod sqlc
 WIRE := CGO_ENABLED=0 go tool -modfile=tools/go.mod wire
+ACTIONLINT := CGO_ENABLED=0 go tool -modfile=tools/go.mod actionlint
 BUNDLE := CGO_ENABLED=0 go run -C tools ./bundle
 JAVASCRIPT := tools/javascript/node_modules
 LINT := CGO_ENABLED=0 go tool -modfile=tools/lint/go.mod golangci-lint
@@ -117,7 +118,7 @@ test-durability: ## Run the tests of crashes, outages and a full disk
 	$(GO_TEST) ./acceptance/durability
 
 .PHONY: check
-check: verify lint shell javascript ## Run all static checks: verify, lint with vet, shell and javascript
+check: verify lint shell workflows javascript ## Run all static checks: verify, lint with vet, shell, workflows and javascript
 
 .PHONY: vet
 vet: ## Run go vet
@@ -152,6 +153,10 @@ lint: ## Run golangci-lint, which includes vet and checks the dependencies betwe
 .PHONY: shell
 shell: ## Run shellcheck on the shell scripts
 	shellcheck $(wildcard .ci/* .githooks/*)
+
+.PHONY: workflows
+workflows: ## Run actionlint on the workflows of GitHub Actions, and shellcheck on their commands
+	$(ACTIONLINT)
 
 .PHONY: javascript
 javascript: $(JAVASCRIPT)/.package-lock.json ## Check the types of the kit, lint the JavaScript, and run the kit's tests in Node
