@@ -1,5 +1,6 @@
-// Package locales has the texts of the program for people: one file per language, named by its BCP 47 tag. A new language is a new
-// file; the tests name each message that it lacks, each that no other language has, and each whose placeholders differ from English.
+// Package locales has the texts of the program for people: one file per language, named by its BCP 47 tag. The steps for a new
+// language are in docs/development/add-a-language.md. The tests name each message that it lacks, each that no other language has, and
+// each whose placeholders differ from English.
 //
 // A message is a string with placeholders in braces, such as {service}, or an object with a string for each plural category of the
 // language (CLDR: one, few, other, …), by the placeholder {count}. A file has these sections:

@@ -53,3 +53,33 @@ func TestMessages_AreUsed(t *testing.T) {
 		}
 	}
 }
+
+// The elements know each language of locales, with its name, and each has its module.
+func TestMessages_EveryLanguageHasItsModule(t *testing.T) {
+	files, err := filepath.Glob("../../locales/*.json")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	list, err := os.ReadFile("elements/messages.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		var texts struct{ Language, Name string }
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(raw, &texts); err != nil {
+			t.Fatal(err)
+		}
+		if module, err := os.ReadFile("elements/languages/" + texts.Language + ".js"); err != nil || !strings.Contains(string(module), "locales/"+texts.Language+".json'") {
+			t.Errorf("%s: %s, %v", texts.Language, module, err)
+		}
+		for _, part := range []string{texts.Language + ": '" + texts.Name + "'", texts.Language + ": () => import('./languages/" + texts.Language + ".js')"} {
+			if !strings.Contains(string(list), part) {
+				t.Errorf("elements/messages.js lacks %s", part)
+			}
+		}
+	}
+}
