@@ -89,8 +89,9 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		running.Wait()
 	}()
 
+	listener = httpapi.LimitListener(listener, a.log)
 	failed := make(chan error, 1)
-	go func() { failed <- a.server.Listener(httpapi.LimitListener(listener, a.log)) }()
+	go func() { failed <- a.server.Listener(listener) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving: %w", err)
@@ -98,7 +99,8 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	// Meaning: The server received a signal to stop. It accepts no new connection, and finishes its requests.
 	a.log.Info("stopping; waiting for requests in flight")
-	if err := a.server.ShutdownWithTimeout(shutdownTimeout); err != nil {
+	// A server that has not begun to accept connections does not know the listener, and would not close it.
+	if err := errors.Join(listener.Close(), a.server.ShutdownWithTimeout(shutdownTimeout)); err != nil {
 		return fmt.Errorf("stopping: %w", err)
 	}
 	return nil
@@ -106,15 +108,16 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 
 // ServeOperations serves health checks and metrics on the listener until stop is called.
 func (a *App) ServeOperations(listener net.Listener) (stop func()) {
+	listener = httpapi.LimitListener(listener, a.log)
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := a.operations.Listener(httpapi.LimitListener(listener, a.log)); err != nil {
+		if err := a.operations.Listener(listener); err != nil {
 			// Meaning: Health checks and metrics have ended, while the API runs. Restart the server.
 			a.log.Error("the operations listener stopped", slog.Any("error", err))
 		}
 	})
 	return func() {
-		if err := a.operations.ShutdownWithTimeout(time.Second); err != nil {
+		if err := errors.Join(listener.Close(), a.operations.ShutdownWithTimeout(time.Second)); err != nil {
 			// Meaning: A probe or a scraper kept its connection open. The server stops anyway.
 			a.log.Warn("stopping the operations listener failed", slog.Any("error", err))
 		}

@@ -275,6 +275,29 @@ func TestServe_StopWaitsForJobs(t *testing.T) {
 	}
 }
 
+// A signal can arrive before the server has begun to accept connections.
+func TestServe_ClosesListenerIfStoppedAtOnce(t *testing.T) {
+	app, listener := openWithListener(t)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := app.Serve(ctx, listener); err != nil {
+		t.Error(err)
+	}
+	if conn, err := net.Dial("tcp", listener.Addr().String()); err == nil {
+		_ = conn.Close()
+		t.Error("still accepts connections")
+	}
+}
+
+func TestServeOperations_StopsAtOnce(t *testing.T) {
+	app, listener := openWithListener(t)
+	app.ServeOperations(listener)() // does not return if it waits for a server that has not begun to accept connections
+	if conn, err := net.Dial("tcp", listener.Addr().String()); err == nil {
+		_ = conn.Close()
+		t.Error("still accepts connections")
+	}
+}
+
 // waitUntilRefused waits until connections are refused.
 func waitUntilRefused(t *testing.T, address string) {
 	t.Helper()

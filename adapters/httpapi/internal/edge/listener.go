@@ -115,9 +115,13 @@ func isTransient(err error) bool {
 	return false
 }
 
-func (l *limitListener) Close() error {
-	l.closeOnce.Do(func() { close(l.closed) })
-	return l.Listener.Close()
+// Close stops accepting connections. Only the first call closes the listener.
+func (l *limitListener) Close() (err error) {
+	l.closeOnce.Do(func() {
+		close(l.closed)
+		err = l.Listener.Close()
+	})
+	return err
 }
 
 func (l *limitListener) track(conn net.Conn) *connection {
