@@ -217,7 +217,7 @@ func TestPatch_AbsentMembersUnchanged(t *testing.T) {
 		{`{"display_name":""}`, `null`, `"ada@example.org"`},
 	} {
 		got := s.send(t, http.MethodPatch, "/v1/me", step.body, "Cookie", cookie, "X-CSRF-Token", csrf)
-		if got.StatusCode != 200 || !strings.Contains(string(got.Body), `"display_name":`+step.name+`,"locale":null,"created_at"`) ||
+		if got.StatusCode != 200 || !strings.Contains(string(got.Body), `"display_name":`+step.name+`,"locale":null,"groups":[],"created_at"`) ||
 			!strings.Contains(string(got.Body), `"email":`+step.email+`,"email_verified":false`) {
 			t.Errorf("after %s: %d %s", step.body, got.StatusCode, got.Body)
 		}

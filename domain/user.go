@@ -2,6 +2,7 @@ package domain
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,6 +19,7 @@ type UserState struct {
 	PendingEmail    PendingEmail `export:"pending_email,omitzero"`     // zero if none
 	DisplayName     DisplayName  `export:"display_name,omitempty"`     // "" if none
 	Locale          Locale       `export:"locale,omitempty"`           // "" if none
+	Groups          Groups       `export:"groups,omitempty"`           // in alphabetical order
 	DisabledAt      time.Time    `export:"disabled_at,omitzero"`       // zero unless disabled
 	CreatedAt       time.Time    `export:"created_at"`
 }
@@ -46,10 +48,15 @@ func (p *PendingUser) ToUser(now time.Time) *User {
 }
 
 // RestoreUser returns the user with the given state.
-func RestoreUser(s UserState) *User { return &User{s} }
+func RestoreUser(s UserState) *User { return &User{s.clone()} }
 
 // State returns a copy of the state, for storage.
-func (u *User) State() UserState { return u.state }
+func (u *User) State() UserState { return u.state.clone() }
+
+func (s UserState) clone() UserState {
+	s.Groups = slices.Clone(s.Groups)
+	return s
+}
 
 // Clone returns a copy.
 func (u *User) Clone() *User { return RestoreUser(u.state) }

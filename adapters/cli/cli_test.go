@@ -179,7 +179,7 @@ func sessionID(n int) domain.SessionID {
 
 // ada and ben are users; Ben has no e-mail address.
 var (
-	ada = domain.UserState{ID: userID(1), Handle: "ada's handle", Email: "ada@example.org", EmailVerifiedAt: noon, DisplayName: "Ada", Locale: "pt-BR", CreatedAt: noon.Add(-48 * time.Hour)}
+	ada = domain.UserState{ID: userID(1), Handle: "ada's handle", Email: "ada@example.org", EmailVerifiedAt: noon, DisplayName: "Ada", Locale: "pt-BR", Groups: domain.Groups{"admin", "staff"}, CreatedAt: noon.Add(-48 * time.Hour)}
 	ben = domain.UserState{ID: userID(2), Handle: "ben's handle", DisplayName: "Ben", CreatedAt: noon.Add(-24 * time.Hour)}
 )
 

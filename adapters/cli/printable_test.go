@@ -39,7 +39,7 @@ func TestPrintable_UserInput(t *testing.T) {
 		return tx.Events.Add(ctx, event)
 	})
 
-	for line, lines := range map[string]int{"users list": 2, "users show ada@example.org": 20} {
+	for line, lines := range map[string]int{"users list": 2, "users show ada@example.org": 21} {
 		text := f.mustSucceed(t, line)
 		if strings.Count(text, "\n") != lines {
 			t.Errorf("%q has %d lines: %s", line, strings.Count(text, "\n"), text)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ func (p *Program) users() *cobra.Command {
 		Use: "users", Short: "Manage users",
 		Long: "Manage users. USER is an id or an e-mail address.",
 	}
-	group.AddCommand(p.listUsers(), p.showUser(), p.disableUser(), p.enableUser(), p.recoverUser(), p.deleteUser())
+	group.AddCommand(p.listUsers(), p.showUser(), p.disableUser(), p.enableUser(), p.userGroups(), p.recoverUser(), p.deleteUser())
 	return addJSONFlag(group)
 }
 
@@ -135,6 +136,48 @@ func (p *Program) enableUser() *cobra.Command {
 			})
 		},
 	}
+}
+
+func (p *Program) userGroups() *cobra.Command {
+	var add, remove []string
+	cmd := &cobra.Command{
+		Use: "groups USER", Short: "Show or change the groups of a user", Args: oneArgument,
+		Long: `Show the groups of a user, after adding the user to groups and removing the user from others. A group
+needs no creation: it is a label for applications that decide by it what a user may do, of 1 to 64
+characters a to z, 0 to 9, and . _ : or -. USER is an id or an e-mail address.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			added, err := parseGroups("--add", add)
+			if err != nil {
+				return err
+			}
+			removed, err := parseGroups("--remove", remove)
+			if err != nil {
+				return err
+			}
+			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.AccountDetails) error {
+				user, err := usecases.Admin.ChangeGroups(cmd.Context(), userRef(account.User), added, removed)
+				if err != nil {
+					return err
+				}
+				return p.printResult(cmd, changeResult{UserID: user.ID().String(), Groups: new(groupsOf(user))},
+					"Groups of user %s: %s.", addressOrID(user), cmp.Or(joinGroups(user.Groups()), "none"))
+			})
+		},
+	}
+	cmd.Flags().StringSliceVar(&add, "add", nil, "add the user to `GROUP`; may be given several times")
+	cmd.Flags().StringSliceVar(&remove, "remove", nil, "remove the user from `GROUP`; may be given several times")
+	return cmd
+}
+
+func parseGroups(flag string, texts []string) (groups []domain.Group, err error) {
+	for _, text := range texts {
+		group, err := domain.ParseGroup(flag, text)
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, group)
+	}
+	return groups, nil
 }
 
 func (p *Program) deleteUser() *cobra.Command {

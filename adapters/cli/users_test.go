@@ -39,8 +39,8 @@ func TestUsersList(t *testing.T) {
 	}
 	list := decodeJSON[map[string][]map[string]any](t, f.mustSucceed(t, "users list --json"))["users"]
 	want := []map[string]any{
-		{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "locale": "pt-BR", "created_at": "2026-11-21T12:00:00.000000Z", "disabled_at": nil},
-		{"id": ben.ID.String(), "email": nil, "email_verified": false, "pending_email": nil, "display_name": "Ben", "locale": nil, "created_at": "2026-11-22T12:00:00.000000Z", "disabled_at": "2026-11-23T12:00:00.000000Z"},
+		{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "locale": "pt-BR", "groups": []any{"admin", "staff"}, "created_at": "2026-11-21T12:00:00.000000Z", "disabled_at": nil},
+		{"id": ben.ID.String(), "email": nil, "email_verified": false, "pending_email": nil, "display_name": "Ben", "locale": nil, "groups": []any{}, "created_at": "2026-11-22T12:00:00.000000Z", "disabled_at": "2026-11-23T12:00:00.000000Z"},
 	}
 	if !reflect.DeepEqual(list, want) {
 		t.Errorf("unexpected list: %v", list)
@@ -95,6 +95,33 @@ func TestUsersList_ColumnsAlignAcrossPages(t *testing.T) {
 	}
 }
 
+func TestUsersGroups(t *testing.T) {
+	f := newFixture(t)
+	f.addUser(t, ada)
+	f.addUser(t, ben)
+	for _, c := range []struct{ arguments, text string }{
+		{"ada@example.org", "Groups of user ada@example.org: admin, staff.\n"},
+		{"ada@example.org --add on-call --add eu --remove staff", "Groups of user ada@example.org: admin, eu, on-call.\n"},
+		{"ada@example.org --add eu", "Groups of user ada@example.org: admin, eu, on-call.\n"},
+		{"ada@example.org --remove eu,on-call,admin", "Groups of user ada@example.org: none.\n"},
+	} {
+		if text := f.mustSucceed(t, "users groups "+c.arguments); text != c.text {
+			t.Errorf("%s: %q, want %q", c.arguments, text, c.text)
+		}
+	}
+	for arguments, want := range map[string][]any{"": {}, " --add b --add a": {"a", "b"}} {
+		result := decodeJSON[map[string]any](t, f.mustSucceed(t, "users groups "+ben.ID.String()+arguments+" --json"))
+		if got, isList := result["groups"].([]any); !isList || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", arguments, result, want)
+		}
+	}
+	for _, flag := range []string{"--add", "--remove"} {
+		if why := f.mustFail(t, "users groups ada@example.org "+flag+" Admin", cli.ExitUsage); !strings.Contains(why, flag+": a group has") {
+			t.Errorf("%s: %s", flag, why)
+		}
+	}
+}
+
 func TestUsersShow(t *testing.T) {
 	f := newFixture(t)
 	f.addUser(t, ada)
@@ -127,6 +154,7 @@ Verified        yes
 Pending e-mail  -
 Name            Ada
 Language        pt-BR
+Groups          admin, staff
 Created         2026-11-21T12:00:00Z
 Disabled        -
 
@@ -152,7 +180,7 @@ AT                    EVENT            ACTOR  IP            DETAILS
 	event := shown.Events[0]
 	delete(event, "id")
 	wanted := account{
-		User: map[string]any{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "locale": "pt-BR", "created_at": "2026-11-21T12:00:00.000000Z", "disabled_at": nil},
+		User: map[string]any{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "locale": "pt-BR", "groups": []any{"admin", "staff"}, "created_at": "2026-11-21T12:00:00.000000Z", "disabled_at": nil},
 		Passkeys: []map[string]any{{
 			"id": "a2V5", "name": "Blue key", "authenticator": map[string]any{"aaguid": "07000000-0000-0000-0000-000000000000", "name": "Clé de sécurité"},
 			"transports": []any{"usb"}, "backup_eligible": false, "backed_up": false, "sign_count": 9.0, "clone_warning": true,

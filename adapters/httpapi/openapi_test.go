@@ -178,7 +178,7 @@ func TestOpenAPI_ResponsesDeclareOnlyValuesOfTheServer(t *testing.T) {
 		"actor":        valuesOf(domain.ActorUser, domain.ActorOperator),
 		"reason":       append(reasons, "<nil>"),
 		"changed": append(valuesOf(domain.FactorTOTP, domain.FactorBackupCode, domain.FactorOperator),
-			"display_name", "email", "pending_email", "locale"),
+			"display_name", "email", "pending_email", "locale", "groups"),
 		"amr":         {"hwk", "swk", "user", "mfa", "otp"},
 		"assurance":   valuesOf(domain.AssurancePasskey, domain.AssuranceRecovery),
 		"transport":   valuesOf(domain.TransportCookie, domain.TransportBearer),

@@ -3,9 +3,11 @@ package httpapi_test
 import (
 	"encoding/base64"
 	"net/http"
+	"reflect"
 	"slices"
 	"testing"
 
+	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -92,7 +94,7 @@ func TestPatchAccount_RejectsInvalidMembers(t *testing.T) {
 	}
 	f.update(func(tx ports.Tx) error {
 		user, err := tx.Users.ByID(t.Context(), f.ada.ID())
-		if err == nil && user.State() != f.ada.State() {
+		if err == nil && !reflect.DeepEqual(user.State(), f.ada.State()) {
 			t.Errorf("the user changed to %+v", user)
 		}
 		return err
@@ -134,6 +136,31 @@ func TestPasskeyID_MalformedIs404(t *testing.T) {
 		got := f.call(http.MethodPatch, "/v1/me/passkeys/"+id, `{"name":"x"}`, map[string]string{"Authorization": f.bearer})
 		if got.status != 404 || got.code() != "not_found" {
 			t.Errorf("%s: %+v", id, got)
+		}
+	}
+}
+
+// A user sees the groups that the operator has given them, and cannot change them.
+func TestAccount_Groups(t *testing.T) {
+	f := newFixture(t)
+	f.update(func(tx ports.Tx) error {
+		user, err := tx.Users.ByID(t.Context(), f.ada.ID())
+		if err != nil {
+			return err
+		}
+		if _, err := user.ChangeGroups([]domain.Group{"staff", "admin"}, nil); err != nil {
+			return err
+		}
+		return tx.Users.Save(t.Context(), user)
+	})
+	for method, headers := range map[string]map[string]string{
+		http.MethodPatch: {"Cookie": f.cookie, "X-CSRF-Token": f.csrf},
+		http.MethodGet:   {"Authorization": f.bearer},
+	} {
+		got := f.call(method, "/v1/me", `{"groups":["root"]}`, headers)
+		user, _ := got.body["user"].(map[string]any)
+		if groups := user["groups"]; got.status != 200 || !reflect.DeepEqual(groups, []any{"admin", "staff"}) {
+			t.Errorf("%s: %+v", method, got)
 		}
 	}
 }

@@ -66,11 +66,9 @@ func recoveryGrantOf(row sqlitedb.RecoveryGrant) (*domain.RecoveryGrant, error) 
 	s := domain.RecoveryGrantState{
 		UserID:    parseID(&d, "user_id", row.UserID, domain.ParseUserID),
 		Nonce:     row.Nonce,
+		Factors:   listOf[domain.RecoveryFactor](row.Factors),
 		CreatedAt: row.CreatedAt.Time,
 		ExpiresAt: row.ExpiresAt.Time,
-	}
-	for _, factor := range row.Factors {
-		s.Factors = append(s.Factors, domain.RecoveryFactor(factor))
 	}
 	d.bytes("token_digest", s.Token[:], row.TokenDigest)
 	d.bytes("backup_code_digest", s.BackupCode[:], row.BackupCodeDigest)

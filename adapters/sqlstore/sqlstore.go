@@ -148,6 +148,15 @@ func optionalDigest[D ~[sha256.Size]byte](d D) []byte {
 	return d[:]
 }
 
+// listOf is the reverse of stringsOf; an empty list is nil.
+func listOf[S ~string](texts column.Strings) []S {
+	var list []S
+	for _, text := range texts {
+		list = append(list, S(text))
+	}
+	return list
+}
+
 func stringsOf[S ~string](list []S) column.Strings {
 	texts := make(column.Strings, len(list))
 	for i, s := range list {

@@ -50,6 +50,7 @@ func (u users) Save(ctx context.Context, user *domain.User) error {
 		PendingEmailExpiresAt: row.PendingEmailExpiresAt,
 		DisplayName:           row.DisplayName,
 		Locale:                row.Locale,
+		Groups:                row.Groups,
 		DisabledAt:            row.DisabledAt,
 		ID:                    row.ID,
 	})
@@ -83,6 +84,7 @@ func userRow(user *domain.User) sqlitedb.User {
 		PendingEmailExpiresAt: column.Time{Time: s.PendingEmail.ExpiresAt},
 		DisplayName:           string(s.DisplayName),
 		Locale:                column.Text(s.Locale),
+		Groups:                stringsOf(s.Groups),
 		DisabledAt:            column.Time{Time: s.DisabledAt},
 		CreatedAt:             column.Time{Time: s.CreatedAt},
 	}
@@ -110,6 +112,7 @@ func userOf(row sqlitedb.User) (*domain.User, error) {
 		},
 		DisplayName: domain.DisplayName(row.DisplayName),
 		Locale:      domain.Locale(row.Locale),
+		Groups:      listOf[domain.Group](row.Groups),
 		DisabledAt:  row.DisabledAt.Time,
 		CreatedAt:   row.CreatedAt.Time,
 	}

@@ -160,9 +160,10 @@ func TestAdmin_UserNotFound(t *testing.T) {
 	for _, ref := range []domain.UserRef{{}, {ID: unknown}, {Email: "ben@example.org"}} {
 		_, showErr := h.showUser(ref)
 		_, disableErr := h.disableUser(ref)
+		_, groupsErr := (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).ChangeGroups(h.t.Context(), ref, []domain.Group{"admin"}, nil)
 		_, revokeErr := h.revokeSessions(ref)
 		for name, err := range map[string]error{
-			"show": showErr, "disable": disableErr, "enable": h.enableUser(ref), "delete": h.deleteUser(ref), "revoke": revokeErr,
+			"show": showErr, "disable": disableErr, "enable": h.enableUser(ref), "delete": h.deleteUser(ref), "revoke": revokeErr, "groups": groupsErr,
 		} {
 			if !errors.Is(err, domain.ErrUserNotFound) {
 				t.Errorf("%s %+v: %v", name, ref, err)
@@ -307,6 +308,33 @@ func TestEnableUser(t *testing.T) {
 	}
 	if enabled != 1 {
 		t.Errorf("%d events of enabling, want 1", enabled)
+	}
+}
+
+func TestChangeGroups(t *testing.T) {
+	h := newFixture(t)
+	ada, ben := h.addUser("ada"), h.addUser("ben")
+	service := &admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}
+	for _, c := range []struct {
+		add, remove []domain.Group
+		want        domain.Groups
+		events      int
+	}{
+		{[]domain.Group{"staff", "admin"}, nil, domain.Groups{"admin", "staff"}, 1},
+		{[]domain.Group{"admin"}, []domain.Group{"other"}, domain.Groups{"admin", "staff"}, 1}, // changes nothing
+		{nil, []domain.Group{"admin"}, domain.Groups{"staff"}, 2},
+	} {
+		user, err := service.ChangeGroups(t.Context(), ada.ref(), c.add, c.remove)
+		if err != nil || !slices.Equal(user.Groups(), c.want) || !slices.Equal(ada.stored().Groups(), c.want) {
+			t.Errorf("+%v -%v: %v, %v, stored %v; want %v", c.add, c.remove, user, err, ada.stored().Groups(), c.want)
+		}
+		if log := h.events(ada.user.ID()); len(log) != c.events || log[0].Kind != domain.EventAccountChanged ||
+			log[0].Actor != domain.ActorOperator || !slices.Equal(log[0].Changed, []string{"groups"}) {
+			t.Errorf("+%v -%v: logged %+v, want %d events", c.add, c.remove, log, c.events)
+		}
+	}
+	if groups := ben.stored().Groups(); len(groups) != 0 {
+		t.Errorf("Ben's groups: %v", groups)
 	}
 }
 

@@ -63,6 +63,8 @@ func filledState[S any](t *testing.T, name string) S {
 			v.SetUint(uint64(n))
 		case v.Type() == reflect.TypeFor[[]string]():
 			v.Set(reflect.ValueOf([]string{"b", "a, \"odd\" one"}))
+		case v.Type() == reflect.TypeFor[domain.Groups]():
+			v.Set(reflect.ValueOf(domain.Groups{"admin", "staff"}))
 		case v.Type() == reflect.TypeFor[[]byte]():
 			v.SetBytes([]byte{0, 0xff, byte(n)})
 		case v.Kind() == reflect.Array && v.Type().Elem().Kind() == reflect.Uint8:

@@ -58,6 +58,9 @@ func (s *Strings) Scan(value any) error {
 	default:
 		return fmt.Errorf("unexpected type %T of a list column", value)
 	}
+	if string(text) == "[]" { // most lists are empty
+		return nil
+	}
 	if err := json.Unmarshal(text, s); err != nil {
 		return fmt.Errorf("invalid list %q: want a JSON array of strings: %w", text, err)
 	}

@@ -1,8 +1,8 @@
 -- name: AddUser :execrows
 INSERT INTO users (
     id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures,
-    pending_email_expires_at, display_name, locale, disabled_at, created_at
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    pending_email_expires_at, display_name, locale, groups, disabled_at, created_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (email) DO NOTHING;
 
 -- name: UserByID :one
@@ -21,7 +21,7 @@ UPDATE users
 SET email = @email, email_verified_at = @email_verified_at, pending_email = @pending_email,
     pending_email_code = @pending_email_code, pending_email_failures = @pending_email_failures,
     pending_email_expires_at = @pending_email_expires_at, display_name = @display_name, locale = @locale,
-    disabled_at = @disabled_at
+    groups = @groups, disabled_at = @disabled_at
 WHERE users.id = @id AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email = @email AND other.id <> @id);
 
 -- RemoveUser also deletes the user's passkeys, sessions, authenticator app, backup codes, recovery grant and e-mails, and the

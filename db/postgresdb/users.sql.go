@@ -14,8 +14,8 @@ import (
 const addUser = `-- name: AddUser :execrows
 INSERT INTO users (
     id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures,
-    pending_email_expires_at, display_name, locale, disabled_at, created_at
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    pending_email_expires_at, display_name, locale, groups, disabled_at, created_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (email) DO NOTHING
 `
 
@@ -30,6 +30,7 @@ type AddUserParams struct {
 	PendingEmailExpiresAt column.Time
 	DisplayName           string
 	Locale                column.Text
+	Groups                column.Strings
 	DisabledAt            column.Time
 	CreatedAt             column.Time
 }
@@ -46,6 +47,7 @@ func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (int64, error)
 		arg.PendingEmailExpiresAt,
 		arg.DisplayName,
 		arg.Locale,
+		arg.Groups,
 		arg.DisabledAt,
 		arg.CreatedAt,
 	)
@@ -56,7 +58,7 @@ func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (int64, error)
 }
 
 const listUsers = `-- name: ListUsers :many
-SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, disabled_at, created_at FROM users WHERE id > $1 ORDER BY id LIMIT $2::bigint
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, groups, disabled_at, created_at FROM users WHERE id > $1 ORDER BY id LIMIT $2::bigint
 `
 
 func (q *Queries) ListUsers(ctx context.Context, after string, upTo int64) ([]User, error) {
@@ -79,6 +81,7 @@ func (q *Queries) ListUsers(ctx context.Context, after string, upTo int64) ([]Us
 			&i.PendingEmailExpiresAt,
 			&i.DisplayName,
 			&i.Locale,
+			&i.Groups,
 			&i.DisabledAt,
 			&i.CreatedAt,
 		); err != nil {
@@ -111,8 +114,8 @@ UPDATE users
 SET email = $1, email_verified_at = $2, pending_email = $3,
     pending_email_code = $4, pending_email_failures = $5,
     pending_email_expires_at = $6, display_name = $7, locale = $8,
-    disabled_at = $9
-WHERE users.id = $10 AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email = $1 AND other.id <> $10)
+    groups = $9, disabled_at = $10
+WHERE users.id = $11 AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email = $1 AND other.id <> $11)
 `
 
 type SaveUserParams struct {
@@ -124,6 +127,7 @@ type SaveUserParams struct {
 	PendingEmailExpiresAt column.Time
 	DisplayName           string
 	Locale                column.Text
+	Groups                column.Strings
 	DisabledAt            column.Time
 	ID                    string
 }
@@ -140,6 +144,7 @@ func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) (int64, erro
 		arg.PendingEmailExpiresAt,
 		arg.DisplayName,
 		arg.Locale,
+		arg.Groups,
 		arg.DisabledAt,
 		arg.ID,
 	)
@@ -150,7 +155,7 @@ func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) (int64, erro
 }
 
 const userByEmail = `-- name: UserByEmail :one
-SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, disabled_at, created_at FROM users WHERE email = $1::text
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, groups, disabled_at, created_at FROM users WHERE email = $1::text
 `
 
 func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
@@ -167,6 +172,7 @@ func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
 		&i.PendingEmailExpiresAt,
 		&i.DisplayName,
 		&i.Locale,
+		&i.Groups,
 		&i.DisabledAt,
 		&i.CreatedAt,
 	)
@@ -174,7 +180,7 @@ func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
 }
 
 const userByID = `-- name: UserByID :one
-SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, disabled_at, created_at FROM users WHERE id = $1
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, groups, disabled_at, created_at FROM users WHERE id = $1
 `
 
 func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
@@ -191,6 +197,7 @@ func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
 		&i.PendingEmailExpiresAt,
 		&i.DisplayName,
 		&i.Locale,
+		&i.Groups,
 		&i.DisabledAt,
 		&i.CreatedAt,
 	)

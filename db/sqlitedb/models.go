@@ -186,6 +186,7 @@ type User struct {
 	PendingEmailExpiresAt column.Time
 	DisplayName           string
 	Locale                column.Text
+	Groups                column.Strings
 	DisabledAt            column.Time
 	CreatedAt             column.Time
 }

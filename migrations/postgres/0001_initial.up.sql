@@ -18,6 +18,7 @@ CREATE TABLE users (
         CHECK ((pending_email_expires_at IS NULL) = (pending_email IS NULL)),
     display_name             text        NOT NULL, -- '' if not set
     locale                   text        CONSTRAINT users_locale_check CHECK (locale <> ''), -- BCP 47; NULL if not set
+    groups                   jsonb       NOT NULL DEFAULT '[]' CONSTRAINT users_groups_check CHECK (jsonb_typeof(groups) = 'array'), -- in alphabetical order
     disabled_at              timestamptz,
     created_at               timestamptz NOT NULL
 );

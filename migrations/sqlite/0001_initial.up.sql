@@ -18,6 +18,7 @@ CREATE TABLE users (
         CHECK ((pending_email_expires_at IS NULL) = (pending_email IS NULL)),
     display_name             TEXT    NOT NULL, -- '' if not set
     locale                   TEXT    CONSTRAINT users_locale_check CHECK (locale <> ''), -- BCP 47; NULL if not set
+    groups                   TEXT    NOT NULL DEFAULT '[]' CONSTRAINT users_groups_check CHECK (json_type(groups) = 'array'), -- in alphabetical order
     disabled_at              INTEGER,
     created_at               INTEGER NOT NULL
 ) STRICT;

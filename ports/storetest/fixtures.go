@@ -50,6 +50,7 @@ func user(name string) domain.UserState {
 		},
 		DisplayName: domain.DisplayName("Žofie ☺ " + name),
 		Locale:      "cs-CZ",
+		Groups:      domain.Groups{"staff", "admin:" + domain.Group(name)},
 		DisabledAt:  hour(13),
 		CreatedAt:   hour(2),
 	}

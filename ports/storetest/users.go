@@ -25,7 +25,7 @@ var users = rules{
 
 	"optional fields stay empty": func(t *testing.T, store ports.Store) {
 		ada := user("ada")
-		ada.Email, ada.EmailVerifiedAt, ada.DisplayName, ada.Locale, ada.DisabledAt = "", time.Time{}, "", "", time.Time{}
+		ada.Email, ada.EmailVerifiedAt, ada.DisplayName, ada.Locale, ada.Groups, ada.DisabledAt = "", time.Time{}, "", "", nil, time.Time{}
 		ada.PendingEmail = domain.PendingEmail{}
 		addUsers(t, store, ada)
 		got, err := userByID(t, store, ada.ID)
@@ -118,6 +118,7 @@ var users = rules{
 		after.PendingEmail = domain.PendingEmail{}
 		after.DisplayName = ""
 		after.Locale = ""
+		after.Groups = nil
 		after.DisabledAt = hour(20)
 		wantChanged(t, before, after, "ID", "Handle", "CreatedAt")
 		addUsers(t, store, before, other)

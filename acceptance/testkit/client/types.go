@@ -53,6 +53,7 @@ type (
 		PendingEmail  string `json:"pending_email"`
 		DisplayName   string `json:"display_name"`
 		Locale        string `json:"locale"`
+		Groups        []string
 		CreatedAt     string `json:"created_at"`
 	}
 

@@ -182,7 +182,7 @@ const (
 	brand = `{"logo":null,"logo_dark":null,"favicon":null,"background":null,"stylesheet":null,"secured_by":true,` +
 		`"links":{"terms":null,"privacy":null,"imprint":null,"support":null,"home":null}}`
 
-	user    = `{"id":` + uuid + `,"email":null,"email_verified":false,"pending_email":null,"display_name":"Ada","locale":null,"created_at":` + at + `}`
+	user    = `{"id":` + uuid + `,"email":null,"email_verified":false,"pending_email":null,"display_name":"Ada","locale":null,"groups":[],"created_at":` + at + `}`
 	session = `{"id":` + uuid + `,"created_at":` + at + `,"last_seen_at":` + at + `,"expires_at":` + at + `,"auth_time":` + at +
 		`,"amr":["swk","user","mfa"],"assurance":"passkey","transport":"cookie",` +
 		`"device":{"name":"Firefox on Linux","user_agent":"","ip":"::1"},"current":true}`

@@ -163,6 +163,10 @@ export interface User {
   email_verified: boolean;
   pending_email: string | null;
   display_name: string | null;
+  /** A BCP 47 tag. */
+  locale: string | null;
+  /** The groups that the operator has given the user, in alphabetical order. */
+  groups: string[];
   created_at: string;
 }
 
