@@ -551,26 +551,83 @@ func (s *situation) requireSignIn() {
 }
 
 func emailNotSent(s *situation) {
-	server := mailserver.Start(s.t, mailserver.Options{})
-	host, port, err := net.SplitHostPort(server.Addr)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.set("SMTP_HOST="+host, "SMTP_PORT="+port, "SMTP_TLS=none", "SMTP_FROM=no-reply@example.org")
+	server := s.startMailServer(mailserver.Options{TLS: mailserver.Plain}, "SMTP_TLS=none")
 	s.start()
 	server.Stop()
 	s.signUp()
 	s.requireProblem(s.api.SendEmailCode())
-	for deadline := time.Now().Add(symptomTimeout); !strings.Contains(s.output(), "could not be sent") && time.Now().Before(deadline); {
-		time.Sleep(100 * time.Millisecond)
-	}
+	s.awaitOutput("could not be sent")
 	s.names["smtp.example.org:587"] = server.Addr
 	s.follow("openssl s_client", "the mail server is unreachable", "refused")
 	server.Resume()
 	s.follow("openssl s_client", "ok … mail")
-	for deadline := time.Now().Add(symptomTimeout); len(server.Emails("ada@example.org")) == 0; time.Sleep(time.Second) {
+	s.awaitEmail(server)
+	s.stop()
+
+	for _, c := range []struct {
+		cause   string // in the error of the log, as the page lists it
+		outcome string // in the message of the log
+		options mailserver.Options
+		wrong   []string // settings
+		reject  []string // arguments of SetReply
+		fix     func(*mailserver.Server) []string
+	}{
+		{"certificate", "will be retried", mailserver.Options{}, nil, nil, func(server *mailserver.Server) []string { return []string{"SMTP_CA_FILE=" + server.CAFile} }},
+		{"535", "will be retried", mailserver.Options{TLS: mailserver.STARTTLS, Username: "keylodge", Password: "mail-password"}, []string{"SMTP_USERNAME=keylodge", "SMTP_PASSWORD=wrong"}, nil,
+			func(*mailserver.Server) []string { return []string{"SMTP_PASSWORD=mail-password"} }},
+		{"sending the sender to the mail server: … 553", "will be retried", mailserver.Options{}, nil, []string{"MAIL", "no-reply@example.org", "553 the sender is not allowed"},
+			func(*mailserver.Server) []string { return []string{"SMTP_FROM=keylodge@example.org"} }},
+		{"sending the recipient to the mail server: … 550", "was discarded", mailserver.Options{}, nil, []string{"RCPT", "ada@example.org", "550 no such user"},
+			func(server *mailserver.Server) []string { server.SetReply("RCPT", "ada@example.org", ""); return nil }},
+	} {
+		s.passkeys = nil
+		server := s.startMailServer(c.options, append([]string{"RATE_LIMITS=off"}, c.wrong...)...)
+		if c.cause != "certificate" {
+			settings.Add(s.t, "SMTP_CA_FILE="+server.CAFile)
+		}
+		if c.reject != nil {
+			server.SetReply(c.reject[0], c.reject[1], c.reject[2])
+		}
+		s.start()
+		s.signUp()
+		s.requireProblem(s.api.SendEmailCode())
+		s.awaitOutput("an e-mail could not be sent and " + c.outcome + "…" + c.cause)
+		s.stop()
+		settings.Add(s.t, c.fix(server)...)
+		s.start()
+		s.signIn()
+		s.requireProblem(s.api.SendEmailCode())
+		s.awaitEmail(server)
+		s.stop()
+	}
+}
+
+// startMailServer starts a mail server, and sets the settings of a server that uses it.
+func (s *situation) startMailServer(options mailserver.Options, lines ...string) *mailserver.Server {
+	s.t.Helper()
+	server := mailserver.Start(s.t, options)
+	_, port, err := net.SplitHostPort(server.Addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.set(append([]string{"SMTP_HOST=localhost", "SMTP_PORT=" + port, "SMTP_FROM=no-reply@example.org"}, lines...)...)
+	return server
+}
+
+func (s *situation) awaitOutput(want string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(symptomTimeout); !contains(s.output(), want); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			s.t.Fatal("the e-mail does not arrive after the mail server has started again")
+			s.t.Fatalf("the program does not print %q:\n%s", want, s.output())
+		}
+	}
+}
+
+func (s *situation) awaitEmail(server *mailserver.Server) {
+	s.t.Helper()
+	for deadline := time.Now().Add(symptomTimeout); len(server.Emails("ada@example.org")) == 0; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the e-mail does not arrive after the fix:\n%s", s.output())
 		}
 	}
 }
