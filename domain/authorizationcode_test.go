@@ -68,6 +68,10 @@ func TestIssueAuthorizationCode(t *testing.T) {
 	if got := a.code.State(); !reflect.DeepEqual(got, want) || a.code.SessionID() != want.SessionID {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
+	later, _, err := domain.IssueAuthorizationCode(a.session, a.session.AuthContext(), domain.AuthorizationRequest{ReturnTo: returnTo(t, callback, domain.Application{})}, noon.Add(time.Hour), rand.Reader)
+	if err != nil || !later.State().AuthTime.Equal(noon) || !later.State().CreatedAt.Equal(noon.Add(time.Hour)) {
+		t.Errorf("an hour after the authentication: got %+v, %v", later.State(), err)
+	}
 	if other := authorize(t, ""); other.secret.Reveal() == a.secret.Reveal() || other.location.Query().Has("state") {
 		t.Errorf("a second code: %s", other.location)
 	}

@@ -22,7 +22,7 @@ func NewFolder() (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	cleaner := exec.CommandContext(context.Background(), "sh", "-c", `trap '' INT TERM HUP; read -r word; rm -rf "$FOLDER"`)
+	cleaner := exec.CommandContext(context.Background(), "sh", "-c", `read -r word; rm -rf "$FOLDER"`)
 	cleaner.Env = []string{"FOLDER=" + path, "PATH=" + os.Getenv("PATH")}
 	cleaner.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at a terminal must not reach it
 	pipe, err := cleaner.StdinPipe()

@@ -2,10 +2,13 @@ package process
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,7 +16,7 @@ import (
 	"time"
 )
 
-// crashing is the variable that makes this program create a folder, print its path and wait for a signal.
+// crashing is the variable that makes this program create a folder, start a process, print both and wait.
 const crashing = "TEST_CRASHING"
 
 func TestMain(m *testing.M) {
@@ -24,39 +27,90 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	_, _ = fmt.Fprintln(os.Stdout, folder.Path)
+	p, err := Start(exec.CommandContext(context.Background(), "sleep", "1000"))
+	if err != nil {
+		panic(err)
+	}
+	_, _ = fmt.Fprintln(os.Stdout, folder.Path, p.PID())
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 }
 
+// crashingProgram is this program, which waits.
+type crashingProgram struct {
+	command *exec.Cmd
+	folder  string
+	child   int
+}
+
+func startCrashing(t *testing.T) crashingProgram {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), os.Args[0])
+	command.Env = append(os.Environ(), crashing+"=yes")
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a shell at a terminal starts it
+	if _, err := command.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := crashingProgram{command: command}
+	if _, err := fmt.Fscan(stdout, &p.folder, &p.child); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// end sends a signal to the program and to what is in its process group, as a terminal does.
+func (p crashingProgram) end(t *testing.T, signal syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(-p.command.Process.Pid, signal); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.command.Wait()
+}
+
+func (p crashingProgram) hasFolder() bool {
+	_, err := os.Stat(p.folder)
+	return err == nil
+}
+
 func TestFolder_RemovedAfterCrash(t *testing.T) {
-	program := exec.CommandContext(t.Context(), os.Args[0])
-	program.Env = append(os.Environ(), crashing+"=yes")
-	if _, err := program.StdinPipe(); err != nil {
-		t.Fatal(err)
+	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT} {
+		lasting, crashed := startCrashing(t), startCrashing(t)
+		crashed.end(t, signal)
+		await(t, "the folder is removed", func() bool { return !crashed.hasFolder() })
+		if !lasting.hasFolder() {
+			t.Error("the folder of a running program is removed")
+		}
+		lasting.end(t, signal)
 	}
-	stdout, err := program.StdoutPipe()
+}
+
+func TestProcess_EndsAfterCrash(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems send no signal when the parent process ends")
+	}
+	p := startCrashing(t)
+	p.end(t, syscall.SIGKILL)
+	await(t, "the child has ended", func() bool { return errors.Is(syscall.Kill(p.child, 0), syscall.ESRCH) })
+}
+
+func TestFreeAddress(t *testing.T) {
+	address, err := FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := program.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := strings.TrimSpace(line)
-	if _, err := os.Stat(folder); err != nil {
+	if err := listener.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := program.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = program.Wait()
-	await(t, "the folder is removed", func() bool {
-		_, err := os.Stat(folder)
-		return os.IsNotExist(err)
-	})
 }
 
 func TestProcess_ExitCode(t *testing.T) {
@@ -86,6 +140,11 @@ func TestProcess_EndsWithItsChildren(t *testing.T) {
 			}
 			if err := c.end(p); err != nil {
 				t.Error(err)
+			}
+			select {
+			case <-p.Exited():
+			default:
+				t.Error("the output of the process is not complete")
 			}
 			await(t, "the child has ended", func() bool { return errors.Is(syscall.Kill(child, 0), syscall.ESRCH) })
 		})
