@@ -133,7 +133,7 @@ func NewCodeVerifier(random io.Reader) (CodeVerifier, CodeChallenge) {
 	var raw [32]byte
 	readRandom(random, raw[:])
 	verifier := CodeVerifier{NewSecret(base64.RawURLEncoding.EncodeToString(raw[:]))}
-	return verifier, verifier.challenge()
+	return verifier, verifier.Challenge()
 }
 
 // ParseCodeVerifier parses a verifier: 43 to 128 characters, which are alphanumeric or one of "-._~". It returns
@@ -146,10 +146,11 @@ func ParseCodeVerifier(s string) (CodeVerifier, error) {
 	return CodeVerifier{NewSecret(s)}, nil
 }
 
-func (v CodeVerifier) challenge() CodeChallenge { return sha256.Sum256([]byte(v.Reveal())) }
+// Challenge returns the challenge of the verifier.
+func (v CodeVerifier) Challenge() CodeChallenge { return sha256.Sum256([]byte(v.Reveal())) }
 
 func (v CodeVerifier) matches(challenge CodeChallenge) bool {
-	own := v.challenge()
+	own := v.Challenge()
 	return !v.IsZero() && subtle.ConstantTimeCompare(own[:], challenge[:]) == 1
 }
 

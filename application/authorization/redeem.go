@@ -28,10 +28,9 @@ func (s *Service) Redeem(ctx context.Context, in Redemption) (sessions.SignIn, e
 	if err != nil {
 		return sessions.SignIn{}, err
 	}
-	verifier, _ := domain.ParseCodeVerifier(in.Verifier) // a malformed one is zero, which matches no code
-	address, err := s.Applications.ParseReturnTo(in.ReturnTo)
-	client := in.Client
-	client.Transport, client.Application = domain.TransportBearer, address.Application().Name
+	address, _ := s.Applications.ParseReturnTo(in.ReturnTo) // an invalid one is zero, which matches no code
+	in.ReturnTo = address.String()
+	in.Client.Transport, in.Client.Application = domain.TransportBearer, address.Application().Name
 	now := s.Clock.Now()
 	var issuer issuingSession
 	err = s.Store.View(ctx, func(tx ports.Tx) error {
@@ -41,38 +40,49 @@ func (s *Service) Redeem(ctx context.Context, in Redemption) (sessions.SignIn, e
 	if err != nil {
 		return sessions.SignIn{}, err
 	}
-	signIn, err := s.SessionIssuer.NewContinued(ctx, issuer.session, issuer.user, client, now)
+	signIn, err := s.SessionIssuer.NewContinued(ctx, issuer.session, issuer.user, in.Client, now)
 	if err != nil {
 		return sessions.SignIn{}, err
 	}
 	signIn.NearLimit = true // the sessions are not counted before
 	err = s.Store.Update(ctx, func(tx ports.Tx) error {
-		code, issuer, err := s.load(ctx, tx, secret)
+		code, _, err := s.redeem(ctx, tx, secret, in, now)
 		if err != nil {
 			return err
-		}
-		switch err := code.Redeem(address.String(), verifier, issuer.session, now); {
-		case errors.Is(err, domain.ErrAuthorizationCodeReused):
-			if err := s.revokeIssued(ctx, tx, code, client, now); err != nil {
-				return err
-			}
-			return ports.CommitWith(err)
-		case err != nil:
-			if err := tx.AuthorizationCodes.Redeem(ctx, code); err != nil {
-				return err
-			}
-			return ports.CommitWith(err)
 		}
 		code.Opened(signIn.Session)
 		if err := tx.AuthorizationCodes.Redeem(ctx, code); err != nil {
 			return err
 		}
-		return s.SessionIssuer.Store(ctx, tx, &signIn, client, domain.EventApplicationSignedIn, now)
+		return s.SessionIssuer.Store(ctx, tx, &signIn, in.Client, domain.EventApplicationSignedIn, now)
 	})
 	if err != nil {
 		return sessions.SignIn{}, err
 	}
 	return signIn, nil
+}
+
+// redeem checks a redemption and returns the redeemed code, which the caller stores, with the session that issued it. After a rejected
+// redemption the transaction must commit: it has stored that the code is redeemed, and revoked the session from the first redemption.
+func (s *Service) redeem(ctx context.Context, tx ports.Tx, secret domain.AuthorizationCodeSecret, in Redemption, now time.Time) (*domain.AuthorizationCode, issuingSession, error) {
+	verifier, _ := domain.ParseCodeVerifier(in.Verifier) // a malformed one is zero, which matches no code
+	code, issuer, err := s.load(ctx, tx, secret)
+	if err != nil {
+		return nil, issuer, err
+	}
+	switch err := code.Redeem(in.ReturnTo, verifier, issuer.session, now); {
+	case errors.Is(err, domain.ErrAuthorizationCodeReused):
+		if err := s.revokeIssued(ctx, tx, code, in.Client, now); err != nil {
+			return nil, issuer, err
+		}
+		return nil, issuer, ports.CommitWith(err)
+	case err != nil:
+		if err := tx.AuthorizationCodes.Redeem(ctx, code); err != nil {
+			return nil, issuer, err
+		}
+		return nil, issuer, ports.CommitWith(err)
+	}
+	return code, issuer, nil
 }
 
 // issuingSession is the session that issued a code, with its user.

@@ -40,6 +40,11 @@ func (s *Service) Authenticate(ctx context.Context, token PresentedToken, client
 		}
 		auth = claims.AuthContext()
 	}
+	return s.accept(session, user, auth, client, now)
+}
+
+// accept returns the principal of a request that presented a token of the session.
+func (s *Service) accept(session *domain.Session, user *domain.User, auth domain.AuthContext, client identity.Client, now time.Time) (identity.Principal, error) {
 	if err := session.RequireActive(now); err != nil {
 		return identity.Principal{}, err
 	}
