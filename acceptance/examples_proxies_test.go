@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,40 +34,16 @@ func TestReverseProxy_DocumentedConfiguration(t *testing.T) {
 	for name, run := range map[string]func(p *documentedProxy){
 		"Caddy": func(p *documentedProxy) {
 			caddy := require.Program(p.t, require.Caddy)
-			_, port, _ := net.SplitHostPort(p.address)
-			p.write("Caddyfile", `{
-	admin off
-	auto_https disable_redirects
-	default_bind 127.0.0.1
-	https_port `+port+`
-	local_certs
-	skip_install_trust
-	storage file_system `+p.folder+`
-}
-`+p.block(page, "caddyfile")+p.block(related, "caddyfile"))
-			p.start(caddy, "run", "--config", "Caddyfile")
-			p.authority = "pki/authorities/local/root.crt"
+			p.startCaddy(caddy, p.block(page, "caddyfile")+p.block(related, "caddyfile"))
 		},
 		"nginx": func(p *documentedProxy) {
 			nginx := require.Program(p.t, require.Nginx)
-			p.makeCertificate()
-			p.write("nginx.conf", `daemon off;
-pid nginx.pid;
-error_log stderr;
-events {}
-http {
-	access_log off;
-	client_body_temp_path body;
-	proxy_temp_path proxy;
-	fastcgi_temp_path fastcgi;
-	uwsgi_temp_path uwsgi;
-	scgi_temp_path scgi;
-`+p.block(page, "nginx", "listen 443", "listen "+p.address)+"}\n")
-			p.start(nginx, "-p", p.folder, "-c", "nginx.conf", "-e", "stderr")
+			p.makeCertificate("id.example.org")
+			p.startNginx(nginx, p.block(page, "nginx", "listen 443", "listen "+p.address))
 		},
 		"HAProxy": func(p *documentedProxy) {
 			haproxy := require.Program(p.t, require.HAProxy)
-			p.makeCertificate()
+			p.makeCertificate("id.example.org")
 			p.write("haproxy.cfg", p.block(page, "haproxy", "bind :443", "bind "+p.address))
 			p.start(haproxy, "-db", "-f", "haproxy.cfg")
 		},
@@ -76,7 +53,7 @@ http {
 				c.PublicURL, c.RPID = "https://id.example.org", "example.org"
 				c.Origins = []string{c.PublicURL, "https://shop.example.com"}
 			}))
-			p := &documentedProxy{t: t, server: s, folder: t.TempDir(), log: &process.Log{}, address: freeAddress(t)}
+			p := newDocumentedProxy(t, s)
 			run(p)
 			p.requireSignUpAndSignIn()
 			if name == "Caddy" {
@@ -90,7 +67,7 @@ http {
 func (p *documentedProxy) requireSignUpAndSignIn() {
 	p.t.Helper()
 	front := *p.server
-	front.origin, front.transport = p.server.config.PublicURL, checkContract(p.t, p.transport())
+	front.origin, front.transport = p.server.config.PublicURL, checkContract(p.t, p.transport(p.server.config.PublicURL+"/readyz"))
 	api := front.withClientIP("203.0.113.9").newAPI(p.t)
 	passkeys := authenticator.New(front.origin)
 	begun, err := api.BeginSignUp(client.SignUpOptionsRequest{DisplayName: new("Ada")})
@@ -131,7 +108,7 @@ func (p *documentedProxy) requireSignUpAndSignIn() {
 
 func (p *documentedProxy) requireDocument(url string) {
 	p.t.Helper()
-	response, err := (&http.Client{Transport: p.transport()}).Get(url)
+	response, err := (&http.Client{Transport: p.transport(url)}).Get(url)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -153,6 +130,47 @@ type documentedProxy struct {
 	authority string // file with the root of its certificate
 	log       *process.Log
 	process   *process.Process
+}
+
+func newDocumentedProxy(t *testing.T, s *server) *documentedProxy {
+	t.Helper()
+	return &documentedProxy{t: t, server: s, folder: t.TempDir(), log: &process.Log{}, address: freeAddress(t)}
+}
+
+// startCaddy starts Caddy with the sites, and an authority of its own.
+func (p *documentedProxy) startCaddy(caddy, sites string) {
+	p.t.Helper()
+	_, port, _ := net.SplitHostPort(p.address)
+	p.write("Caddyfile", `{
+	admin off
+	auto_https disable_redirects
+	default_bind 127.0.0.1
+	https_port `+port+`
+	local_certs
+	skip_install_trust
+	storage file_system `+p.folder+`
+}
+`+sites)
+	p.start(caddy, "run", "--config", "Caddyfile")
+	p.authority = "pki/authorities/local/root.crt"
+}
+
+// startNginx starts nginx with the servers, whose certificates exist.
+func (p *documentedProxy) startNginx(nginx, servers string) {
+	p.t.Helper()
+	p.write("nginx.conf", `daemon off;
+pid nginx.pid;
+error_log stderr;
+events {}
+http {
+	access_log off;
+	client_body_temp_path body;
+	proxy_temp_path proxy;
+	fastcgi_temp_path fastcgi;
+	uwsgi_temp_path uwsgi;
+	scgi_temp_path scgi;
+`+servers+"}\n")
+	p.start(nginx, "-p", p.folder, "-c", "nginx.conf", "-e", "stderr")
 }
 
 func freeAddress(t *testing.T) string {
@@ -187,15 +205,16 @@ func (p *documentedProxy) write(name, content string) {
 	}
 }
 
-// makeCertificate creates the files of the certificate, which is its own authority. HAProxy expects the key in the same file.
-func (p *documentedProxy) makeCertificate() {
+// makeCertificate creates the files of the certificate of a host, which is its own authority. HAProxy expects the key in the same
+// file.
+func (p *documentedProxy) makeCertificate(host string) {
 	p.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"id.example.org"}, IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(1), DNSNames: []string{host}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	signed, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -207,9 +226,9 @@ func (p *documentedProxy) makeCertificate() {
 		p.t.Fatal(err)
 	}
 	keyPEM := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}))
-	p.write("id.example.org.key", keyPEM)
-	p.write("id.example.org.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed}))+keyPEM)
-	p.authority = "id.example.org.pem"
+	p.write(host+".key", keyPEM)
+	p.write(host+".pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed}))+keyPEM)
+	p.authority = host + ".pem"
 }
 
 func (p *documentedProxy) start(program string, arguments ...string) {
@@ -224,9 +243,9 @@ func (p *documentedProxy) start(program string, arguments ...string) {
 	p.t.Cleanup(p.process.Kill)
 }
 
-// transport connects to the proxy from clientIP, for every host. It waits until the proxy has its certificate, and fails the test if
-// the proxy ends.
-func (p *documentedProxy) transport() *http.Transport {
+// transport connects to the proxy from clientIP, for every host. It waits until the proxy answers a request for the URL, and fails the
+// test if the proxy ends.
+func (p *documentedProxy) transport(url string) *http.Transport {
 	p.t.Helper()
 	roots := x509.NewCertPool()
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(clientIP)}}
@@ -241,7 +260,7 @@ func (p *documentedProxy) transport() *http.Transport {
 		authority, err := os.ReadFile(filepath.Join(p.folder, p.authority))
 		if err == nil && roots.AppendCertsFromPEM(authority) {
 			var response *http.Response
-			if response, err = (&http.Client{Transport: transport}).Get(p.server.config.PublicURL + "/readyz"); err == nil {
+			if response, err = transport.RoundTrip(httptest.NewRequest(http.MethodGet, url, http.NoBody)); err == nil {
 				_ = response.Body.Close()
 				return transport
 			}

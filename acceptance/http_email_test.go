@@ -91,10 +91,11 @@ func (u *registeringUser) runSignUpFlow() {
 	}
 }
 
-func startServerWithMail(t *testing.T, clock *clock) (*server, *mailserver.Server) {
+func startServerWithMail(t *testing.T, clock *clock, configure ...func(*config.Config)) (*server, *mailserver.Server) {
 	t.Helper()
 	mailServer := mailserver.Start(t, mailserver.Options{})
-	return startServer(t, clock, func(c *config.Config) { c.SMTP = smtpConfig(t, mailServer, c.PublicURL) }), mailServer
+	withMail := func(c *config.Config) { c.SMTP = smtpConfig(t, mailServer, c.PublicURL) }
+	return startServer(t, clock, combine(append(configure, withMail)...)), mailServer
 }
 
 // Requirement: WebAuthn-14.6.2

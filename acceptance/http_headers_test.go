@@ -98,7 +98,7 @@ func TestHeaders_SecurityHeadersOnEveryResponse(t *testing.T) {
 				"X-Content-Type-Options":     "nosniff",
 				"Referrer-Policy":            "no-referrer",
 				"Cross-Origin-Opener-Policy": "same-origin",
-				"Strict-Transport-Security":  strict,
+				"Strict-Transport-Security":  strictAt(name, strict),
 				"Server":                     "",
 			} {
 				if got.Header.Get(header) != want || len(got.Header.Values(header)) > 1 {
@@ -130,6 +130,14 @@ func TestHeaders_SecurityHeadersOnEveryResponse(t *testing.T) {
 			}
 		}
 	}
+}
+
+// strictAt returns the value that a response must have. A proxy sends the answers about forward auth on as those of another host.
+func strictAt(call, strict string) string {
+	if strings.HasSuffix(call, " /v1/forward-auth") {
+		return ""
+	}
+	return strict
 }
 
 // The audit log shows request ids to the account's owner, so the server generates them. The server's log has the client's

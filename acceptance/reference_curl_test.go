@@ -34,7 +34,7 @@ func TestReference_CurlExamples(t *testing.T) {
 	// The server of this test sends no e-mail and has no documents for apps, and its users have one passkey.
 	failing := map[string]string{
 		"sendEmailCode": "404", "confirmEmail": "404", "getRelatedOrigins": "404", "getAssetLinks": "404", "getAppSiteAssociation": "404",
-		"changePassword": "404", "removePasskey": "409",
+		"changePassword": "404", "removePasskey": "409", "forwardAuth": "403", // it has no trusted proxy
 	}
 	s := &serverWithDB{t: t, clock: newClock()}
 	s.server = startServer(t, s.clock, func(c *config.Config) { c.RateLimits = nil })

@@ -25,11 +25,11 @@ const tokensFile = "../docs/security/tokens.md"
 // Requirement: ASVS-7.4.1, ASVS-9.2.1
 func TestTokenTable(t *testing.T) {
 	t.Parallel()
-	engines := map[string]func(*config.Config){"SQLite": nil, "PostgreSQL": onPostgres(t, nil)}
+	engines := map[string]func(*config.Config){"SQLite": func(*config.Config) {}, "PostgreSQL": onPostgres(t, nil)}
 	for engine, configure := range engines {
 		t.Run(engine, func(t *testing.T) {
 			clock := newClock()
-			s := startServer(t, clock, configure)
+			s := startServer(t, clock, combine(withForwardAuth, trustLoopback, configure))
 			for _, kind := range domain.TokenKinds {
 				for _, use := range domain.TokenUses {
 					t.Run(fmt.Sprintf("%s/may %s", kind, use), func(t *testing.T) {
@@ -71,13 +71,13 @@ func TestTokenTable(t *testing.T) {
 var typicalUse = map[domain.TokenKind]domain.TokenUse{
 	domain.TokenSessionCookie: domain.UseAccount, domain.TokenAccess: domain.UseAccount, domain.TokenService: domain.UseServices,
 	domain.TokenRefresh: domain.UseRefresh, domain.TokenRecoveryGrant: domain.UseEnrol,
-	domain.TokenAuthorizationCode: domain.UseRedeem,
+	domain.TokenAuthorizationCode: domain.UseRedeem, domain.TokenForwardAuth: domain.UseForward,
 }
 
 var tokenAges = map[domain.TokenKind]time.Duration{
 	domain.TokenSessionCookie: 7 * 24 * time.Hour, domain.TokenAccess: 5 * time.Minute, domain.TokenService: 5 * time.Minute,
 	domain.TokenRefresh: 7 * 24 * time.Hour, domain.TokenRecoveryGrant: 10 * time.Minute,
-	domain.TokenAuthorizationCode: time.Minute,
+	domain.TokenAuthorizationCode: time.Minute, domain.TokenForwardAuth: 24 * time.Hour,
 }
 
 // tokenHolder is Ada, with an account, backup codes, and a token of one kind that was copied.
@@ -118,6 +118,10 @@ func newTokenHolder(t *testing.T, s *server, clock *clock, kind domain.TokenKind
 	case domain.TokenAuthorizationCode:
 		h.back = ada.returnsToApp()
 		h.token = h.back.code
+	case domain.TokenForwardAuth:
+		b := s.forwardedBrowser(t, wiki, ada)
+		b.signIn("/")
+		h.token = b.jar["__Host-keylodge_forward_auth"]
 	case domain.TokenRecoveryGrant:
 		h.token = api.redeem(recoveryProof{email: ada.email, backupCode: h.codes[0]}).must(t)
 	}
@@ -162,6 +166,8 @@ func (h *tokenHolder) accepted(use domain.TokenUse, token string) bool {
 	case domain.UseRedeem:
 		body := `{"code":"` + token + `","code_verifier":"` + h.back.verifier + `","return_to":"` + appCallback + `"}`
 		return h.isAccepted(http.MethodPost, "/v1/session/redeem", body, token)
+	case domain.UseForward:
+		return h.isAccepted(http.MethodGet, "/v1/forward-auth", "", token)
 	case domain.UseServices:
 		return h.verifiesByJWKS(token)
 	}
@@ -175,6 +181,7 @@ func (h *tokenHolder) isAccepted(method, path, body, token string) bool {
 	for _, headers := range [][]string{
 		append(cookie, "X-CSRF-Token", h.csrfToken(cookie...)),
 		{"Authorization", "Bearer " + token},
+		append(byNginx(wiki, "/"), "Cookie", "__Host-keylodge_forward_auth="+token),
 	} {
 		switch got := h.server.send(h.t, method, path, body, headers...); got.StatusCode {
 		case http.StatusOK, http.StatusCreated:

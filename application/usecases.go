@@ -6,6 +6,7 @@ import (
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/authorization"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/forwardauth"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/outbox"
@@ -27,6 +28,7 @@ type UseCases struct {
 	Challenges    *ceremony.Service
 	Sessions      *sessions.Service
 	Authorization *authorization.Service
+	ForwardAuth   *forwardauth.Service
 	Passkeys      *passkeys.Service
 	Account       *account.Service
 	Recovery      *recovery.Service

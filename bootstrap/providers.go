@@ -29,6 +29,7 @@ import (
 	"github.com/keylodge/keylodge/application/authorization"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/emailverify"
+	"github.com/keylodge/keylodge/application/forwardauth"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/notify"
@@ -49,14 +50,14 @@ import (
 // useCaseSet provides the use cases, given the settings, a secret, a store, a clock and a rate limiter.
 var useCaseSet = wire.NewSet(
 	wire.Struct(new(application.UseCases), "*"),
-	secretSet, auditSet, emailSet, ceremonySet, signingKeySet, sessionSet, authorizationSet, signUpSet, loginSet, stepUpSet, passkeySet, accountSet, recoverySet, adminSet,
+	secretSet, auditSet, emailSet, ceremonySet, signingKeySet, sessionSet, authorizationSet, forwardAuthSet, signUpSet, loginSet, stepUpSet, passkeySet, accountSet, recoverySet, adminSet,
 	transferSet, maintenanceSet,
 )
 
 // Each set provides a capability.
 var (
 	secretSet = wire.NewSet(
-		masterKeys, wire.FieldsOf(new(masterkey.Keys), "RefreshTokens", "BackupCodes", "RecoveryGrants", "EmailCodes", "Exports", "Lockouts"),
+		masterKeys, wire.FieldsOf(new(masterkey.Keys), "RefreshTokens", "BackupCodes", "RecoveryGrants", "EmailCodes", "Exports", "Lockouts", "ForwardAuth"),
 		sealer, wire.Bind(new(ports.Sealer), new(*masterkey.Sealer)), decoys, random,
 	)
 	auditSet = wire.NewSet(
@@ -77,6 +78,7 @@ var (
 		wire.FieldsOf(new(config.Config), "Sessions", "SessionLimit"),
 	)
 	authorizationSet = wire.NewSet(wire.Struct(new(authorization.Service), "*"), wire.FieldsOf(new(config.Config), "Applications"))
+	forwardAuthSet   = wire.NewSet(wire.Struct(new(forwardauth.Service), "*"))
 	signUpSet        = wire.NewSet(wire.Struct(new(signup.Service), "*"), wire.FieldsOf(new(config.Config), "Registration"))
 	loginSet         = wire.NewSet(wire.Struct(new(login.Service), "*"))
 	stepUpSet        = wire.NewSet(wire.Struct(new(stepup.Service), "*"))

@@ -19,6 +19,7 @@ import (
 	"github.com/keylodge/keylodge/application/authorization"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/emailverify"
+	"github.com/keylodge/keylodge/application/forwardauth"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/notify"
@@ -167,6 +168,14 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 		SessionIssuer: sessionIssuer,
 		Audit:         log,
 	}
+	keyRing2 := masterkeyKeys.ForwardAuth
+	forwardauthService := &forwardauth.Service{
+		Applications:  applications,
+		Clock:         clock,
+		Keys:          keyRing2,
+		Sessions:      sessionsService,
+		Authorization: authorizationService,
+	}
 	stepUpTTL := cfg.StepUpTTL
 	passkeyLimit := cfg.PasskeyLimit
 	passkeysService := &passkeys.Service{
@@ -190,8 +199,8 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 	}
 	recoveryPolicy := cfg.Recovery
 	codes := totpCodes(cfg)
-	keyRing2 := masterkeyKeys.BackupCodes
-	keyRing3 := masterkeyKeys.RecoveryGrants
+	keyRing3 := masterkeyKeys.BackupCodes
+	keyRing4 := masterkeyKeys.RecoveryGrants
 	recoveryService := &recovery.Service{
 		Policy:        recoveryPolicy,
 		Store:         store,
@@ -204,8 +213,8 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 		SessionIssuer: sessionIssuer,
 		Audit:         log,
 		StepUp:        stepUpTTL,
-		Peppers:       keyRing2,
-		Keys:          keyRing3,
+		Peppers:       keyRing3,
+		Keys:          keyRing4,
 		Lockout:       lockoutKey,
 		Decoys:        domainDecoys,
 	}
@@ -216,15 +225,15 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 		Random:      reader,
 		Audit:       log,
 		Notifier:    notifier,
-		Keys:        keyRing3,
+		Keys:        keyRing4,
 		Lockout:     lockoutKey,
 		RecoveryURL: adminRecoveryURL,
 	}
-	keyRing4 := masterkeyKeys.Exports
+	keyRing5 := masterkeyKeys.Exports
 	transferService := &transfer.Service{
 		Store: store,
 		Clock: clock,
-		Keys:  keyRing4,
+		Keys:  keyRing5,
 	}
 	portsPause := pause()
 	rpiDs := rpIDs(cfg)
@@ -252,6 +261,7 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 		Challenges:    service,
 		Sessions:      sessionsService,
 		Authorization: authorizationService,
+		ForwardAuth:   forwardauthService,
 		Passkeys:      passkeysService,
 		Account:       accountService,
 		Recovery:      recoveryService,

@@ -52,7 +52,9 @@ var (
 	ErrRegistrationClosed = &Error{KindForbidden, "registration_closed", "sign-up is closed here; ask the operator for an account"}
 	ErrUserDisabled       = &Error{KindForbidden, "user_disabled", "this account is disabled; ask the operator"}
 	ErrStepUpRequired     = &Error{KindForbidden, "step_up_required", "this action requires a recent authentication; confirm with your passkey and try again"}
-	ErrPasskeySuspended   = &Error{KindForbidden, "passkey_suspended", "this passkey is suspended; sign in with another one"}
+	// ErrForwardAuthNotAllowed is about a request of a reverse proxy.
+	ErrForwardAuthNotAllowed = &Error{KindForbidden, "forward_auth_not_allowed", "the host of this request is not an application with forward_auth; add it to KEYLODGE_APPLICATIONS"}
+	ErrPasskeySuspended      = &Error{KindForbidden, "passkey_suspended", "this passkey is suspended; sign in with another one"}
 
 	ErrChallengeNotFound = &Error{KindNotFound, "challenge_not_found", "this attempt is unknown or was already used; start again"}
 	ErrPasskeyUnknown    = &Error{KindNotFound, "passkey_unknown", "this passkey is not registered here; remove it from your device or use another one"}

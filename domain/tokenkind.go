@@ -14,6 +14,8 @@ const (
 	TokenRecoveryGrant TokenKind = "recovery grant" // of a recovery by codes or by the operator
 	// TokenAuthorizationCode is redeemed by an application that users return to.
 	TokenAuthorizationCode TokenKind = "authorization code"
+	// TokenForwardAuth is presented to one application behind a reverse proxy that asks this server.
+	TokenForwardAuth TokenKind = "forward-auth cookie" //nolint:gosec // G101: a name, no credential
 )
 
 // TokenUse is a use of a token.
@@ -29,6 +31,7 @@ const (
 	UseAuthorize TokenUse = "issue an authorization code"
 	UseRedeem    TokenUse = "open a session of an application"
 	UseServices  TokenUse = "call other services"
+	UseForward   TokenUse = "open one application behind a proxy"
 )
 
 // TokenEnd is an event that ends a token. Every token also expires.
@@ -48,8 +51,8 @@ const (
 
 // TokenKinds, TokenUses and TokenEnds list the rows and columns of the table, in the order of the documentation.
 var (
-	TokenKinds = []TokenKind{TokenSessionCookie, TokenAccess, TokenService, TokenRefresh, TokenRecoveryGrant, TokenAuthorizationCode}
-	TokenUses  = []TokenUse{UseAccount, UseSensitive, UseStepUp, UseIssue, UseRefresh, UseEnrol, UseAuthorize, UseRedeem, UseServices}
+	TokenKinds = []TokenKind{TokenSessionCookie, TokenAccess, TokenService, TokenRefresh, TokenRecoveryGrant, TokenAuthorizationCode, TokenForwardAuth}
+	TokenUses  = []TokenUse{UseAccount, UseSensitive, UseStepUp, UseIssue, UseRefresh, UseEnrol, UseAuthorize, UseRedeem, UseServices, UseForward}
 	TokenEnds  = []TokenEnd{EndUse, EndSignOut, EndRevocation, EndStepUp, EndRecovery, EndPasskeyRemoved, EndFactorReplaced, EndDisabled, EndDeleted}
 )
 
@@ -68,6 +71,7 @@ var tokenTable = map[TokenKind]struct {
 	TokenRecoveryGrant: {[]TokenUse{UseEnrol}, []TokenEnd{EndUse, EndRecovery, EndFactorReplaced, EndDisabled, EndDeleted}},
 	// Its redemption requires the session that issued it, as it was then.
 	TokenAuthorizationCode: {[]TokenUse{UseRedeem}, append([]TokenEnd{EndUse, EndStepUp}, sessionEnds...)},
+	TokenForwardAuth:       {[]TokenUse{UseForward}, sessionEnds},
 }
 
 // Permits reports whether a token of this kind has the use. A kind that is not in the table has none.

@@ -29,7 +29,8 @@ func (s *server) setSecureHeaders(c *fiber.Ctx) {
 	c.Set("Cross-Origin-Opener-Policy", "same-origin")
 	c.Set("Cross-Origin-Resource-Policy", "same-origin") // so that pages of other sites cannot load a response as an image or a script
 	c.Set(fiber.HeaderPermissionsPolicy, permissionsPolicy)
-	if s.strictTransport != "" {
+	// A proxy sends the answers about forward auth to browsers as those of another host, whose operator decides.
+	if s.strictTransport != "" && c.Path() != forwardAuthPath {
 		c.Set(fiber.HeaderStrictTransportSecurity, s.strictTransport)
 	}
 }

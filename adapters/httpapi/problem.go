@@ -50,6 +50,8 @@ var (
 
 	errCSRF = &domain.Error{Kind: domain.KindForbidden, Code: "csrf_rejected", Message: "the CSRF token is missing or invalid; send that of the session in X-CSRF-Token, for example from GET /v1/csrf"}
 
+	errProxyNotTrusted = &domain.Error{Kind: domain.KindForbidden, Code: "proxy_not_trusted", Message: "this request must come from a reverse proxy; add its address to KEYLODGE_TRUSTED_PROXIES"}
+
 	httpErrors = map[int]*domain.Error{
 		http.StatusNotFound:                    {Code: "not_found", Message: "this path does not exist"},
 		http.StatusMethodNotAllowed:            {Code: "method_not_allowed", Message: "this path does not support this method; see the Allow header"},

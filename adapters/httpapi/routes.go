@@ -22,6 +22,8 @@ func (s *server) route(app *fiber.App) {
 	v1.Post("/login/options", s.padResponseTime(revealsAccount), s.loginOptions)
 	v1.Post("/login/verify", s.limit(domain.RateLogin), s.padResponseTime(onError), s.loginVerify)
 
+	v1.Get("/forward-auth", s.forwardAuth)
+
 	v1.Get("/session", s.requireSession(s.getSession))
 	v1.Get("/session/state", s.getSessionState)
 	v1.Delete("/session", s.deleteSession)

@@ -22,13 +22,14 @@ const (
 	CSRFTokens
 	RecoveryLockouts
 	RateLimits
+	ForwardAuth
 )
 
 // purposes are the names in the derivation. A changed name makes another key.
 var purposes = [...]string{ //nolint:gosec // G101: names, not credentials
 	Sealing: "sealing", DecoyPasskeys: "decoy passkeys", RefreshTokens: "refresh tokens", BackupCodes: "backup codes", RecoveryGrants: "recovery grants",
 	EmailCodes: "e-mail codes", Exports: "exports", BrowserBinding: "browser binding", CSRFTokens: "CSRF tokens", RecoveryLockouts: "recovery lockouts",
-	RateLimits: "rate limits",
+	RateLimits: "rate limits", ForwardAuth: "forward auth",
 }
 
 func (p Purpose) String() string { return purposes[p] }
@@ -54,6 +55,7 @@ type Keys struct {
 	Exports        domain.KeyRing[domain.UserState]
 	BrowserBinding domain.KeyRing[domain.Binding]
 	CSRFTokens     domain.KeyRing[domain.SessionID]
+	ForwardAuth    domain.KeyRing[domain.ForwardAuthToken]
 	Lockouts       domain.LockoutKey // a new secret resets the counters of wrong codes
 	RateLimits     domain.RateKey    // a new secret refills all buckets once
 }
@@ -88,6 +90,7 @@ func NewKeys(current Key, previous []Key) (Keys, error) {
 		Exports:        all(Exports),
 		BrowserBinding: all(BrowserBinding),
 		CSRFTokens:     all(CSRFTokens),
+		ForwardAuth:    all(ForwardAuth),
 		Lockouts:       one(RecoveryLockouts),
 		RateLimits:     one(RateLimits),
 	}

@@ -62,6 +62,28 @@ func (s *Service) Redeem(ctx context.Context, in Redemption) (sessions.SignIn, e
 	return signIn, nil
 }
 
+// RedeemForwardAuth exchanges an authorization code for the session that issued it, to be presented to an application behind a reverse
+// proxy. It returns the errors of Redeem.
+func (s *Service) RedeemForwardAuth(ctx context.Context, in Redemption) (identity.Principal, error) {
+	secret, err := domain.ParseAuthorizationCode(in.Code)
+	if err != nil {
+		return identity.Principal{}, err
+	}
+	now := s.Clock.Now()
+	var issuer issuingSession
+	err = s.Store.Update(ctx, func(tx ports.Tx) error {
+		var code *domain.AuthorizationCode
+		if code, issuer, err = s.redeem(ctx, tx, secret, in, now); err != nil {
+			return err
+		}
+		return tx.AuthorizationCodes.Redeem(ctx, code)
+	})
+	if err != nil {
+		return identity.Principal{}, err
+	}
+	return identity.Principal{User: issuer.user, Session: issuer.session, Client: in.Client}, nil
+}
+
 // redeem checks a redemption and returns the redeemed code, which the caller stores, with the session that issued it. After a rejected
 // redemption the transaction must commit: it has stored that the code is redeemed, and revoked the session from the first redemption.
 func (s *Service) redeem(ctx context.Context, tx ports.Tx, secret domain.AuthorizationCodeSecret, in Redemption, now time.Time) (*domain.AuthorizationCode, issuingSession, error) {
@@ -74,6 +96,9 @@ func (s *Service) redeem(ctx context.Context, tx ports.Tx, secret domain.Authori
 	case errors.Is(err, domain.ErrAuthorizationCodeReused):
 		if err := s.revokeIssued(ctx, tx, code, in.Client, now); err != nil {
 			return nil, issuer, err
+		}
+		if code.IssuedSession().IsZero() {
+			err = domain.ErrAuthorizationCodeInvalid // the first redemption failed or was for forward auth
 		}
 		return nil, issuer, ports.CommitWith(err)
 	case err != nil:

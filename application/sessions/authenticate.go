@@ -43,6 +43,20 @@ func (s *Service) Authenticate(ctx context.Context, token PresentedToken, client
 	return s.accept(session, user, auth, client, now)
 }
 
+// AuthenticateForwardAuth is Authenticate for a token that a browser presents to an application behind a reverse proxy, and that is
+// verified.
+func (s *Service) AuthenticateForwardAuth(ctx context.Context, token domain.ForwardAuthToken, client identity.Client) (identity.Principal, error) {
+	now := s.Clock.Now()
+	session, user, err := s.Store.ByID(ctx, token.SessionID, token.Digest(), now)
+	if errors.Is(err, domain.ErrSessionNotFound) {
+		return identity.Principal{}, domain.ErrUnauthenticated // the session was deleted after its expiry or with its user
+	}
+	if err != nil {
+		return identity.Principal{}, err
+	}
+	return s.accept(session, user, token.AuthContext(), client, now)
+}
+
 // accept returns the principal of a request that presented a token of the session.
 func (s *Service) accept(session *domain.Session, user *domain.User, auth domain.AuthContext, client identity.Client, now time.Time) (identity.Principal, error) {
 	if err := session.RequireActive(now); err != nil {

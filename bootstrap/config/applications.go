@@ -2,8 +2,10 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/keylodge/keylodge/domain"
 )
@@ -19,11 +21,13 @@ func (c Config) TokenOrigins() []string {
 	return origins
 }
 
-// applications reads ORIGIN=NAME items. Origins are compared byte for byte, so each must be as browsers serialise it.
-func (p *parser) applications(s, publicURL string) domain.Applications {
+// applications reads ORIGIN=NAME items, whose attributes follow after semicolons. Origins are compared byte for byte, so each must be as
+// browsers serialise it.
+func (p *parser) applications(s, publicURL string, proxies []netip.Prefix) domain.Applications {
 	var all domain.Applications
 	for _, item := range splitList(s) {
-		text, name, _ := strings.Cut(item, "=")
+		text, rest, _ := strings.Cut(item, "=")
+		name, attributes, hasAttributes := strings.Cut(rest, ";")
 		origin, problem, fix := webOrigin(text)
 		_, duplicate := all.ByOrigin(text)
 		_, badName := domain.ParseDisplayName("name", name)
@@ -40,11 +44,43 @@ func (p *parser) applications(s, publicURL string) domain.Applications {
 		case badName != nil || len(name) > 64:
 			problem, fix = fmt.Sprintf("the name %+q is not one line of visible characters of at most 64 bytes", name), "write the name of the application"
 		}
+		app := domain.Application{Origin: origin, Name: name}
+		if problem == "" && hasAttributes {
+			problem, fix = readAttributes(&app, attributes)
+		}
+		if problem == "" && app.ForwardAuth && len(proxies) == 0 {
+			problem, fix = "forward_auth without a trusted proxy, which alone may ask about requests", "list the reverse proxy of the application in KEYLODGE_TRUSTED_PROXIES"
+		}
 		if problem != "" {
 			p.addError("APPLICATIONS", fmt.Sprintf("%q: %s", redactUserinfo(text), problem), fix)
 			continue
 		}
-		all = append(all, domain.Application{Origin: origin, Name: name})
+		all = append(all, app)
 	}
 	return all
+}
+
+// The shortest max_age leaves time for the way from this server to the application.
+const minMaxAge = time.Minute
+
+// readAttributes returns a problem and its fix if an attribute is invalid.
+func readAttributes(app *domain.Application, attributes string) (problem, fix string) {
+	for attribute := range strings.SplitSeq(attributes, ";") {
+		name, value, hasValue := strings.Cut(strings.TrimSpace(attribute), "=")
+		age, err := time.ParseDuration(value)
+		switch {
+		case name == "forward_auth" && !hasValue:
+			app.ForwardAuth = true
+		case name != "max_age":
+			return fmt.Sprintf("the attribute %q is unknown", attribute), "write forward_auth or, for example, forward_auth;max_age=8h"
+		case err != nil || age < minMaxAge || age%time.Second != 0:
+			return fmt.Sprintf("max_age %q is not a duration of at least one minute, in seconds", value), "write for example max_age=15m or max_age=8h"
+		default:
+			app.MaxAge = age
+		}
+	}
+	if app.MaxAge > 0 && !app.ForwardAuth {
+		return "max_age without forward_auth: an application with tokens is not asked again", "add forward_auth, or compare auth_time in the application"
+	}
+	return "", ""
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keylodge/keylodge/domain"
 )
@@ -27,26 +28,48 @@ func TestLoad_Applications(t *testing.T) {
 
 func TestLoad_RejectsInvalidApplications(t *testing.T) {
 	for value, problem := range map[string]string{
-		"https://app.example.net":                               "has no name",
-		"https://app.example.net=":                              "has no name",
-		"https://app.example.net=" + strings.Repeat("x", 65):    "at most 64 bytes",
-		"https://app.example.net=a\u202eb":                      "visible characters",
-		"https://app.example.net/=App":                          "browsers write this origin differently",
-		"https://app.example.net/callback=App":                  "browsers write this origin differently",
-		"https://App.example.net=App":                           "browsers write this origin differently",
-		"https://app.example.net:443=App":                       "browsers write this origin differently",
-		"https://*.example.net=App":                             "no wildcard",
-		"http://app.example.net=App":                            "localhost only",
-		"app.example.net=App":                                   "not a web URL",
-		"tauri://localhost=App":                                 "the scheme is",
-		"https://127.0.0.1=App":                                 "IP address",
-		"https://id.example.org=Myself":                         "the origin of this server",
-		"https://app.example.net=App,https://app.example.net=B": "a duplicate",
-		"https://ada:secret@app.example.net=App":                "browsers write this origin differently",
+		"https://app.example.net":                                "has no name",
+		"https://app.example.net=":                               "has no name",
+		"https://app.example.net=" + strings.Repeat("x", 65):     "at most 64 bytes",
+		"https://app.example.net=a\u202eb":                       "visible characters",
+		"https://app.example.net/=App":                           "browsers write this origin differently",
+		"https://app.example.net/callback=App":                   "browsers write this origin differently",
+		"https://App.example.net=App":                            "browsers write this origin differently",
+		"https://app.example.net:443=App":                        "browsers write this origin differently",
+		"https://*.example.net=App":                              "no wildcard",
+		"http://app.example.net=App":                             "localhost only",
+		"app.example.net=App":                                    "not a web URL",
+		"tauri://localhost=App":                                  "the scheme is",
+		"https://127.0.0.1=App":                                  "IP address",
+		"https://id.example.org=Myself":                          "the origin of this server",
+		"https://app.example.net=App,https://app.example.net=B":  "a duplicate",
+		"https://app.example.net=App;":                           "the attribute \"\" is unknown",
+		"https://app.example.net=App;x":                          "the attribute \"x\" is unknown",
+		"https://app.example.net=App;forward_auth=1":             "is unknown",
+		"https://app.example.net=App;forward_auth;max_age":       "not a duration",
+		"https://app.example.net=App;forward_auth;max_age=1":     "not a duration",
+		"https://app.example.net=App;forward_auth;max_age=59s":   "at least one minute",
+		"https://app.example.net=App;forward_auth;max_age=-1h":   "at least one minute",
+		"https://app.example.net=App;forward_auth;max_age=60.5s": "in seconds",
+		"https://app.example.net=App;max_age=1h":                 "max_age without forward_auth",
+		"https://app.example.net=App;forward_auth":               "forward_auth without a trusted proxy",
+		"https://ada:secret@app.example.net=App":                 "browsers write this origin differently",
 	} {
 		_, err := load(t, "PUBLIC_URL=https://id.example.org", "APPLICATIONS="+value)
 		if err == nil || !strings.Contains(err.Error(), "KEYLODGE_APPLICATIONS") || !strings.Contains(err.Error(), problem) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: got %v, want %q", value, err, problem)
 		}
+	}
+}
+
+func TestLoad_ApplicationsWithForwardAuth(t *testing.T) {
+	config, err := load(t, "PUBLIC_URL=https://id.example.org", "TRUSTED_PROXIES=10.0.0.7",
+		"APPLICATIONS=https://wiki.example.org=Wiki;forward_auth,https://admin.example.net=Admin; max_age=8h ;forward_auth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := domain.Applications{{Origin: "https://wiki.example.org", Name: "Wiki", ForwardAuth: true}, {Origin: "https://admin.example.net", Name: "Admin", ForwardAuth: true, MaxAge: 8 * time.Hour}}
+	if !reflect.DeepEqual(config.Applications, want) {
+		t.Errorf("got %+v, want %+v", config.Applications, want)
 	}
 }

@@ -74,7 +74,7 @@ func (e environment) parse() (Config, SettingErrors) {
 	p.tokens(&config, e)
 	p.brand(&config, e)
 	p.smtp(&config, e)
-	config.Applications = p.applications(e.Applications, config.PublicURL)
+	config.Applications = p.applications(e.Applications, config.PublicURL, config.TrustedProxies)
 	p.wellKnown(&config, e)
 	p.rateLimits(&config, e.RateLimits, e.RateLimitURL)
 	return config, p.errs

@@ -32,6 +32,7 @@ var (
 	HAProxy    = Need{"haproxy", "HAProxy", []string{"haproxy", "/usr/sbin/haproxy"}}
 	Caddy      = Need{"caddy", "Caddy", []string{"caddy"}}
 	Nginx      = Need{"nginx", "nginx", []string{"nginx", "/usr/sbin/nginx"}}
+	Traefik    = Need{"traefik", "Traefik", []string{"traefik"}}
 	Tools      = Need{"tools", "curl, lsof, sqlite3, systemd-analyze or another program of the operator", nil}
 	Root       = Need{"root", "the rights of root", nil}
 	SmallDisk  = Need{"disk", "a small disk, which only root can mount", nil}
