@@ -35,47 +35,39 @@ func (b *browserPage) passkeys() result[[]shownPasskey] {
 		return result[[]shownPasskey]{rejection: rejected}
 	}
 	var shown []shownPasskey
-	for _, entry := range b.entries("passkey-list") {
-		key := shownPasskey{id: entry.ID, name: entry.Parts["name"], status: "active"}
-		if entry.Nameless {
-			key.name = ""
-		}
-		if entry.Parts["suspended"] != "" {
-			key.status = "suspended"
-		}
-		shown = append(shown, key)
+	for _, entry := range b.entries("passkeys") {
+		shown = append(shown, shownPasskey{id: entry.ID, name: entry.GivenName, status: entry.Status})
 	}
 	return result[[]shownPasskey]{value: shown}
 }
 
 func (b *browserPage) addPasskey(name string, forgeries ...forgery) rejection {
 	b.t.Helper()
-	if !b.isVisible("#make-passkey") {
-		b.press("#add-passkey")
+	if !b.isVisible(named("make-passkey")) {
+		b.press(named("add-passkey"))
 	}
-	b.fill("#new-passkey-name", name)
-	return b.withAuthenticator(forgeries, func() string { return b.pressAndWait("#make-passkey") })
+	b.fill(named("passkey_name"), name)
+	return b.withAuthenticator(forgeries, func() string { return b.pressAndWait(named("make-passkey")) })
 }
 
 func (b *browserPage) renamePasskey(id, name string) rejection {
 	b.t.Helper()
-	if !b.isVisible(partSelector(id, "save")) {
-		b.press(partSelector(id, "rename"))
+	if !b.isVisible(entryButton(id, "save")) {
+		b.press(entryButton(id, "rename"))
 	}
-	b.fill(partSelector(id, "new-name"), name)
-	return rejection{code: b.pressAndWait(partSelector(id, "save"))}
+	b.fill(entryButton(id, "name"), name)
+	return rejection{code: b.pressAndWait(entryButton(id, "save"))}
 }
 
 func (b *browserPage) removePasskey(id string) rejection {
 	b.t.Helper()
-	if !b.isVisible(partSelector(id, "confirm")) {
-		b.clearMessage()
-		b.press(partSelector(id, "remove"))
+	if !b.isVisible(entryButton(id, "confirm-remove")) {
+		if !b.isVisible(entryButton(id, "remove")) {
+			return rejection{code: "last_passkey"} // the page says so instead of a button
+		}
+		b.press(entryButton(id, "remove"))
 	}
-	if !b.isVisible(partSelector(id, "confirm")) {
-		return rejection{code: b.messageCode()}
-	}
-	return b.withAuthenticator(nil, func() string { return b.pressAndWait(partSelector(id, "confirm")) })
+	return b.withAuthenticator(nil, func() string { return b.pressAndWait(entryButton(id, "confirm-remove")) })
 }
 
 func (b *browserPage) sessions() result[[]shownSession] {
@@ -83,17 +75,17 @@ func (b *browserPage) sessions() result[[]shownSession] {
 	if rejected := b.reload(); rejected != (rejection{}) {
 		return result[[]shownSession]{rejection: rejected}
 	}
-	b.showAll("device-list", "#more-devices")
+	b.showAll("devices", named("more-devices"))
 	var shown []shownSession
-	for _, entry := range b.entries("device-list") {
-		shown = append(shown, shownSession{id: entry.ID, device: entry.Parts["name"], current: entry.Parts["current"] != ""})
+	for _, entry := range b.entries("devices") {
+		shown = append(shown, shownSession{id: entry.ID, device: entry.Name, current: entry.Current == "true"})
 	}
 	return result[[]shownSession]{value: shown}
 }
 
 func (b *browserPage) revokeSession(id string) rejection {
 	b.t.Helper()
-	button := partSelector(id, "sign-out")
+	button := entryButton(id, "end-session")
 	if !b.isVisible(button) {
 		b.t.Fatal("the page has no button to end this session: its own ends by signing out, and those of other users are not listed")
 	}
@@ -105,13 +97,13 @@ func (b *browserPage) revokeOtherSessions() result[int] {
 	if rejected := b.reload(); rejected != (rejection{}) {
 		return result[int]{rejection: rejected}
 	}
-	if !b.isVisible("#sign-out-others") {
+	if !b.isVisible(named("sign-out-others")) {
 		return result[int]{}
 	}
-	if code := b.pressAndWait("#sign-out-others"); code != "" {
+	if code := b.pressAndWait(named("sign-out-others")); code != "" {
 		return result[int]{rejection: rejection{code: code}}
 	}
-	message := eval[string](b, `document.getElementById('message').textContent`)
+	message := b.textOf(`#devices > .notice`)
 	count, err := strconv.Atoi(regexp.MustCompile(`\d+|$`).FindString(message))
 	if err != nil {
 		b.t.Fatalf("the message has no count: %q", message)
@@ -121,33 +113,36 @@ func (b *browserPage) revokeOtherSessions() result[int] {
 
 func (b *browserPage) changeAccount(name, email string) result[shownUser] {
 	b.t.Helper()
-	b.fill("#account-name", name)
-	b.fill("#account-email", email)
-	if rejected := b.withAuthenticator(nil, func() string { return b.pressAndWait("#save-account") }); rejected.code != "" {
+	b.fill(named("display_name"), name)
+	b.fill(named("email"), email)
+	save := func(button string) func() string { return func() string { return b.pressAndWait(named(button)) } }
+	if rejected := b.withAuthenticator(nil, save("save-account")); rejected.code != "" {
 		return result[shownUser]{rejection: rejected}
 	}
-	if email == eval[string](b, `document.getElementById('account-email').value`) && b.isVisible("#withdraw-email") {
+	if b.isVisible(named("confirm-remove-email")) {
+		if rejected := b.withAuthenticator(nil, save("confirm-remove-email")); rejected.code != "" {
+			return result[shownUser]{rejection: rejected}
+		}
+	}
+	if b.isVisible(named("withdraw-email")) && email != b.textOf(dataNamed("pending")) {
 		// The field shows the wanted address, but another address is pending.
-		if rejected := b.withAuthenticator(nil, func() string { return b.pressAndWait("#withdraw-email") }); rejected.code != "" {
+		if rejected := b.withAuthenticator(nil, save("withdraw-email")); rejected.code != "" {
 			return result[shownUser]{rejection: rejected}
 		}
 	}
 	if rejected := b.reload(); rejected != (rejection{}) {
 		return result[shownUser]{rejection: rejected}
 	}
-	return result[shownUser]{value: shownUser{
-		name:  eval[string](b, `document.getElementById('account-name').value`),
-		email: eval[string](b, `document.getElementById('account-email').value`),
-	}}
+	return result[shownUser]{value: b.shownIdentity()}
 }
 
 func (b *browserPage) deleteAccount() rejection {
 	b.t.Helper()
-	if !b.isVisible("#delete-for-good") {
-		b.press("#delete-account")
+	if !b.isVisible(named("delete-for-good")) {
+		b.press(named("delete-account"))
 	}
-	b.fill("#delete-word", "delete")
-	return b.withAuthenticator(nil, func() string { return b.pressAndWait("#delete-for-good") })
+	b.fill(named("word"), "delete")
+	return b.withAuthenticator(nil, func() string { return b.pressAndWait(named("delete-for-good")) })
 }
 
 func (b *browserPage) events() result[[]shownEvent] {
@@ -155,13 +150,13 @@ func (b *browserPage) events() result[[]shownEvent] {
 	if rejected := b.reload(); rejected != (rejection{}) {
 		return result[[]shownEvent]{rejection: rejected}
 	}
-	b.showAll("event-list", "#more-events")
+	b.showAll("activity", named("more-events"))
 	var shown []shownEvent
-	for _, entry := range b.entries("event-list") {
-		if title := entry.Parts["title"]; title == "" || strings.Contains(title, "_") {
-			b.t.Fatalf("the page has no text for the event %q: %q", entry.Kind, title)
+	for _, entry := range b.entries("activity") {
+		if entry.Title == "" || strings.Contains(entry.Title, "_") {
+			b.t.Fatalf("the page has no text for the event %q: %q", entry.Kind, entry.Title)
 		}
-		if reason := entry.Parts["reason"]; strings.Contains(reason, "_") || (entry.Reason != "") != (reason != "") && entry.Kind != "refresh_token_reused" {
+		if reason := entry.Why; strings.Contains(reason, "_") || (entry.Reason != "") != (reason != "") && entry.Kind != "refresh_token_reused" {
 			b.t.Fatalf("the page has no text for the reason %q: %q", entry.Reason, reason)
 		}
 		shown = append(shown, shownEvent{kind: entry.Kind, reason: entry.Reason})
@@ -174,61 +169,79 @@ func (b *browserPage) events() result[[]shownEvent] {
 // reload loads the page again, to show the current state of the server.
 func (b *browserPage) reload() rejection {
 	b.t.Helper()
-	if got := b.whoAmI(); !got.ok() {
-		return got.rejection
-	}
-	b.waitFor("the account's lists are shown", `document.getElementById('account-lists').getAttribute('aria-busy') === 'false'`)
-	return rejection{}
+	return b.whoAmI().rejection
 }
 
-// pressAndWait presses a button and returns the code of the page's message afterwards; "" if there was no error.
+// pressAndWait presses a button and waits until its action has ended. It confirms a step-up, if the page asks for one. It returns the
+// code of the page's error; "" if there was none.
 func (b *browserPage) pressAndWait(button string) string {
 	b.t.Helper()
-	b.clearMessage()
+	eval[int](b, `failures.length = 0`)
 	b.press(button)
-	b.waitFor("the page shows a message", `document.querySelector('main').getAttribute('aria-busy') === 'false' && 'code' in document.getElementById('message').dataset`)
-	return b.messageCode()
+	stepUp := named("step-up")
+	for {
+		b.waitFor("the action ends or the page asks for a step-up", settled+` || failures.length > 0 || `+visible(stepUp))
+		if !b.isVisible(stepUp) {
+			b.waitFor("the action has ended", settled)
+			return b.lastFailure()
+		}
+		b.press(stepUp)
+		b.waitFor("the step-up ends", `!busy() || failures.length > 0 || !(`+visible(stepUp)+`)`)
+		if b.lastFailure() != "" && b.isVisible(stepUp) {
+			code := b.lastFailure()
+			b.press(`dialog ` + named("cancel"))
+			b.waitFor("the action has ended", settled)
+			return code
+		}
+	}
 }
 
-// clearMessage removes the code of the last message.
-func (b *browserPage) clearMessage() {
-	eval[bool](b, `delete document.getElementById('message').dataset.code`)
+// lastFailure returns the code of the last error that the page reported since a button was pressed.
+func (b *browserPage) lastFailure() string {
+	return eval[string](b, `failures[0] ?? ''`)
 }
 
 func (b *browserPage) isVisible(element string) bool {
 	return eval[bool](b, visible(element))
 }
 
-// partSelector returns the selector of a part of the entry of a passkey or session.
-func partSelector(id, part string) string {
-	return fmt.Sprintf(`[data-id='%s'] [data-part='%s']`, id, part)
+// entryButton returns the selector of a button or an input in the entry of a passkey or session.
+func entryButton(id, name string) string {
+	return fmt.Sprintf(`[data-id='%s'] [name='%s']`, id, name)
 }
 
-// listEntry is an entry of a list on the page. Parts has the texts of the visible parts.
+// listEntry is an entry of a list on the page.
 type listEntry struct {
-	ID       string            `json:"id"`
-	Kind     string            `json:"kind"`
-	Reason   string            `json:"reason"`
-	Nameless bool              `json:"nameless"`
-	Parts    map[string]string `json:"parts"`
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	GivenName string `json:"givenName"`
+	Status    string `json:"status"`
+	Current   string `json:"current"`
+	Kind      string `json:"kind"`
+	Reason    string `json:"reason"`
+	Title     string `json:"title"`
+	Why       string `json:"why"`
 }
 
-func (b *browserPage) entries(list string) []listEntry {
+// entries returns the entries of the list in a section of the account.
+func (b *browserPage) entries(section string) []listEntry {
 	b.t.Helper()
-	return eval[[]listEntry](b, fmt.Sprintf(`[...document.getElementById(%q).children].map((entry) => ({
+	return eval[[]listEntry](b, fmt.Sprintf(`[...find(%q).querySelectorAll('.entries > li')].map((entry) => ({
 		...entry.dataset,
-		nameless: entry.querySelector('[data-nameless]') !== null,
-		parts: Object.fromEntries([...entry.querySelectorAll('[data-part]')].map((part) => [part.dataset.part, part.checkVisibility() ? part.textContent : ''])),
-	}))`, list))
+		name: entry.querySelector('[data-name="name"]')?.textContent ?? '',
+		title: entry.querySelector('.title')?.textContent ?? '',
+		why: entry.querySelector('.why')?.textContent ?? '',
+	}))`, "#"+section))
 }
 
-// showAll presses the button for more entries until all are shown.
-func (b *browserPage) showAll(list, more string) {
+// showAll presses the button for more entries of a section until all are shown.
+func (b *browserPage) showAll(section, more string) {
 	b.t.Helper()
 	for b.isVisible(more) {
-		before := eval[int](b, fmt.Sprintf(`document.getElementById(%q).childElementCount`, list))
+		count := fmt.Sprintf(`find('#%s .entries').childElementCount`, section)
+		before := eval[int](b, count)
 		b.press(more)
-		b.waitFor("more entries are shown", fmt.Sprintf(`document.querySelector('main').getAttribute('aria-busy') === 'false' && document.getElementById(%q).childElementCount > %d`, list, before))
+		b.waitFor("more entries are shown", fmt.Sprintf(`!busy() && %s > %d`, count, before))
 	}
 }
 

@@ -17,30 +17,30 @@ import (
 // recover fills in the fields that the page shows. The page checks for missing values without a request to the server.
 func (b *browserPage) recover(proof recoveryProof, forgeries ...forgery) result[shownUser] {
 	b.t.Helper()
-	if !b.isVisible("#recover") {
-		if !b.isVisible("#lost-passkey") {
+	if !b.isVisible(named("recover")) {
+		if !b.isVisible(named("to-recover")) {
 			b.open()
 		}
-		b.press("#lost-passkey")
-		b.waitFor("the page asks for codes", `document.querySelector('main').dataset.state === 'recovering'`)
+		b.view("recover")
 	}
-	if b.isVisible("#recover-by") {
-		if proof.totpCode != "" && proof.backupCode != "" {
+	if b.isVisible(`[name="by"]`) {
+		switch {
+		case proof.totpCode != "" && proof.backupCode != "":
 			b.t.Fatal("the page accepts one code, but there are two: the story is an attack, not a journey")
-		}
-		if proof.totpCode != "" {
-			b.press("#by-app")
-		} else {
-			b.press("#by-backup")
-		}
-	}
-	for field, text := range map[string]string{"#recover-account": proof.email, "#recover-app-code": proof.totpCode, "#recover-backup-code": proof.backupCode} {
-		if b.isVisible(field) {
-			b.fill(field, text)
+		case proof.totpCode != "":
+			b.press(`[name="by"][value="app"]`)
+			b.waitFor("the page asks for a code of the app", visible(named("totp_code")))
+		default:
+			b.press(`[name="by"][value="backup"]`)
+			b.waitFor("the page asks for a backup code", visible(named("backup_code")))
 		}
 	}
-	b.clearMessage()
-	return b.runCeremony("#recover", forgeries)
+	for field, text := range map[string]string{"account": proof.email, "totp_code": proof.totpCode, "backup_code": proof.backupCode} {
+		if b.isVisible(named(field)) {
+			b.fill(named(field), text)
+		}
+	}
+	return b.runCeremony(named("recover"), forgeries) // the page asks for the new passkey at once
 }
 
 func (b *browserPage) recoveryFactors() result[shownFactors] {
@@ -48,9 +48,12 @@ func (b *browserPage) recoveryFactors() result[shownFactors] {
 	if rejected := b.reload(); rejected != (rejection{}) {
 		return result[shownFactors]{rejection: rejected}
 	}
-	have := shownFactors{hasTOTP: b.isVisible("#app-present")}
-	if reminded := b.isVisible("#codes-nudge"); b.isVisible("#codes-present") {
-		have.codesLeft = eval[int](b, `Number(document.getElementById('codes-left').textContent)`)
+	have := shownFactors{hasTOTP: b.isVisible(named("remove-app"))}
+	reminded := b.isVisible("#ways-back .reminder")
+	if left := b.textOf(dataNamed("codes-left")); left != "" {
+		if _, err := fmt.Sscan(left, &have.codesLeft); err != nil {
+			b.t.Fatalf("%q has no number of codes", left)
+		}
 		if reminded != (have.codesLeft <= 3) {
 			b.t.Errorf("%d codes are left, reminder shown: %v", have.codesLeft, reminded)
 		}
@@ -62,20 +65,20 @@ func (b *browserPage) recoveryFactors() result[shownFactors] {
 
 func (b *browserPage) setUpTOTP() result[string] {
 	b.t.Helper()
-	rejected := b.withAuthenticator(nil, func() string { return b.pressAndWait("#set-up-app") })
+	rejected := b.withAuthenticator(nil, func() string { return b.pressAndWait(named("set-up-app")) })
 	if rejected != (rejection{}) {
 		return result[string]{rejection: rejected}
 	}
-	uri := b.decodeQRCode("#app-qr")
+	uri := b.decodeQRCode(dataNamed("app-qr"))
 	query := uri.Query()
 	if uri.Scheme != "otpauth" || uri.Host != "totp" || query.Get("issuer") == "" {
 		b.t.Fatalf("not a valid otpauth URI: %s", uri)
 	}
-	text := strings.ReplaceAll(eval[string](b, `document.getElementById('app-secret').textContent`), " ", "")
+	text := strings.ReplaceAll(b.textOf(dataNamed("app-secret")), " ", "")
 	if secret := query.Get("secret"); secret == "" || secret != text {
 		b.t.Fatalf("the QR code has the secret %q, the text %q", secret, text)
 	}
-	if link := eval[string](b, `document.getElementById('app-link').href`); link != uri.String() {
+	if link := eval[string](b, `find('[data-name="app-link"]').href`); link != uri.String() {
 		b.t.Fatalf("the QR code has %s, the link %s", uri, link)
 	}
 	return result[string]{value: query.Get("secret")}
@@ -83,8 +86,8 @@ func (b *browserPage) setUpTOTP() result[string] {
 
 func (b *browserPage) confirmTOTP(code string) rejection {
 	b.t.Helper()
-	b.fill("#app-code", code)
-	return rejection{code: b.pressAndWait("#confirm-app")}
+	b.fill(named("code"), code)
+	return rejection{code: b.pressAndWait(named("confirm-app"))}
 }
 
 func (b *browserPage) removeTOTP() rejection {
@@ -92,8 +95,8 @@ func (b *browserPage) removeTOTP() rejection {
 	if rejected := b.reload(); rejected != (rejection{}) {
 		return rejected
 	}
-	b.press("#remove-app")
-	return b.withAuthenticator(nil, func() string { return b.pressAndWait("#confirm-remove-app") })
+	b.press(named("remove-app"))
+	return b.withAuthenticator(nil, func() string { return b.pressAndWait(named("confirm-remove-app")) })
 }
 
 func (b *browserPage) makeBackupCodes() result[[]string] {
@@ -101,22 +104,24 @@ func (b *browserPage) makeBackupCodes() result[[]string] {
 	if rejected := b.reload(); rejected != (rejection{}) {
 		return result[[]string]{rejection: rejected}
 	}
-	button := "#make-codes"
-	if eval[string](b, `document.getElementById('codes-left').textContent`) != "0" && b.isVisible("#codes-present") {
+	button := named("make-codes")
+	if left := b.textOf(dataNamed("codes-left")); left != "" && !strings.HasPrefix(left, "0 ") {
 		b.press(button)
-		button = "#replace-codes"
+		button = named("replace-codes")
 	}
 	if rejected := b.withAuthenticator(nil, func() string { return b.pressAndWait(button) }); rejected != (rejection{}) {
 		return result[[]string]{rejection: rejected}
 	}
-	return result[[]string]{value: eval[[]string](b, `[...document.querySelectorAll('#code-list li')].map((item) => item.checkVisibility() ? item.innerText : '')`)}
+	codes := eval[[]string](b, `[...find('.codes').children].map((item) => item.checkVisibility() ? item.innerText : '')`)
+	b.press(named("stored"))
+	return result[[]string]{value: codes}
 }
 
 // decodeQRCode decodes the URI in a QR code on the page, with an independent library.
 func (b *browserPage) decodeQRCode(image string) *url.URL {
 	b.t.Helper()
-	b.waitFor("the image is loaded", fmt.Sprintf(`document.querySelector(%q).naturalWidth > 0 && document.querySelector(%[1]q).checkVisibility()`, image))
-	encoded, found := strings.CutPrefix(eval[string](b, fmt.Sprintf(`document.querySelector(%q).src`, image)), "data:image/png;base64,")
+	b.waitFor("the image is loaded", fmt.Sprintf(`find(%q)?.naturalWidth > 0 && find(%[1]q).checkVisibility()`, image))
+	encoded, found := strings.CutPrefix(eval[string](b, fmt.Sprintf(`find(%q).src`, image)), "data:image/png;base64,")
 	raw, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil || !found {
 		b.t.Fatalf("the image is not a data URL: %v", err)

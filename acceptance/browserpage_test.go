@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,10 +66,41 @@ func (b *browserPage) setAutomaticPresence(yes bool) {
 	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.authenticatorID, Enabled: yes})
 }
 
+// observePage adds to each document: find(selector), which looks into open shadow roots, and failures, the codes of the errors that
+// the page's elements have reported.
+func (b *browserPage) observePage() {
+	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		window.find = (selector, root = document) => {
+			const found = root.querySelector(selector);
+			if (found) return found;
+			for (const { shadowRoot } of root.querySelectorAll('*')) {
+				const inside = shadowRoot && find(selector, shadowRoot);
+				if (inside) return inside;
+			}
+			return null;
+		};
+		window.findAll = (selector) => [document.querySelector('main > *')?.shadowRoot, document].flatMap((root) => (root ? [...root.querySelectorAll(selector)] : []));
+		window.pageState = () => {
+			const element = document.querySelector('main > *');
+			if (element?.localName === 'keylodge-sign-in') return element.dataset.view ?? 'loading';
+			return element && find('[data-name="who"]') ? 'account' : 'loading';
+		};
+		window.busy = () => findAll('[aria-busy="true"]').length > 0;
+		window.signIns = 0; // since the page was loaded
+		addEventListener('keylodge-signed-in', () => { signIns++; });
+		window.failures = [];
+		addEventListener('keylodge-error', ({ detail: { error } }) => failures.push(error.code));
+	`})
+}
+
 func (b *browserPage) open() {
 	b.navigate(b.server.origin + "/")
-	b.waitFor("the page is loaded", `document.querySelector('main').dataset.state !== 'loading' && `+listsSettled)
+	b.waitFor("the page is loaded", settled)
 }
+
+// settled is true when the page has no request left. Otherwise one of them could reach the server after the test has moved the clock,
+// and end the session before the test looks at it.
+const settled = `pageState() !== 'loading' && !busy()`
 
 // navigate loads the URL. chromedp.Navigate would need the events that browser.NewTab disables.
 func (b *browserPage) navigate(url string) {
@@ -81,34 +113,50 @@ func (b *browserPage) navigate(url string) {
 
 func (b *browserPage) signUp(user profile, forgeries ...forgery) result[shownUser] {
 	b.t.Helper()
-	if b.isVisible("#registration-note") {
+	b.view("sign-up")
+	if !b.isVisible(named("sign-up")) {
 		return result[shownUser]{shownUser{}, rejection{code: "registration_closed"}} // there is no form
 	}
-	b.fill("#display-name", user.name)
-	b.fill("#sign-up-email", user.email)
-	return b.runCeremony("#sign-up", forgeries)
+	b.fill(named("display_name"), user.name)
+	b.fill(named("email"), user.email)
+	return b.runCeremony(named("sign-up"), forgeries)
 }
+
+// view opens a view of the sign-in, unless the page shows it.
+func (b *browserPage) view(name string) {
+	b.t.Helper()
+	if b.state() != name && b.isVisible(named("to-"+name)) {
+		b.press(named("to-" + name))
+		b.waitFor("the page shows the view "+name, fmt.Sprintf(`pageState() === %q`, name))
+	}
+}
+
+// named returns the selector of a button or an input by its name.
+func named(name string) string { return fmt.Sprintf(`[name=%q]`, name) }
 
 func (b *browserPage) signIn(email string, forgeries ...forgery) result[shownUser] {
 	b.t.Helper()
-	b.fill("#email", email)
-	return b.runCeremony("#sign-in", forgeries)
+	b.view("sign-in")
+	if email == "" {
+		return b.runCeremony(named("sign-in"), forgeries)
+	}
+	b.fill(named("email"), email)
+	return b.runCeremony(named("sign-in-by-email"), forgeries)
 }
 
 // runCeremony presses a button that starts a ceremony, acts as the user, and returns the result.
 func (b *browserPage) runCeremony(button string, forgeries []forgery) result[shownUser] {
 	b.t.Helper()
-	if b.kind == autofillPhone {
+	if b.kind == autofillPhone && b.state() == "sign-in" {
 		// A suggestion that is requested after automatic presence is set would be taken before the button is pressed.
 		b.waitFor("conditional mediation is pending", `window.suggesting === true`)
 	}
 	var user shownUser
 	rejected := b.withAuthenticator(forgeries, func() string {
-		b.press(button)
-		b.waitFor("the ceremony ends", signedInOrFailed)
-		if b.state() != "signed-in" {
-			return b.messageCode()
+		if code := b.pressAndWait(button); code != "" {
+			return code
 		}
+		b.skipOffers()
 		user = b.shownIdentity()
 		return ""
 	})
@@ -142,74 +190,90 @@ func (b *browserPage) rejectionSince(before int, code string) rejection {
 	return rejected
 }
 
-// messageCode returns the code of the page's message.
-func (b *browserPage) messageCode() string {
-	return eval[string](b, `document.getElementById('message').dataset.code ?? ''`)
+// skipOffers leaves the steps between a ceremony and the account: the code of an e-mail address, backup codes, another passkey.
+func (b *browserPage) skipOffers() {
+	b.t.Helper()
+	for {
+		b.waitFor("the page is settled", settled)
+		state := b.state()
+		button := map[string]string{"confirm-email": "later", "way-back": "not-now", "local-passkey": "not-now"}[state]
+		if button == "" {
+			b.waitFor("the account is shown", `pageState() === 'account' && !busy()`)
+			return
+		}
+		b.press(named(button))
+		b.waitFor("the offer is gone", fmt.Sprintf(`pageState() !== %q`, state))
+	}
 }
-
-// listsSettled is true when the requests of the account's lists have ended. Otherwise one of them could reach the server after the
-// test has moved the clock, and end the session before the test looks at it.
-const listsSettled = `(document.querySelector('main').dataset.state !== 'signed-in' ||
-	document.getElementById('account-lists').getAttribute('aria-busy') === 'false' || !document.getElementById('reload').hidden)`
-
-// signedInOrFailed is true when the user is signed in or the page shows an error.
-const signedInOrFailed = `(() => {
-	const main = document.querySelector('main');
-	if (main.getAttribute('aria-busy') === 'true') return false;
-	return main.dataset.state === 'signed-in' || Boolean(document.getElementById('message').dataset.code);
-})() && ` + listsSettled
 
 // whoAmI loads the page again and returns the shown identity.
 func (b *browserPage) whoAmI() result[shownUser] {
 	b.t.Helper()
 	b.open()
-	if b.state() == "signed-in" {
+	if b.state() == "account" {
 		return result[shownUser]{value: b.shownIdentity()}
 	}
-	if code := b.messageCode(); code != "" {
-		return result[shownUser]{rejection: rejection{code: code}}
-	}
-	return result[shownUser]{rejection: rejection{code: "unauthenticated"}}
+	code := eval[string](b, `document.querySelector('main > *').getAttribute('notice') ?? 'unauthenticated'`)
+	return result[shownUser]{rejection: rejection{code: code}}
 }
 
 func (b *browserPage) signOut() rejection {
 	b.t.Helper()
-	b.press("#sign-out")
-	b.waitFor("the user is signed out", `document.querySelector('main').dataset.state === 'signed-out'`)
+	b.press(named("sign-out"))
+	b.waitFor("the user is signed out", `pageState() === 'sign-in'`)
 	return rejection{}
 }
 
 func (b *browserPage) state() string {
-	return eval[string](b, `document.querySelector('main').dataset.state`)
+	return eval[string](b, `pageState()`)
 }
 
 // shownIdentity returns the shown user. The page names an account without a name by a part of its id.
 func (b *browserPage) shownIdentity() shownUser {
-	name := eval[string](b, `document.getElementById('who').textContent`)
-	if namelessAccount.MatchString(name) {
-		name = ""
+	name := b.valueOf(named("display_name"))
+	if who := b.textOf(dataNamed("who")); name != "" && who != name {
+		b.t.Errorf("the heading shows %q, the field %q", who, name)
+	} else if name == "" && !namelessAccount.MatchString(who) && !strings.Contains(who, "@") {
+		b.t.Errorf("the heading of an account without a name shows %q", who)
 	}
-	return shownUser{name: name, email: eval[string](b, `document.getElementById('who-email').textContent`)}
+	email := b.valueOf(named("email"))
+	if b.isVisible(dataNamed("waiting")) {
+		email = "" // it has only been requested
+	}
+	return shownUser{name: name, email: email}
+}
+
+// dataNamed returns the selector of a text by its name.
+func dataNamed(name string) string { return fmt.Sprintf(`[data-name=%q]`, name) }
+
+func (b *browserPage) textOf(element string) string {
+	b.t.Helper()
+	return eval[string](b, fmt.Sprintf(`find(%q)?.textContent ?? ''`, element))
+}
+
+func (b *browserPage) valueOf(field string) string {
+	b.t.Helper()
+	return eval[string](b, fmt.Sprintf(`find(%q).value`, field))
 }
 
 var namelessAccount = regexp.MustCompile(`^account [0-9A-F]{6}$`)
 
-// visible returns an expression that is true when the element is visible. The account's lists are hidden until all are loaded.
+// visible returns an expression that is true when the element is visible.
 func visible(element string) string {
-	return fmt.Sprintf(`document.querySelector(%q)?.checkVisibility({ visibilityProperty: true }) ?? false`, element)
+	return fmt.Sprintf(`(find(%q)?.checkVisibility({ visibilityProperty: true }) ?? false)`, element)
 }
 
 // focused returns an expression that focuses the element and is true when it has the focus.
 func focused(element string) string {
-	return fmt.Sprintf(`(field => { field?.focus(); return field !== null && field === document.activeElement })(document.querySelector(%q))`, element)
+	return fmt.Sprintf(`(field => { field?.focus(); return field !== null && field.matches(':focus') })(find(%q))`, element)
 }
 
 func (b *browserPage) fill(field, text string) {
 	b.t.Helper()
 	b.waitFor(field+" can be filled", visible(field))
-	eval[string](b, fmt.Sprintf(`document.querySelector(%q).value = ''`, field))
+	b.waitFor(field+" has the focus", focused(field))
+	eval[bool](b, fmt.Sprintf(`(field => { field.value = ''; return field.dispatchEvent(new Event('input', { bubbles: true })) })(find(%q))`, field))
 	if text != "" {
-		b.waitFor(field+" has the focus", focused(field))             // not while the page is busy and has disabled it
 		call(b, input.InsertText, input.InsertTextParams{Text: text}) // as if pasted: some characters have no key
 	}
 }
@@ -222,7 +286,7 @@ func (b *browserPage) press(button string) {
 
 // click presses the mouse button in the middle of the element. chromedp.Click would need the events that browser.NewTab disables.
 func click(element string) chromedp.Action[chromedp.Void] {
-	return clickOn(fmt.Sprintf(`document.querySelector(%q)`, element))
+	return clickOn(fmt.Sprintf(`find(%q)`, element))
 }
 
 // clickOn does the same with the element that an expression returns.
@@ -322,18 +386,19 @@ func (b *browserPage) signInDelayed(meanwhile func()) result[shownUser] {
 	b.setAutomaticPresence(true)
 	defer b.setAutomaticPresence(false)
 	anyRequest := func(fetch.EventRequestPaused) bool { return true }
-	paused, err := chromedp.Run(b.ctx, chromedp.WaitEvent(fetch.RequestPaused, anyRequest, click("#sign-in")))
+	paused, err := chromedp.Run(b.ctx, chromedp.WaitEvent(fetch.RequestPaused, anyRequest, click(named("sign-in"))))
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	meanwhile()
 	call(b, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: paused.RequestID})
 	call(b, fetch.Disable, cdp.Empty{})
-	b.waitFor("the ceremony ends", signedInOrFailed)
-	if b.state() == "signed-in" {
-		return result[shownUser]{value: b.shownIdentity()}
+	b.waitFor("the ceremony ends", settled)
+	if code := b.lastFailure(); code != "" {
+		return result[shownUser]{rejection: b.rejectionSince(before, code)}
 	}
-	return result[shownUser]{rejection: b.rejectionSince(before, b.messageCode())}
+	b.skipOffers()
+	return result[shownUser]{value: b.shownIdentity()}
 }
 
 // Helpers that operate the browser.
@@ -389,7 +454,7 @@ func (b *browserPage) waitFor(label, expression string) {
 
 // debugText returns the page's text and the server's log, for the message of a failed test.
 func (b *browserPage) debugText() string {
-	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.querySelector('main')?.innerText + '\n' + document.getElementById('message')?.dataset.code`))
+	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.querySelector('main > *')?.shadowRoot?.textContent + '\n' + failures`))
 	if err != nil {
 		text = err.Error()
 	}

@@ -31,6 +31,7 @@ func (d browserDriver) newDevice(t testing.TB, kind deviceKind) device {
 	} else {
 		b.disableConditionalMediation()
 	}
+	b.observePage()
 	b.open()
 	return b
 }

@@ -23,18 +23,7 @@ func openElements(t *testing.T, language string) (elementsPage, *clock) {
 	c := newClock()
 	b := elementsPage{browserDriver{startServer(t, c, nil)}.newDevice(t, phone).(*browserPage)}
 	call(b.browserPage, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
-		window.find = (selector, root = document) => {
-			const found = root.querySelector(selector);
-			if (found) return found;
-			for (const { shadowRoot } of root.querySelectorAll('*')) {
-				const inside = shadowRoot && find(selector, shadowRoot);
-				if (inside) return inside;
-			}
-			return null;
-		};
 		window.shown = (selector) => find(selector)?.checkVisibility({ visibilityProperty: true }) ?? false;
-		window.failures = [];
-		addEventListener('keylodge-error', ({ detail: { error } }) => failures.push(error.code));
 		const show = (tag, attributes = {}) => {
 			const element = document.createElement(tag);
 			for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);

@@ -419,8 +419,10 @@ func (x *examples) tab() *browserPage {
 				if (Date.now() > end) throw new Error('not reached: ' + condition + ' on a page with: ' + document.body.innerText);
 			}
 		};
-		window.shows = (text) => waitFor(() => document.body.innerText.includes(text));
-		window.press = (text) => [...document.querySelectorAll('button')].find((button) => button.innerText.trim() === text).click();`})
+		const roots = () => [document, ...[...document.querySelectorAll('*')].map((element) => element.shadowRoot).filter(Boolean)];
+		window.shows = (text) => waitFor(() => roots().some((root) => [...(root.body ?? root).children].some((element) => element.innerText?.includes(text))));
+		window.press = (text) => roots().flatMap((root) => [...root.querySelectorAll('button')]).find((button) => button.innerText.trim() === text).click();`})
+	b.observePage()
 	x.browser = b
 	return b
 }

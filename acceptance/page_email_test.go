@@ -33,21 +33,15 @@ func openPageWithMail(t *testing.T) (*env, *person, *browserPage) {
 // saveEmail saves the address in the account's form.
 func (b *browserPage) saveEmail(email string) {
 	b.t.Helper()
-	b.fill("#account-email", email)
-	if code := b.pressAndWait("#save-account"); code != "" {
+	b.fill(named("email"), email)
+	if code := b.pressAndWait(named("save-account")); code != "" {
 		b.t.Fatalf("message code %q\n%s", code, b.debugText())
 	}
 }
 
-func (b *browserPage) text(element string) string {
-	return eval[string](b, fmt.Sprintf(`document.querySelector(%q).textContent`, element))
-}
-
 func (b *browserPage) requireFocus(element string) {
 	b.t.Helper()
-	if focused := eval[string](b, `document.activeElement.id`); "#"+focused != element {
-		b.t.Errorf("the focus is on %q, want %s", focused, element)
-	}
+	b.waitFor("the focus is on "+element, fmt.Sprintf(`find(%q)?.matches(':focus') ?? false`, element))
 }
 
 // recordUserDetails records the user details that the page signals to the password manager from now on. The returned function
@@ -63,60 +57,61 @@ func (b *browserPage) recordUserDetails() func() string {
 
 func TestPage_EmailVerificationPrompt(t *testing.T) {
 	e, ada, b := openPageWithMail(t)
-	b.requireHidden("#pending-email", "#email-verified", "#who-unconfirmed")
+	b.requireHidden(named("confirm-email"), dataNamed("confirmed"), dataNamed("waiting"))
 	signalled := b.recordUserDetails()
 	b.saveEmail("Ada@Example.org")
-	b.requireFocus("#email-code")
-	if message := b.text("#message"); !strings.Contains(message, "a code to ada@example.org") {
+	b.requireFocus(named("code"))
+	if message := b.textOf("#profile .notice"); !strings.Contains(message, "a code to ada@example.org") {
 		t.Errorf("the page shows %q", message)
 	}
 	if got := signalled(); got != "Ada ada@example.org" {
 		t.Errorf("signalled user details %q", got)
 	}
-	if email := b.text("#who-pending-email"); email != "ada@example.org" || !b.isVisible("#who-unconfirmed") {
-		t.Errorf("the heading has %q", email)
+	if heading := b.textOf(".greeting"); !strings.Contains(heading, "ada@example.org") || !strings.Contains(heading, "Not confirmed") {
+		t.Errorf("the heading has %q", heading)
 	}
-	b.requireHidden("#pending-email-until", "#email-verified")
+	b.requireHidden(dataNamed("confirmed"))
 
-	b.fill("#email-code", e.codeIn(e.lastEmail("ada@example.org", 1)))
-	b.clearMessage()
+	b.fill(named("code"), e.codeIn(e.lastEmail("ada@example.org", 1)))
 	b.run(chromedp.KeyEvent("\r"))
-	b.waitFor("the address is confirmed", `document.getElementById('message').textContent === 'ada@example.org is confirmed.'`)
-	b.requireFocus("#account-heading")
-	b.requireHidden("#pending-email", "#who-unconfirmed")
+	b.waitFor("the address is confirmed", `find('#profile > .notice')?.textContent === 'ada@example.org is confirmed.'`)
+	b.requireFocus("#profile-heading")
+	b.requireHidden(named("confirm-email"))
+	if !b.isVisible(dataNamed("confirmed")) {
+		t.Error("the address is not marked as confirmed")
+	}
 	if got := signalled(); got != "Ada ada@example.org" {
 		t.Errorf("signalled user details %q", got)
 	}
-	if !b.isVisible("#email-verified") {
-		t.Error("the address is not marked as confirmed")
-	}
-	b.waitFor("the address has the focus", focused("#account-email"))
+	b.waitFor("the address has the focus", focused(named("email")))
 	call(b, input.InsertText, input.InsertTextParams{Text: "x"})
-	b.requireHidden("#email-verified") // the edited address is not confirmed
+	b.requireHidden(dataNamed("confirmed")) // the edited address is not confirmed
 
 	ben := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
-	ada.requireOK(ben.signUp(profile{email: "ben@example.org"}))
-	ben.requireFocus("#email-code")
-	if name := ben.text("#who"); name != "ben@example.org" || ben.isVisible("#who-pending-email") || !ben.isVisible("#who-unconfirmed") {
-		t.Errorf("the heading of a user without a name is %q", name)
+	ben.view("sign-up")
+	ben.fill(named("email"), "ben@example.org")
+	ada.requireOK(ben.withAuthenticator(nil, func() string { return ben.pressAndWait(named("sign-up")) }))
+	ben.waitForState("confirm-email")
+	ben.skipOffers()
+	if heading := ben.textOf(".greeting"); !strings.Contains(heading, "ben@example.org") || !strings.Contains(heading, "Not confirmed") {
+		t.Errorf("the heading of a user without a name is %q", heading)
 	}
 }
 
 func TestPage_EmailPromptDoesNotStealFocus(t *testing.T) {
 	_, _, b := openPageWithMail(t)
-	b.fill("#account-email", "ada@example.org")
+	b.fill(named("email"), "ada@example.org")
 	call(b, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*/v1/me"}}})
 	anyRequest := func(fetch.EventRequestPaused) bool { return true }
-	b.clearMessage()
-	paused, err := chromedp.Run(b.ctx, chromedp.WaitEvent(fetch.RequestPaused, anyRequest, click("#save-account")))
+	paused, err := chromedp.Run(b.ctx, chromedp.WaitEvent(fetch.RequestPaused, anyRequest, click(named("save-account"))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.waitFor("the button has the focus", focused("#delete-account"))
+	b.waitFor("the button has the focus", focused(named("delete-account")))
 	call(b, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: paused.RequestID})
 	call(b, fetch.Disable, cdp.Empty{})
-	b.waitFor("the page asks for the code", `document.getElementById('email-code').checkVisibility() && document.querySelector('main').getAttribute('aria-busy') === 'false'`)
-	b.requireFocus("#delete-account")
+	b.waitFor("the page asks for the code", visible(named("code"))+` && !busy()`)
+	b.requireFocus(named("delete-account"))
 }
 
 func TestPage_CancelPendingEmail(t *testing.T) {
@@ -124,20 +119,20 @@ func TestPage_CancelPendingEmail(t *testing.T) {
 	b.saveEmail("ada@example.org")
 	ada.requireOK(b.confirmEmail(e.codeIn(e.lastEmail("ada@example.org", 1))))
 	b.saveEmail("ada@example.net")
-	if current := b.text("#email-held"); current != "ada@example.org" || !b.isVisible("#email-held") {
-		t.Errorf("the page shows the current address %q", current)
+	if panel := b.textOf("#profile .panel"); !strings.Contains(panel, "your account uses ada@example.org") {
+		t.Errorf("the page shows %q", panel)
 	}
-	b.fill("#email-code", "1234")
+	b.fill(named("code"), "1234")
 	b.saveEmail("ada@example.com")
-	if left := eval[string](b, `document.getElementById('email-code').value`); left != "" {
+	if left := b.valueOf(named("code")); left != "" {
 		t.Errorf("the field still has the code of another address: %q", left)
 	}
 	signalled := b.recordUserDetails()
-	if code := b.pressAndWait("#withdraw-email"); code != "" {
+	if code := b.pressAndWait(named("withdraw-email")); code != "" {
 		t.Fatal(code)
 	}
-	b.requireFocus("#account-heading")
-	b.requireHidden("#pending-email")
+	b.requireFocus("#profile-heading")
+	b.requireHidden(named("confirm-email"))
 	if got := signalled(); got != "Ada ada@example.org" {
 		t.Errorf("signalled user details %q", got)
 	}
@@ -151,48 +146,48 @@ func TestPage_EmailCodeErrors(t *testing.T) {
 	requireMessage := func(rejected rejection, code, text string) {
 		t.Helper()
 		ada.requireRejected(rejected, code)
-		if message := b.text("#message"); !strings.Contains(message, text) {
+		if message := b.textOf("#profile"); !strings.Contains(message, text) {
 			t.Errorf("for %s the page shows %q", code, message)
 		}
 	}
 	requireMessage(b.confirmEmail(wrongEmailCode(code)), "invalid_code", "latest e-mail")
-	b.requireFieldError("#email-code")
+	b.requireFieldError(named("code"))
 	b.reload()
 
 	ben := e.personWithVerifiedEmail("Ben", phone, "ada@example.org")
 	requireMessage(b.confirmEmail(code), "email_taken", "used by another account")
-	b.requireFieldError("#email-code")
+	b.requireFieldError(named("code"))
 	ben.requireSignedIn()
 
 	for range 5 {
 		b.saveEmail("ada@example.net")
-		ada.requireOK(b.withAuthenticator(nil, func() string { return b.pressAndWait("#withdraw-email") }))
+		ada.requireOK(b.withAuthenticator(nil, func() string { return b.pressAndWait(named("withdraw-email")) }))
 	}
-	b.fill("#account-email", "ada@example.net")
-	requireMessage(rejection{code: b.pressAndWait("#save-account")}, "rate_limited", "in 15 minutes")
-	b.requireFieldError("#account-email")
+	b.fill(named("email"), "ada@example.net")
+	requireMessage(rejection{code: b.pressAndWait(named("save-account"))}, "rate_limited", "in 15 minutes")
+	b.requireFieldError(named("email"))
 
 	// The pending address was cancelled in another window.
 	b.saveEmail("ada@example.com")
 	b.script(`await keylodge.account.change({ email: null })`)
-	requireMessage(b.sendEmailCode(), "not_found", "no longer exists")
-	b.requireHidden("#pending-email")
+	requireMessage(b.sendEmailCode(), "not_found", "had already been removed")
+	b.requireHidden(named("confirm-email"))
 }
 
 func TestPage_ResendEmailCode(t *testing.T) {
 	e, ada, b := openPageWithMail(t)
 	b.saveEmail("ada@example.org")
-	b.fill("#email-code", "1234")
+	b.fill(named("code"), "1234")
 	for range 4 {
 		e.advance(time.Second) // e-mails of the same second have no order
 		ada.requireOK(b.sendEmailCode())
-		b.requireFocus("#email-code")
+		b.requireFocus(named("code"))
 	}
-	if left := eval[string](b, `document.getElementById('email-code').value`); left != "" {
+	if left := b.valueOf(named("code")); left != "" {
 		t.Errorf("the field still has an old code: %q", left)
 	}
 	ada.requireRejected(b.sendEmailCode(), "rate_limited")
-	if message := b.text("#message"); !strings.Contains(message, "latest e-mail") || !strings.Contains(message, "in 15 minutes") {
+	if message := b.textOf("#profile"); !strings.Contains(message, "latest e-mail") || !strings.Contains(message, "in 15 minutes") {
 		t.Errorf("the page shows %q", message)
 	}
 	ada.requireOK(b.confirmEmail(e.codeIn(e.lastEmail("ada@example.org", 5))))
@@ -231,25 +226,25 @@ func TestPage_ConfirmEmailSetBeforeMail(t *testing.T) {
 	ada.email = "ada@example.org"
 	ada.signsUp()
 	b := ada.device.(*browserPage)
-	b.requireHidden("#pending-email", "#email-verified", "#who-unconfirmed")
+	b.requireHidden(named("confirm-email"), dataNamed("confirmed"), dataNamed("waiting"))
 
 	b.server, e.driver = on, browserDriver{on} // cookies are shared by all ports
 	ada.requireEmail(shownEmail{current: ada.email})
-	b.requireHidden("#email-code", "#confirm-email", "#withdraw-email", "#email-code-sent")
-	if label := strings.TrimSpace(b.text("#send-email-code")); label != "Send a code" || !b.isVisible("#email-code-unsent") {
+	b.requireHidden(named("code"), named("confirm-email"), named("withdraw-email"))
+	if label := strings.TrimSpace(b.textOf(named("send-email-code"))); label != "Send a code" {
 		t.Errorf("the button is %q\n%s", label, b.debugText())
 	}
 	ada.requireOK(b.sendEmailCode())
-	b.requireFocus("#email-code")
-	b.requireHidden("#email-code-unsent", "#pending-email-until", "#withdraw-email")
+	b.requireFocus(named("code"))
+	b.requireHidden(named("withdraw-email"))
 	ada.requireOK(b.confirmEmail(e.codeIn(e.lastEmail(ada.email, 1))))
 	ada.requireEmail(shownEmail{current: ada.email, verified: true})
 	b.saveEmail("ada@example.net")
 
 	b.server = off
 	b.reload()
-	b.requireHidden("#pending-email", "#email-verified", "#who-pending-email", "#who-unconfirmed")
-	if email := b.text("#who-email"); email != ada.email {
+	b.requireHidden(named("confirm-email"), dataNamed("confirmed"), dataNamed("waiting"))
+	if email := b.shownIdentity().email; email != ada.email {
 		t.Errorf("the account's address is %q", email)
 	}
 	ben := e.person("", phone)
@@ -257,8 +252,8 @@ func TestPage_ConfirmEmailSetBeforeMail(t *testing.T) {
 	b = ben.device.(*browserPage)
 	b.server = off
 	b.reload()
-	b.requireHidden("#pending-email", "#who-pending-email", "#who-unconfirmed")
-	if name, why := b.text("#who"), b.text("#account-id-why"); !strings.HasPrefix(name, "account ") || !strings.Contains(why, "has no e-mail address") {
+	b.requireHidden(named("confirm-email"), dataNamed("waiting"))
+	if name, why := b.textOf(dataNamed("who")), b.textOf("#ways-back"); !strings.HasPrefix(name, "account ") || !strings.Contains(why, "Your account has no e-mail address") {
 		t.Errorf("the heading of a user without an address is %q; the note on the id is %q", name, why)
 	}
 }
@@ -273,7 +268,7 @@ func TestPage_EmailClearedOnSignOut(t *testing.T) {
 func TestPage_RecoveryLockedIsExplained(t *testing.T) {
 	_, b, _ := openPage(t)
 	b.withScript(changedAnswer("/v1/me/events", `answer.items[0].kind = 'recovery_locked'`))
-	if why := b.entries("event-list")[0].Parts["reason"]; !strings.Contains(why, "passkey") {
+	if why := b.textOf("#activity .why"); !strings.Contains(why, "passkey") {
 		t.Errorf("the reason is %q", why)
 	}
 }

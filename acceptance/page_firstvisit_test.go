@@ -58,7 +58,7 @@ func TestPage_RestoredTabsSignIn(t *testing.T) {
 		b.open()
 	}
 	for _, b := range []*browserPage{one, two} {
-		b.waitFor("the suggestion is taken", signedInWithoutMessage)
+		b.waitFor("the suggestion is taken", signedInAgain)
 	}
 	// The page retries in the background if a response is rejected; the log has the first attempt.
 	if rejections := s.log.rejections(); len(rejections) > 0 {
@@ -73,6 +73,7 @@ func (b *browserPage) openSecondTab() *browserPage {
 	other := &browserPage{t: b.t, ctx: browser.NewTab(b.t, tab.BrowserContextID), server: b.server, kind: b.kind}
 	call(other, webauthn.Enable, webauthn.EnableParams{})
 	other.attachAuthenticator()
+	other.observePage()
 	for _, credential := range b.credentials() {
 		other.addCredential(credential)
 	}

@@ -50,8 +50,8 @@ func (b *browserPage) loadedFiles() map[string]loadedFile {
 	return files
 }
 
-// The first form on a slow network needs four round trips at most: the document, its script and style sheet, and two answers of the
-// API, which are requested at once. A further visit loads the document only.
+// The first form on a slow network needs four round trips at most: the document, its scripts and style sheet, and the messages with two
+// answers of the API, which are requested at once. A further visit loads the document only.
 func TestPage_LoadsFastOnSlowNetwork(t *testing.T) {
 	b := newVisitor(t)
 	call(b, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: []*network.Conditions{slow3G}})
@@ -68,10 +68,10 @@ func TestPage_LoadsFastOnSlowNetwork(t *testing.T) {
 		return files, strings.Join(kindsOf(files), " "), bytes
 	}
 	files, names, bytes := visit()
-	if names != "/ /assets/*.css /assets/*.js /v1/config /v1/session/state" {
+	if names != "/ /assets/*.css /assets/*.js /assets/*.js /assets/*.js /v1/config /v1/session/state" {
 		t.Errorf("the page loads %s", names)
 	}
-	if bytes > 30_000 {
+	if bytes > 34_000 {
 		t.Errorf("the page loads %d bytes", bytes)
 	}
 	if config, session := files["/v1/config"], files["/v1/session/state"]; session.Start >= config.End || config.Start >= session.End {
@@ -124,7 +124,7 @@ func TestPage_MissingScriptIsReported(t *testing.T) {
 			}
 			call(b, network.SetBlockedURLs, network.SetBlockedURLsParams{})
 			b.press(".late a")
-			b.waitForState("signed-out")
+			b.waitForState("sign-in")
 			b.requireHidden(".late")
 		})
 	}
@@ -148,10 +148,10 @@ func TestPage_MissingConfigurationIsReported(t *testing.T) {
 		t.Errorf("the page waits for %v ms", limits)
 	}
 	eval[bool](b, `window.timeOut() ?? true`)
-	b.waitFor("the page reports it", `document.getElementById('message').dataset.code === 'unreachable'`)
+	b.waitFor("the page reports it", visible(`.notice[data-code="unreachable"]`))
 	call(b, fetch.Disable, cdp.Empty{})
-	b.press("#retry")
-	b.waitForState("signed-out")
+	b.press(named("retry"))
+	b.waitForState("sign-in")
 }
 
 // Warnings and errors in the console of a visitor would hide those of the operator's own pages.

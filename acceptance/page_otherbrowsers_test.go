@@ -132,8 +132,8 @@ func TestOtherBrowsers_suggestionsWork(t *testing.T) {
 			ada := &person{t: t, device: b, profile: profile{name: "Ada"}}
 			ada.signsUp()
 			b.setAutomaticPresence(true) // for the next request of the page, without a button
-			b.press("#sign-out")
-			b.waitFor("the suggestion is taken", signedInWithoutMessage)
+			b.press(named("sign-out"))
+			b.waitFor("the suggestion is taken", signedInAgain)
 			ada.requireSignedIn()
 		})
 	}
@@ -154,9 +154,7 @@ func TestOtherBrowsers_listsOfPasskeysArrive(t *testing.T) {
 
 func TestOtherBrowsers_unsupportedIsReported(t *testing.T) {
 	for name, c := range map[string]struct{ script, code, words string }{
-		"no passkeys at all":           {`delete window.PublicKeyCredential;`, "webauthn_missing", "too old for passkeys"},
-		"no credential management":     {`delete Navigator.prototype.credentials;`, "webauthn_missing", "too old for passkeys"},
-		"nothing is returned":          {credentialStub(`null`), "cancelled", "Try again"},
+		"nothing is returned":          {credentialStub(`null`), "cancelled", "closed the window"},
 		"a passkey without a response": {credentialStub(`({ id: c.id, type: c.type })`), "unreadable", "could not be read"},
 		"an empty response":            {credentialStub(`({ id: c.id, response: {}, toJSON: () => ({}) })`), "unreadable", "could not be read"},
 	} {
@@ -173,11 +171,28 @@ func TestOtherBrowsers_unsupportedIsReported(t *testing.T) {
 				"sign-up": func() result[shownUser] { return b.signUp(profile{name: "Ben"}) },
 				"sign-in": func() result[shownUser] { return b.signIn("") },
 			} {
-				b.clearMessage()
-				if got := act(); got.rejection != (rejection{code: c.code}) || !strings.Contains(b.text("#message"), c.words) {
-					t.Errorf("%s: %+v and %q", what, got, b.text("#message"))
+				if got := act(); got.rejection != (rejection{code: c.code}) || !strings.Contains(b.textOf(".notice"), c.words) {
+					t.Errorf("%s: %+v and %q", what, got, b.textOf(".notice"))
 				}
 			}
+		})
+	}
+}
+
+// What makes passkeys impossible is said before anything can be filled in.
+func TestOtherBrowsers_obstacleIsShownAtOnce(t *testing.T) {
+	for name, script := range map[string]string{
+		"no passkeys at all":       `delete window.PublicKeyCredential;`,
+		"no credential management": `delete Navigator.prototype.credentials;`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			requireChromium(t)
+			b := browserDriver{startServer(t, newClock(), nil)}.newDevice(t, phone).(*browserPage).withScript(script)
+			if text := b.textOf(`[data-code="webauthn_missing"]`); !strings.Contains(text, "cannot use passkeys") {
+				t.Errorf("the page shows %q", text)
+			}
+			b.requireHidden(named("sign-in"), named("to-sign-up"), "form")
 		})
 	}
 }
@@ -192,8 +207,8 @@ func TestOtherBrowsers_unreadableSuggestionIsReported(t *testing.T) {
 	ada.signsUp()
 	b.withScript(credentialStub(`({ id: c.id, type: c.type })`))
 	b.setAutomaticPresence(true)
-	b.press("#sign-out")
-	b.waitFor("the page reports it", `document.getElementById('message').dataset.code === 'unreadable'`)
+	b.press(named("sign-out"))
+	b.waitFor("the page reports it", visible(`.notice[data-code="unreadable"]`))
 }
 
 // sampleOfTheREADME returns the README's code for a sign-in, and that code with the README's changes for a sign-up.

@@ -31,7 +31,7 @@ func recoveryLink(t *testing.T, s *server, email string) (link, token string) {
 
 func (b *browserPage) waitForState(state string) {
 	b.t.Helper()
-	b.waitFor("the page is in state "+state, fmt.Sprintf(`document.querySelector('main').dataset.state === %q`, state))
+	b.waitFor("the page is in state "+state, fmt.Sprintf(`pageState() === %q`, state))
 }
 
 // openLink opens a link in the current tab.
@@ -41,7 +41,7 @@ func (b *browserPage) openLink(link string) {
 }
 
 func TestPage_OperatorRecoveryLink(t *testing.T) {
-	for policy, afterwards := range map[domain.RecoveryPolicy]string{domain.RecoveryAny: "recovering", domain.RecoveryOff: "signed-out"} {
+	for _, policy := range []domain.RecoveryPolicy{domain.RecoveryAny, domain.RecoveryOff} {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
 			requireChromium(t)
@@ -50,27 +50,26 @@ func TestPage_OperatorRecoveryLink(t *testing.T) {
 			ada.signsUp()
 			b := browserDriver{s}.newDevice(t, phone).(*browserPage)
 			if !policy.Enabled() {
-				b.requireHidden("#lost-passkey")
+				b.requireHidden(named("to-recover"))
 			}
 
 			link, token := recoveryLink(t, s, ada.email)
 			copied := strings.Replace(link, "klg_", "klg_\u00ad\u200b", 1) // with characters that a mail program inserted
 			b.navigate("about:blank")
 			b.navigate(copied)
-			b.waitForState("enrolling")
+			b.waitForState("enrol")
 			b.requireNoTraceOf(token)
-			ada.requireIdentity(b.runCeremony("#enrol", nil))
+			ada.requireIdentity(b.runCeremony(named("enrol"), nil))
 			b.requireNoTraceOf(token)
-			if shown := b.isVisible("#review-factors"); shown != (policy == domain.RecoveryAny) {
+			if shown := b.isVisible(dataNamed("review-factors")); shown != (policy == domain.RecoveryAny) {
 				t.Errorf("the review of the recovery factors is shown: %t", shown)
 			}
 
 			b.openLink(link)
-			b.waitForState("enrolling")
+			b.waitForState("enrol")
 			b.requireNoTraceOf(token)
-			b.clearMessage()
-			if code := b.pressAndWait("#enrol"); code != "invalid_code" || b.state() != afterwards {
-				t.Errorf("a used link: %q, in state %s\n%s", code, b.state(), b.debugText())
+			if code := b.pressAndWait(named("enrol")); code != "invalid_code" || !strings.Contains(b.textOf(".notice"), "This link was used or is too old") {
+				t.Errorf("a used link: %q\n%s", code, b.debugText())
 			}
 			if user := b.whoAmI().must(t); user.name != "Ada" {
 				t.Errorf("the session after a used link: %+v", user)
@@ -96,9 +95,8 @@ func TestPage_DismissedPromptKeepsGrant(t *testing.T) {
 	recovered := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
 	recovered.dismissPrompt()
 	ada.requireRejected(recovered.recover(withBackupCode(codes[0])), "cancelled")
-	recovered.waitForState("enrolling")
-	recovered.clearMessage()
-	ada.requireIdentity(recovered.runCeremony("#enrol", nil))
+	recovered.waitForState("enrol")
+	ada.requireIdentity(recovered.runCeremony(named("enrol"), nil))
 	if have := recovered.recoveryFactors().must(t); have.codesLeft != 9 {
 		t.Errorf("%d codes are left", have.codesLeft)
 	}
@@ -107,8 +105,8 @@ func TestPage_DismissedPromptKeepsGrant(t *testing.T) {
 	expired.dismissPrompt()
 	ada.requireRejected(expired.recover(withBackupCode(codes[1])), "cancelled")
 	c.advance(11 * time.Minute)
-	if code := expired.pressAndWait("#enrol"); code != "invalid_code" || expired.state() != "recovering" {
-		t.Errorf("an expired grant: %q, in state %s", code, expired.state())
+	if code := expired.pressAndWait(named("enrol")); code != "invalid_code" || !expired.isVisible(named("to-recover")) {
+		t.Errorf("an expired grant: %q\n%s", code, expired.debugText())
 	}
 	ada.requireIdentity(expired.recover(withBackupCode(codes[1])))
 }
@@ -120,7 +118,7 @@ func TestPage_ReviewsPasskeysAfterRecovery(t *testing.T) {
 		c.advance(time.Second) // passkeys of the same second have no order
 		ada.addsPasskey(name, securityKey)
 	}
-	b.requireHidden("#review")
+	b.requireHidden(".review")
 	c.advance(time.Minute)
 
 	recovered := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
@@ -128,37 +126,43 @@ func TestPage_ReviewsPasskeysAfterRecovery(t *testing.T) {
 	ada.device = recovered
 	names := func(want ...string) {
 		t.Helper()
-		recovered.waitFor("the passkeys are loaded", `document.getElementById('account-lists').getAttribute('aria-busy') === 'false'`)
+		recovered.waitFor("the page is settled", settled)
 		var found []string
-		for _, entry := range recovered.entries("review-list") {
-			found = append(found, entry.Parts["name"])
+		for _, entry := range recovered.reviewed() {
+			found = append(found, entry.Name)
 		}
 		if !slices.Equal(found, want) {
 			t.Fatalf("passkeys to review: %q, want %q\n%s", found, want, recovered.debugText())
 		}
 	}
-	button := func(name, part string) string {
-		return fmt.Sprintf(`#review-list [data-id='%s'] [data-part='%s']`, ada.reviewedPasskeyID(name), part)
-	}
-	names("Passkey", "Blue key", "Red key")
+	button := func(name, button string) string { return `.review ` + entryButton(ada.reviewedPasskeyID(name), button) }
+	names("Passkey (1)", "Blue key", "Red key")
 	ada.requireSignedIn() // a reload does not end the review
-	names("Passkey", "Blue key", "Red key")
+	names("Passkey (1)", "Blue key", "Red key")
 
-	ada.requireOK(recovered.withAuthenticator(nil, func() string { return recovered.pressAndWait(button("Blue key", "remove")) }))
-	names("Passkey", "Red key") // the step-up does not end the review
+	recovered.press(button("Blue key", "remove"))
+	ada.requireOK(recovered.withAuthenticator(nil, func() string { return recovered.pressAndWait(button("Blue key", "confirm-remove")) }))
+	names("Passkey (1)", "Red key") // the step-up does not end the review
 	recovered.press(button("Red key", "keep"))
-	names("Passkey")
-	recovered.press(button("Passkey", "keep"))
-	recovered.waitFor("the review has ended", `!document.getElementById('review').checkVisibility() && document.activeElement.id === 'passkeys-heading'`)
+	names("Passkey (1)")
+	recovered.press(button("Passkey (1)", "keep"))
+	names()
+	recovered.press(named("end-review"))
+	recovered.requireHidden(".review")
 	ada.requirePasskeys("", "", "Red key")
-	recovered.requireHidden("#review")
+	recovered.requireHidden(".review")
+}
+
+// reviewed returns the passkeys of the review.
+func (b *browserPage) reviewed() []listEntry {
+	return eval[[]listEntry](b, `[...findAll('.review .entries > li')].map((entry) => ({ ...entry.dataset, name: entry.querySelector('[data-name="name"]').textContent }))`)
 }
 
 // reviewedPasskeyID returns the id of the passkey with the name in the review.
 func (p *person) reviewedPasskeyID(name string) string {
 	p.t.Helper()
-	for _, entry := range p.device.(*browserPage).entries("review-list") {
-		if entry.Parts["name"] == name {
+	for _, entry := range p.device.(*browserPage).reviewed() {
+		if entry.Name == name {
 			return entry.ID
 		}
 	}
@@ -169,21 +173,20 @@ func (p *person) reviewedPasskeyID(name string) string {
 func TestPage_SecretsClearedWithForm(t *testing.T) {
 	ada, b, _ := openPage(t)
 	secret := b.setUpTOTP().must(ada.t)
-	b.press("#app-form [type='button']")
+	b.press(`#ways-back .panel ` + named("cancel"))
 	b.requireAbsent(secret)
 	codes := ada.makesBackupCodes()
-	b.press("#code-sheet [type='submit']")
 	b.requireAbsent(codes...)
-	codes = ada.makesBackupCodes()
+	secret = b.setUpTOTP().must(ada.t)
 	if rejected := b.signOut(); rejected != (rejection{}) {
 		t.Fatal(rejected)
 	}
-	b.requireAbsent(codes...)
+	b.requireAbsent(secret)
 }
 
 func (b *browserPage) requireAbsent(secrets ...string) {
 	b.t.Helper()
-	markup := strings.ReplaceAll(eval[string](b, `document.documentElement.outerHTML`), " ", "")
+	markup := strings.ReplaceAll(eval[string](b, `document.documentElement.getHTML({ serializableShadowRoots: true, shadowRoots: [...document.querySelectorAll('*')].map((e) => e.shadowRoot).filter(Boolean) })`), " ", "")
 	for _, secret := range append(secrets, "data:image", "otpauth:") {
 		if strings.Contains(markup, secret) {
 			b.t.Errorf("the page still has %s", secret)
@@ -193,12 +196,12 @@ func (b *browserPage) requireAbsent(secrets ...string) {
 
 func TestPage_PrintsBackupCodesOnly(t *testing.T) {
 	ada, b, _ := openPage(t)
-	ada.makesBackupCodes()
+	ada.requireOK(rejection{code: b.pressAndWait(named("make-codes"))})
 	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
-	if !b.isVisible("#code-list") || !b.isVisible("#code-sheet-heading") {
-		t.Error("the codes are not printed")
+	if !b.isVisible(".codes li") || !b.isVisible("#sheet-heading") || !strings.Contains(b.textOf(".print-only"), "/recover") {
+		t.Error("the codes are not printed, or the page lacks the address to use them at")
 	}
-	b.requireHidden("#who", "#passkey-list", "#place", "#copy-codes", "#message", "#app-heading")
+	b.requireHidden(dataNamed("who"), "#passkeys", "#place", named("copy-codes"), "#profile")
 }
 
 // Requirement: NIST-4.2.1.1
@@ -208,7 +211,7 @@ func TestPage_WarnsOfFewBackupCodes(t *testing.T) {
 	for left, want := range map[int]bool{0: true, 1: true, 3: true, 4: false, 10: false} {
 		eval[int](b, fmt.Sprintf(`localStorage.left = %d`, left))
 		b.reload()
-		if shown := b.isVisible("#codes-nudge"); shown != want {
+		if shown := b.isVisible("#ways-back .reminder"); shown != want {
 			t.Errorf("%d codes are left, reminder shown: %v", left, shown)
 		}
 	}
@@ -217,19 +220,15 @@ func TestPage_WarnsOfFewBackupCodes(t *testing.T) {
 func TestPage_RecoveryFormKeptWhenHidden(t *testing.T) {
 	_, b, _ := openPage(t)
 	b.signOut()
-	b.press("#lost-passkey")
-	b.waitForState("recovering")
-	b.fill("#recover-backup-code", "abcd")
+	b.view("recover")
+	b.fill(named("backup_code"), "abcd")
 	eval[bool](b, `document.dispatchEvent(new Event('visibilitychange'))`)
 	evalPromise(b, `fetch('/v1/session').then(() => '')`) // by then the page would have a response, if it had sent a request
-	if text := eval[string](b, `document.getElementById('recover-backup-code').value`); b.state() != "recovering" || text != "abcd" {
+	if text := b.valueOf(named("backup_code")); b.state() != "recover" || text != "abcd" {
 		t.Errorf("the page is in state %s, the code field has %q", b.state(), text)
 	}
-	b.press(".recovering [data-part='to-sign-in']")
-	b.waitForState("signed-out")
-	if focused := eval[string](b, `document.activeElement.id`); focused != "signed-out-heading" {
-		t.Errorf("the focus is on %q", focused)
-	}
+	b.view("sign-in")
+	b.waitFor("the heading has the focus", `find('h1').matches(':focus')`)
 }
 
 // After a recovery, changing the address needs a step-up, which the page requests by itself.

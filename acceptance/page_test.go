@@ -57,16 +57,16 @@ func TestPage_SignalsRejectedPasskey(t *testing.T) {
 // Requirement: ASVS-7.4.3
 func TestPage_OffersToRevokeOtherSessions(t *testing.T) {
 	ada, b, _ := openPage(t)
-	if b.isVisible("#sign-out-others") {
+	if b.isVisible(named("sign-out-others")) {
 		t.Error("the button to sign out everywhere else is shown without other sessions")
 	}
 	second := ada.onSecondDevice()
 	b.useAuthenticator(securityKey)
 	ada.requireOK(b.addPasskey("Blue key"))
-	if !b.isVisible("#sign-out-others") {
+	if !b.isVisible(named("sign-out-others")) {
 		t.Fatal("no button to sign out everywhere else after a passkey was added")
 	}
-	ada.requireOK(rejection{code: b.pressAndWait("#sign-out-others")})
+	ada.requireOK(rejection{code: b.pressAndWait(named("sign-out-others"))})
 	second.requireSignedOut("session_revoked")
 	ada.requireSignedIn()
 }
@@ -77,8 +77,8 @@ func TestPage_CancelledStepUpChangesNothing(t *testing.T) {
 	c.advance(11 * time.Minute)
 	b.dismissPrompt()
 	ada.requireRejected(b.removePasskey(blue.id), "cancelled")
-	if tone := eval[string](b, `document.getElementById('message').dataset.tone`); tone != "info" {
-		t.Errorf("the message has the tone %s", tone)
+	if tone := eval[string](b, `find('#passkeys .notice[data-code="cancelled"]').dataset.tone`); tone != "info" {
+		t.Errorf("the notice has the tone %s", tone)
 	}
 	ada.passkeyNamed("Blue key")
 	ada.requireOK(b.removePasskey(blue.id))
@@ -120,19 +120,19 @@ func TestPage_FieldErrors(t *testing.T) {
 	ben.signUp(profile{name: "Ben", email: "ben@example.org"}).must(t)
 	key := ada.listPasskeys()[0]
 	ada.requireRejected(b.changeAccount("Ada", "ben@example.org"), "email_taken")
-	b.requireFieldError("#account-email")
+	b.requireFieldError(named("email"))
 	ada.requireRejected(b.renamePasskey(key.id, "one\u202eeno"), "invalid_request")
-	b.requireFieldError(partSelector(key.id, "new-name"))
+	b.requireFieldError(entryButton(key.id, "name"))
 }
 
 func TestPage_FieldErrorAtSignUp(t *testing.T) {
 	ada, b, _ := openPage(t)
 	ada.signsOut()
 	ada.requireRejected(b.signUp(profile{name: "Ada", email: "ada@example.123"}), "invalid_request")
-	b.requireFieldError("#sign-up-email")
+	b.requireFieldError(named("email"))
 	ada.email = "ada.lovelace@example.org"
 	ada.signsUp()
-	if !eval[bool](b, `document.querySelector('.field-error') === null`) {
+	if b.isVisible(".field-error") {
 		t.Error("the field error is left")
 	}
 }
@@ -145,13 +145,13 @@ func TestPage_SignsInFromSuggestions(t *testing.T) {
 	ada := &person{t: t, device: b, profile: profile{name: "Ada"}}
 	ada.signsUp()
 	b.setAutomaticPresence(true)
-	b.press("#sign-out")
-	b.waitFor("the suggestion is taken", signedInWithoutMessage)
+	b.press(named("sign-out"))
+	b.waitFor("the suggestion is taken", signedInAgain)
 	ada.requireSignedIn()
 }
 
-// signedInWithoutMessage is true when the user is signed in by a suggestion, which shows no message.
-const signedInWithoutMessage = `document.querySelector('main').dataset.state === 'signed-in' && document.querySelector('main').getAttribute('aria-busy') !== 'true' && !document.getElementById('message').dataset.code`
+// signedInAgain is true when the user has signed out, and a suggestion has signed in the user without a button.
+const signedInAgain = `window.signIns > 0 && pageState() === 'account' && !busy()`
 
 func TestPage_PagesThroughAuditLog(t *testing.T) {
 	ada, b, _ := openPage(t)
@@ -173,7 +173,7 @@ func TestPage_AuditLogCountsAndFilters(t *testing.T) {
 	b.reload()
 	kinds := func() string {
 		var all []string
-		for _, entry := range b.entries("event-list") {
+		for _, entry := range b.entries("activity") {
 			all = append(all, entry.Kind)
 		}
 		return strings.Join(all, " ")
@@ -181,18 +181,18 @@ func TestPage_AuditLogCountsAndFilters(t *testing.T) {
 	if got := kinds(); got != "signed_in sign_in_refused signed_out signed_up" {
 		t.Errorf("without a filter: %q", got)
 	}
-	if count := b.entries("event-list")[1].Parts["count"]; !strings.HasPrefix(count, "3 times, until ") {
-		t.Errorf("the count is %q", count)
+	if facts := b.textOf(`[data-kind="sign_in_refused"] .facts`); !strings.Contains(facts, "3 times, until ") {
+		t.Errorf("the facts are %q", facts)
 	}
 	for _, show := range [][2]string{{"refused", "sign_in_refused"}, {"changes", "signed_up"}, {"", "signed_in sign_in_refused signed_out signed_up"}} {
-		b.waitFor("the page is idle", `document.querySelector('main').getAttribute('aria-busy') === 'false'`)
+		b.waitFor("the page is settled", settled)
 		eval[string](b, fmt.Sprintf(`(() => {
-			const group = document.getElementById('event-group');
+			const group = find('#event-group');
 			group.value = %q;
-			group.dispatchEvent(new Event('change'));
+			group.dispatchEvent(new Event('change', { bubbles: true }));
 			return group.value;
 		})()`, show[0]))
-		b.waitFor(show[1]+" are shown", fmt.Sprintf(`[...document.getElementById('event-list').children].map((entry) => entry.dataset.kind).join(' ') === %q`, show[1]))
+		b.waitFor(show[1]+" are shown", fmt.Sprintf(`[...find('#activity .entries').children].map((entry) => entry.dataset.kind).join(' ') === %q`, show[1]))
 	}
 }
 
@@ -201,19 +201,19 @@ func TestPage_RetriesFailedLists(t *testing.T) {
 	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
 		const real = window.fetch;
 		window.offline = true;
-		window.fetch = (address, how) => window.offline && address.startsWith('/v1/me/') ? Promise.reject(new TypeError('offline')) : real(address, how);`,
+		window.fetch = (address, how) => window.offline && new URL(address, location).pathname.startsWith('/v1/me/') ? Promise.reject(new TypeError('offline')) : real(address, how);`,
 	})
-	b.open()
-	b.waitFor("the page offers to try again", `document.getElementById('reload').checkVisibility()`)
-	if code := b.messageCode(); code != "unreachable" {
+	b.navigate(b.server.origin + "/")
+	b.waitFor("the page offers to try again", visible(named("retry")))
+	if code := eval[string](b, `find('.notice').dataset.code`); code != "unreachable" {
 		t.Errorf("message code %q", code)
 	}
-	b.requireHidden("#passkey-list", "#device-list", "#event-list")
+	b.requireHidden("#passkeys", "#devices", "#activity")
 	eval[bool](b, `window.offline = false; true`)
-	b.press("#reload")
-	b.waitFor("the lists are loaded", `document.getElementById('account-lists').getAttribute('aria-busy') === 'false'`)
-	b.requireHidden("#reload")
-	if len(b.entries("passkey-list")) != 1 {
+	b.press(named("retry"))
+	b.waitFor("the account is shown", `pageState() === 'account' && !busy()`)
+	b.requireHidden(named("retry"))
+	if len(b.entries("passkeys")) != 1 {
 		t.Errorf("%s has no passkey", ada.name)
 	}
 }
@@ -221,7 +221,7 @@ func TestPage_RetriesFailedLists(t *testing.T) {
 func (b *browserPage) requireHidden(elements ...string) {
 	b.t.Helper()
 	for _, element := range elements {
-		if eval[bool](b, fmt.Sprintf(`document.querySelector(%q).checkVisibility({ visibilityProperty: true })`, element)) {
+		if b.isVisible(element) {
 			b.t.Errorf("%s is visible\n%s", element, b.debugText())
 		}
 	}
@@ -233,7 +233,7 @@ func changedAnswer(path, change string) string {
 		const real = window.fetch;
 		window.fetch = async (address, how) => {
 			const response = await real(address, how);
-			if (address.split('?')[0] !== %q) return response;
+			if (new URL(address, location).pathname !== %q) return response;
 			const answer = await response.json();
 			%s;
 			return new Response(JSON.stringify(answer), response);
@@ -245,10 +245,10 @@ func changedAnswer(path, change string) string {
 func (b *browserPage) requireFieldError(field string) {
 	b.t.Helper()
 	if !eval[bool](b, fmt.Sprintf(`(() => {
-		const marked = document.querySelectorAll('[aria-invalid]');
-		const field = document.querySelector(%q);
-		const error = document.getElementById(field.getAttribute('aria-describedby'));
-		return marked.length === 1 && marked[0] === field && document.activeElement === field && error.checkVisibility() && error.textContent !== '';
+		const marked = findAll('[aria-invalid]');
+		const field = find(%q);
+		const error = find('#' + CSS.escape(field.getAttribute('aria-describedby').split(' ').at(-1)));
+		return marked.length === 1 && marked[0] === field && field.matches(':focus') && error.checkVisibility() && error.textContent !== '';
 	})()`, field)) {
 		b.t.Errorf("the page shows no error at %s\n%s", field, b.debugText())
 	}
@@ -282,7 +282,7 @@ func TestPage_ReportsRejectedAuthenticator(t *testing.T) {
 	if got := b.signUp(profile{name: "Ada"}); got.rejection != (rejection{"passkey_rejected", domain.ReasonAttestationRejected}) {
 		t.Fatalf("got %+v", got)
 	}
-	if text := eval[string](b, `document.getElementById('message').textContent`); !strings.Contains(text, "not allowed here; use another one") {
+	if text := b.textOf(".notice"); !strings.Contains(text, "use another") {
 		t.Errorf("the page shows %q", text)
 	}
 	b.waitForCredentials("the device has deleted it", isEmpty)

@@ -45,7 +45,7 @@ func (c Color) mix(to Color, percent int) Color {
 	return Color{channel(c.r, to.r), channel(c.g, to.g), channel(c.b, to.b)}
 }
 
-// The colours of src/app.css that an accent is seen on, and the extremes that it is moved towards.
+// The colours of elements/elements.css that an accent is seen on, and the extremes that it is moved towards.
 var (
 	lightPaper = Color{0xfb, 0xfc, 0xfd}
 	darkField  = Color{0x16, 0x1d, 0x29} // lighter than the paper of the dark mode
@@ -100,10 +100,10 @@ func NewAccent(light Color) Accent { return Accent{light, DarkScheme.adjust(ligh
 // IsZero reports whether the page keeps its own colours.
 func (a Accent) IsZero() bool { return a == Accent{} }
 
-// stylesheet returns the custom properties of src/app.css that the accent changes.
+// stylesheet returns the custom properties of the elements that the accent changes.
 func (a Accent) stylesheet() string {
 	rule := func(s Scheme, c Color) string {
-		return fmt.Sprintf(":root { --action: %s; --action-hover: %s; --on-action: %s; --mark-on-action: %[3]s; --accent: %[1]s; }", c, c.mix(s.extreme, 15), s.text)
+		return fmt.Sprintf(":root { --keylodge-action: %s; --keylodge-on-action: %s; --keylodge-mark: %[2]s; --keylodge-accent: %[1]s; }", c, s.text)
 	}
 	return rule(LightScheme, a.Light) + "\n@media (prefers-color-scheme: dark) { " + rule(DarkScheme, a.Dark) + " }\n"
 }

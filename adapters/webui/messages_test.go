@@ -2,7 +2,6 @@ package webui_test
 
 import (
 	"encoding/json"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -25,21 +24,17 @@ func TestMessages_AreUsed(t *testing.T) {
 		t.Fatalf("%d messages, %v", len(file.Page), err)
 	}
 	exact, beginnings := map[string]bool{}, []string{"error.", "notice."} // by the codes of errors and ends
-	err = filepath.WalkDir("elements", func(name string, _ fs.DirEntry, err error) error {
-		if extension := filepath.Ext(name); err != nil || extension != ".js" && extension != ".jsx" {
-			return err
+	for _, name := range sourceFiles(t) {
+		if !isScript(name) {
+			continue
 		}
-		text, err := os.ReadFile(name)
+		text := source(t, name)
 		for _, found := range regexp.MustCompile(`'([a-z_]+(?:\.[a-z_]+)+)'`).FindAllSubmatch(text, -1) {
 			exact[string(found[1])] = true
 		}
 		for _, found := range regexp.MustCompile("`([a-z_]+\\.[a-z_]*)\\$\\{").FindAllSubmatch(text, -1) {
 			beginnings = append(beginnings, string(found[1]))
 		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	for key := range file.Page {
 		if !exact[key] && !slices.ContainsFunc(beginnings, func(b string) bool { return strings.HasPrefix(key, b) }) {
@@ -80,6 +75,36 @@ func TestMessages_EveryLanguageHasItsModule(t *testing.T) {
 			if !strings.Contains(string(list), part) {
 				t.Errorf("elements/messages.js lacks %s", part)
 			}
+		}
+	}
+}
+
+// Each reason of the browser's prompt has a message. An aborted ceremony is not shown, and the message of any other failure is general.
+func TestMessages_CoverErrorsOfTheKit(t *testing.T) {
+	var file struct {
+		Page map[string]any `json:"page"`
+	}
+	raw, err := os.ReadFile("../../locales/en.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	codes := map[string]bool{"insecure_context": true, "webauthn_missing": true} // those that obstacle returns
+	for _, name := range []string{"errors.js", "prompt.js", "client.js", "keylodge.js"} {
+		for _, found := range regexp.MustCompile(`Error: \['([a-z_]+)'|KeylodgeError\('([a-z_]+)'`).FindAllSubmatch(source(t, "kit/"+name), -1) {
+			codes[string(found[1])+string(found[2])] = true
+		}
+	}
+	delete(codes, "aborted")
+	delete(codes, "step_up_required") // the client handles it
+	if len(codes) < 10 {
+		t.Fatalf("found only the codes %v", codes)
+	}
+	for code := range codes {
+		if _, exists := file.Page["error."+code]; !exists {
+			t.Errorf("there is no message for %s", code)
 		}
 	}
 }

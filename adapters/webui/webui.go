@@ -38,8 +38,12 @@ var headers = [...]struct{ name, value string }{
 	{fiber.HeaderXContentTypeOptions, "nosniff"},
 }
 
-// hashedName matches the name of a file whose content never changes: `make page` puts a hash of the content into it.
-var hashedName = regexp.MustCompile(`-[a-z2-7]{12}\.[a-z]+$`)
+// hashedName matches the name of a file whose content never changes: `make page` puts a hash of the content into it. That of a script or
+// a style sheet is the hash of the bundler, in upper case.
+var hashedName = regexp.MustCompile(`-([a-z2-7]{12}|[A-Z2-7]{8})\.[a-z]+$`)
+
+// pages are the paths of the document: its script shows what belongs to the path.
+var pages = []string{"/", "/login", "/signup", "/recover", "/account", "/account/:section"}
 
 // Browsers keep a file with a hashed name for a year. They revalidate the others at each use, so that they load a new
 // release at once.
@@ -50,8 +54,8 @@ func cacheControl(name string) string {
 	return "no-cache"
 }
 
-// Mount serves the page at /, its assets below /assets/, and the kit below /kit/, for GET and HEAD, from memory. It panics if an embedded file
-// has no known content type or lacks a compressed form.
+// Mount serves the page at its paths, its assets below /assets/, and the kit below /kit/, for GET and HEAD, from memory. It panics if an
+// embedded file has no known content type or lacks a compressed form.
 func Mount(app fiber.Router) {
 	files, err := fs.Sub(embedded, "dist")
 	if err != nil {
@@ -65,7 +69,9 @@ func Mount(app fiber.Router) {
 		if err != nil {
 			return err
 		}
-		app.Get(urlPath(name), r.serve)
+		for _, path := range urlPaths(name) {
+			app.Get(path, r.serve)
+		}
 		return nil
 	})
 	if err != nil {
@@ -77,9 +83,9 @@ func isCompressed(name string) bool {
 	return slices.ContainsFunc(encodings[:], func(e encoding) bool { return strings.HasSuffix(name, e.suffix) })
 }
 
-func urlPath(name string) string {
+func urlPaths(name string) []string {
 	if name == "index.html" {
-		return "/"
+		return pages
 	}
-	return "/" + name
+	return []string{"/" + name}
 }

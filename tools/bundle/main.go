@@ -1,7 +1,8 @@
-// Command bundle builds the files that package webui embeds, in adapters/webui/dist: the page from adapters/webui/src, one script,
-// one style sheet and its document; and for pages of other origins the kit from adapters/webui/kit and the custom elements from
-// adapters/webui/elements, one module each. The names of scripts, style sheets and images have a hash of their content, so browsers may
-// keep them for ever. Beside each file is its compressed form for each encoding.
+// Command bundle builds the files that package webui embeds, in adapters/webui/dist: the page from adapters/webui/src, with its
+// document, scripts and style sheet; and for pages of other origins the kit from adapters/webui/kit and the custom elements from
+// adapters/webui/elements. What a script imports later, such as the messages of a language, is a script of its own. The names of the
+// page's files, and of those that are imported later, have a hash of their content, so browsers may keep them for ever. Beside each
+// file is its compressed form for each encoding.
 //
 // Usage: bundle [-check] FOLDER
 //
@@ -12,6 +13,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -83,16 +85,16 @@ func build(root string) (files, error) {
 	if err != nil {
 		return nil, err
 	}
-	module, err := bundle(filepath.Join(root, kit, "keylodge.js"))
-	if err != nil {
-		return nil, err
+	// The names without a hash are always those that fit the server.
+	for name, source := range map[string]string{"keylodge": kit + "/keylodge.js", "elements": elements + "/index.js"} {
+		module, err := bundle(filepath.Join(root, source), "kit", name)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(built, module.files)
 	}
-	built["kit/keylodge.js"] = module // always the one that fits the server
+	module := built["kit/keylodge.js"]
 	built["kit/"+hashedName("keylodge.js", module)] = module
-	if module, err = bundle(filepath.Join(root, elements, "index.js")); err != nil {
-		return nil, err
-	}
-	built["kit/elements.js"] = module
 	for _, name := range slices.Collect(maps.Keys(built)) {
 		for _, encoding := range encodings {
 			compressed, err := encoding.compress(built[name])
@@ -113,44 +115,69 @@ func page(folder string) (files, error) {
 		return nil, err
 	}
 	for _, name := range []string{"app.js", "app.css", "favicon.svg"} {
-		content, err := asset(folder, name)
+		assets, err := asset(folder, name)
 		if err != nil {
 			return nil, err
 		}
-		address := path.Join("assets", hashedName(name, content))
+		maps.Copy(built, assets.files)
 		reference := fmt.Sprintf(`="%s"`, name)
 		if bytes.Count(document, []byte(reference)) != 1 {
 			return nil, fmt.Errorf("index.html must refer to %s once", name)
 		}
-		document = bytes.ReplaceAll(document, []byte(reference), fmt.Appendf(nil, `="/%s"`, address))
-		built[address] = content
+		document = bytes.ReplaceAll(document, []byte(reference), fmt.Appendf(nil, `="/%s"`, assets.entry))
+		document = bytes.Replace(document, []byte("</head>"), append(preload(assets.preloaded), "</head>"...), 1)
 	}
 	built["index.html"] = document
 	return built, nil
 }
 
-func asset(folder, name string) ([]byte, error) {
-	file := filepath.Join(folder, name)
-	if path.Ext(name) == ".svg" {
-		return os.ReadFile(file)
-	}
-	return bundle(file)
+// bundled are the files of a script or a style sheet, by path: the entry, which others refer to; those that it needs before it can
+// start; and those that it imports later.
+type bundled struct {
+	entry     string
+	preloaded []string
+	files     files
 }
 
-// bundle joins a script or a style sheet with all that it imports, and removes what a browser does not need.
-func bundle(file string) ([]byte, error) {
+func preload(scripts []string) (links []byte) {
+	for _, script := range scripts {
+		links = fmt.Appendf(links, "  <link rel=\"modulepreload\" href=\"/%s\">\n", script)
+	}
+	return links
+}
+
+func asset(folder, name string) (bundled, error) {
+	file := filepath.Join(folder, name)
+	if path.Ext(name) != ".svg" {
+		return bundle(file, "assets", "[name]-[hash]")
+	}
+	content, err := os.ReadFile(file)
+	address := path.Join("assets", hashedName(name, content))
+	return bundled{entry: address, files: files{address: content}}, err
+}
+
+// bundle joins a script or a style sheet with all that it imports, and removes what a browser does not need. The files are in the
+// output folder; entry is the name of the first one without its extension.
+func bundle(file, folder, entry string) (bundled, error) {
 	absolute, err := filepath.Abs(file)
 	if err != nil {
-		return nil, err
+		return bundled{}, err
 	}
+	root := filepath.Dir(filepath.Dir(absolute))
 	result := api.Build(api.BuildOptions{
 		EntryPoints:       []string{absolute},
+		AbsWorkingDir:     root, // so that no name depends on where the project is
+		Outdir:            folder,
+		EntryNames:        entry,
+		ChunkNames:        "[name]-[hash]",
 		Bundle:            true,
+		Splitting:         true,
+		Metafile:          true,
 		Format:            api.FormatESModule,
 		Platform:          api.PlatformBrowser,
 		JSX:               api.JSXAutomatic,
 		JSXImportSource:   "preact",
-		NodePaths:         []string{filepath.Join(filepath.Dir(filepath.Dir(absolute)), "vendor")},
+		NodePaths:         []string{filepath.Join(root, "vendor")},
 		Engines:           baseline,
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
@@ -168,12 +195,42 @@ func bundle(file string) ([]byte, error) {
 		problems = append(problems, fmt.Errorf("%s: %s", place, message.Text))
 	}
 	if len(problems) > 0 {
-		return nil, errors.Join(problems...)
+		return bundled{}, errors.Join(problems...)
 	}
-	if len(result.OutputFiles) != 1 {
-		return nil, fmt.Errorf("%s: %d files, want 1", file, len(result.OutputFiles))
+	source, err := filepath.Rel(root, absolute)
+	if err != nil {
+		return bundled{}, err
 	}
-	return result.OutputFiles[0].Contents, nil
+	return outputs(folder, filepath.ToSlash(source), result)
+}
+
+// outputs returns the files of a build of a source.
+func outputs(folder, source string, result api.BuildResult) (bundled, error) {
+	var structure struct {
+		Outputs map[string]struct {
+			EntryPoint string                        `json:"entryPoint"`
+			Imports    []struct{ Path, Kind string } `json:"imports"`
+		} `json:"outputs"`
+	}
+	if err := json.Unmarshal([]byte(result.Metafile), &structure); err != nil {
+		return bundled{}, err
+	}
+	built := bundled{files: files{}}
+	for _, output := range result.OutputFiles {
+		built.files[path.Join(folder, filepath.Base(output.Path))] = output.Contents
+	}
+	for address, output := range structure.Outputs {
+		if output.EntryPoint != source {
+			continue // imported later, or shared with what is
+		}
+		built.entry = address
+		for _, imported := range output.Imports {
+			if imported.Kind == "import-statement" {
+				built.preloaded = append(built.preloaded, imported.Path)
+			}
+		}
+	}
+	return built, nil
 }
 
 // baseline is the oldest version of each engine that has passkeys with autofill.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -34,7 +35,7 @@ func project(t *testing.T, sources map[string]string) string {
 // smallPage returns its sources. They can be changed.
 func smallPage() map[string]string {
 	return map[string]string{
-		"adapters/webui/src/index.html":    `<link href="favicon.svg"><link href="app.css"><script src="app.js"></script>`,
+		"adapters/webui/src/index.html":    `<head><link href="favicon.svg"><link href="app.css"><script src="app.js"></script></head>`,
 		"adapters/webui/src/app.js":        "import { greeting } from './text.js';\nconsole.log(greeting);\n",
 		"adapters/webui/src/text.js":       "// A comment.\nexport const greeting = 'Hello';\nexport const unused = 'Bye';\n",
 		"adapters/webui/src/app.css":       "body {\n  color: black;\n}\n",
@@ -71,9 +72,27 @@ func (f files) named(t *testing.T, pattern string) (name string, content []byte)
 }
 
 func TestBuild_joinsModules(t *testing.T) {
-	_, script := mustBuild(t, project(t, smallPage())).named(t, `assets/app-[a-z2-7]{12}\.js`)
+	_, script := mustBuild(t, project(t, smallPage())).named(t, `assets/app-[A-Z2-7]{8}\.js`)
 	if text := string(script); !strings.Contains(text, "Hello") || strings.Contains(text, "Bye") || strings.Contains(text, "comment") || strings.Contains(text, "import") {
 		t.Errorf("the script is %s", text)
+	}
+}
+
+// What two scripts share is loaded beside the first one, and what is imported later is not.
+func TestBuild_splitsWhatIsImportedLater(t *testing.T) {
+	sources := smallPage()
+	sources["adapters/webui/src/app.js"] = "import { greeting } from './text.js';\nconsole.log(greeting);\nimport('./later.js');\n"
+	sources["adapters/webui/src/later.js"] = "import { greeting } from './text.js';\nconsole.log('Later', greeting);\n"
+	built := mustBuild(t, project(t, sources))
+	_, script := built.named(t, `assets/app-[A-Z2-7]{8}\.js`)
+	later, content := built.named(t, `assets/later-[A-Z2-7]{8}\.js`)
+	shared, _ := built.named(t, `assets/chunk-[A-Z2-7]{8}\.js`)
+	if strings.Contains(string(script), "Later") || !strings.Contains(string(script), path.Base(later)) || !strings.Contains(string(content), "Later") {
+		t.Errorf("the script is %s, the other one %s", script, content)
+	}
+	document := string(built["index.html"])
+	if !strings.Contains(document, `<link rel="modulepreload" href="/`+shared+`">`) || strings.Contains(document, later) {
+		t.Errorf("the document is %s", document)
 	}
 }
 

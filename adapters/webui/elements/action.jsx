@@ -1,20 +1,30 @@
 // Actions: what a button does, with its result beside it.
 
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { createContext } from 'preact';
+import { useContext, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { errorText } from './errors.js';
 import { useElement } from './provider.jsx';
 
+/** Shows the notice of an action whose place is gone, such as that of a removed entry. */
+export const LostNotice = createContext(null);
+
 /**
  * Returns an action: {busy, notice, run, show, clear}. run(work) runs work, an async function, unless another action of the element
- * runs. The text that work returns, or its error, becomes the notice: {tone, text, code?, field?, link?}. about is the subject of
- * the form, as errorText takes it.
+ * runs. The text that work returns, or its error, becomes the notice: {tone, text, code?, field?, link?}, which replaces that of any
+ * other action. about is the subject of the form, as errorText takes it.
  */
 export function useAction({ about } = {}) {
   const { t, has, config, lock, announce, emit, ended } = useElement();
   const [busy, setBusy] = useState(false);
   const [notice, setNotice] = useState(null);
+  const showLost = useContext(LostNotice);
+  const gone = useRef(false);
+  useLayoutEffect(() => () => { gone.current = true; }, []);
 
+  const clear = () => setNotice(null);
   const show = (next) => {
+    if (gone.current) return showLost?.(next);
+    lock.show(clear);
     setNotice(next);
     announce(next.text, { alert: next.tone === 'alert' });
   };
@@ -25,19 +35,22 @@ export function useAction({ about } = {}) {
   };
   const run = async (work) => {
     if (!lock.take()) return;
+    lock.show(clear);
     setBusy(true);
-    setNotice(null);
+    clear();
     try {
       const text = await work();
       if (text) show({ tone: 'info', text });
     } catch (error) {
-      if (!ended.current(error)) fail(error);
+      if (!(await ended.current(error))) fail(error);
     } finally {
-      setBusy(false);
-      lock.release();
+      setTimeout(() => { // when the result is rendered
+        setBusy(false);
+        lock.release();
+      });
     }
   };
-  return { busy, notice, run, show, fail, clear: () => setNotice(null) };
+  return { busy, notice, run, show, fail, clear };
 }
 
 /** Shows an action's notice, unless it stands beside its field. */

@@ -4,7 +4,11 @@
 const informative = new Set(['cancelled', 'timed_out', 'session_expired', 'session_revoked', 'challenge_expired', 'last_passkey', 'not_found']);
 
 // The field of a form that an error is about, if it is not named by the error.
-const fieldOf = { email_taken: 'email', invalid_code: 'code' };
+const fieldOf = (code, about) => ({
+  email_taken: about === 'email_code' ? 'code' : 'email',
+  invalid_code: 'code',
+  rate_limited: about === 'email' ? 'email' : undefined,
+})[code];
 
 /**
  * Returns what to show for an error: {tone, code, text, field?, link?}, or null for an aborted ceremony. tone is 'alert' or 'info';
@@ -15,7 +19,7 @@ export function errorText(error, { t, has, config, about }) {
   const code = error.code ?? 'internal';
   if (code === 'aborted') return null;
   const message = (key, parameters) => t(about && has(`${key}.${about}`) ? `${key}.${about}` : key, parameters);
-  const result = (text, more) => ({ tone: informative.has(code) ? 'info' : 'alert', code, text, field: fieldOf[code], ...more });
+  const result = (text, more) => ({ tone: informative.has(code) ? 'info' : 'alert', code, text, field: fieldOf(code, about), ...more });
   if (code === 'invalid_request' && error.fields?.length > 0) {
     const [{ field, code: reason }] = error.fields;
     return result(has(`error.field.${reason}`) ? t(`error.field.${reason}`) : t('error.field'), { field });

@@ -6,13 +6,18 @@ import { useElement } from './provider.jsx';
 
 export function Heading({ level = 1, children, ...more }) {
   const element = useRef(null);
+  const announced = useRef(null);
   const { first, emit } = useElement();
   useLayoutEffect(() => {
     if (level !== 1) return;
     if (!first.current) element.current.focus();
     first.current = false;
-    emit('heading', { text: element.current.textContent });
   }, []);
+  useLayoutEffect(() => {
+    const { textContent: text } = element.current;
+    if (level === 1 && text !== announced.current) emit('heading', { text });
+    announced.current = text;
+  });
   const Tag = `h${level}`;
   return <Tag ref={element} tabIndex={-1} part="heading" {...more}>{children}</Tag>;
 }

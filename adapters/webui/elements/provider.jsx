@@ -10,9 +10,14 @@ import { timeFormats } from './times.js';
 const Context = createContext(null);
 
 /**
- * Returns {client, config, t, has, times, announce, host, emit, lock, ended, first}. has(key) reports whether there is a message.
- * announce(text, {alert}) speaks a text in a live region. lock.take() returns false while an action runs: an element runs one at a
- * time. ended.current(error) reports whether an error ended the session, which is shown elsewhere.
+ * Returns {client, config, t, has, times, announce, host, emit, lock, ended, first}.
+ *
+ * - has(key) reports whether there is a message.
+ * - announce(text, {alert}) speaks a text in a live region.
+ * - lock.take() returns false while an action runs, which lock.held() reports: an element runs one at a time. lock.show(clear) clears the
+ *   notice before: an element shows one at a time.
+ * - ended.current(error) resolves to whether an error ended the session, which is shown elsewhere. If the error says that the view is
+ *   outdated, it loads the view again.
  */
 export const useElement = () => useContext(Context);
 
@@ -46,8 +51,8 @@ export function Provider({ host, origin, language, emit, children }) {
       announce: (text, options) => announce((options?.alert ? alert : status).current, text),
       host, emit,
       lock: lockOf(host),
-      ended: { current: () => false },
-      first: { current: true }, // no view has been shown yet
+      ended: { current: async () => false },
+      first: { current: !host.hasAttribute('autofocus') }, // whether no view has been shown yet
     };
   }, [loaded, client]);
 
@@ -63,13 +68,19 @@ export function Provider({ host, origin, language, emit, children }) {
 // The host says that it is busy, for assistive technology and for the page.
 function lockOf(host) {
   let held = false;
+  let clear = null;
   const set = (on) => {
     held = on;
     host.setAttribute('aria-busy', String(on));
   };
   return {
+    held: () => held,
     take: () => !held && (set(true), true),
     release: () => set(false),
+    show: (next) => {
+      if (next !== clear) clear?.();
+      clear = next;
+    },
   };
 }
 

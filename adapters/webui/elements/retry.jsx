@@ -10,9 +10,9 @@ export function Retry({ failed, again }) {
   const text = texts[language] ?? texts.en;
   if (!failed) return <p class="loading">{text.loading}</p>;
   return (
-    <div class="notice" data-tone="alert" role="alert">
+    <div class="notice" data-tone="alert" data-code="unreachable" role="alert">
       <p>{text.failed}</p>
-      <button type="button" class="secondary small" part="button" onClick={again}>{text.again}</button>
+      <button type="button" name="retry" class="secondary small" part="button" onClick={again}>{text.again}</button>
     </div>
   );
 }

@@ -31,6 +31,7 @@ export interface Keylodge {
   obstacle(): 'insecure_context' | 'webauthn_missing' | null;
   /** What the browser can do (`getClientCapabilities`, WebAuthn Level 3, section 5.1.7); empty if it does not say. */
   capabilities(): Promise<Record<string, boolean>>;
+  /** The server's configuration. It is requested once. */
   config(): Promise<Config>;
 
   /** The current session, or null. If a session has ended, listeners get the reason. */

@@ -65,6 +65,18 @@ export function createKeylodge(options = {}) {
     return send();
   }
 
+  /** @type {Promise<any> | null} */
+  let configuration = null;
+
+  /** @type {import('./keylodge.d.ts').Keylodge['config']} */
+  function config() {
+    configuration ??= call('GET', '/config').catch((error) => {
+      configuration = null;
+      throw error;
+    });
+    return configuration;
+  }
+
   // ——— The session ———
 
   /** @param {any} answer */
@@ -210,7 +222,7 @@ export function createKeylodge(options = {}) {
     now: () => client.now(),
     obstacle,
     capabilities,
-    config: () => call('GET', '/config'),
+    config,
     session,
     use: (answer) => client.use(answer),
     onSession: (listener) => events.add(listener),

@@ -53,7 +53,7 @@ export class SessionEvents {
   #open() {
     if (typeof document === 'undefined') return; // on a server
     document.addEventListener('visibilitychange', this.#shown);
-    addEventListener('pageshow', this.#shown);
+    addEventListener('pageshow', this.#restored);
     this.#channel = new BroadcastChannel(this.#name);
     this.#channel.addEventListener('message', this.#shown);
   }
@@ -61,10 +61,15 @@ export class SessionEvents {
   #close() {
     if (typeof document === 'undefined') return;
     document.removeEventListener('visibilitychange', this.#shown);
-    removeEventListener('pageshow', this.#shown);
+    removeEventListener('pageshow', this.#restored);
     this.#channel?.close();
     this.#channel = null;
   }
+
+  // A page that has just been loaded also gets pageshow.
+  #restored = (/** @type {PageTransitionEvent} */ { persisted }) => {
+    if (persisted) this.#shown();
+  };
 
   #shown = () => {
     if (!document.hidden) this.#check().catch(() => {}); // the page keeps what it shows until the server can be reached

@@ -1,16 +1,18 @@
 // <keylodge-account>: the account of the signed-in user.
 
-import { useCallback, useEffect, useState } from 'preact/hooks';
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { Button, Notice, useAction } from '../action.jsx';
+import { define } from '../element.jsx';
 import { Heading } from '../heading.jsx';
 import { useElement } from '../provider.jsx';
-import { AccountContext, useAccount } from './context.jsx';
+import { AccountContext, useAccount } from './context.js';
 import { Deletion } from './deletion.jsx';
 import { Devices } from './devices.jsx';
 import { Events } from './events.jsx';
 import { Passkeys } from './passkeys.jsx';
 import { Profile } from './profile.jsx';
 import { Review } from './review.jsx';
+import { Section } from './section.jsx';
 import { Summary } from './summary.jsx';
 import { WaysBack } from './waysback.jsx';
 
@@ -22,24 +24,29 @@ const sections = ['passkeys', 'ways-back', 'devices', 'activity', 'profile', 'de
  * section is one of the sections to show first. Events: keylodge-signed-out with {error?} when the session has ended, keylodge-section
  * with {section} when the user follows a link of the navigation.
  */
-export function Account({ section, emit }) {
+function Account({ section, emit }) {
   const { client, config, ended } = useElement();
   const [account, setAccount] = useState(null);
   const opening = useAction();
 
+  const begun = useRef(0);
   const load = useCallback(async () => {
+    begun.current += 1;
+    const current = begun.current;
     const [answer, passkeys, factors] = await Promise.all([
       client.session(), client.passkeys.list(), config.recovery.policy === 'off' ? null : client.recovery.factors(),
     ]);
-    if (answer) setAccount({ user: answer.user, session: answer.session, passkeys, factors });
+    if (current !== begun.current) return; // a later load shows its result
+    if (answer) setAccount({ user: config.mail === 'on' ? answer.user : { ...answer.user, pending_email: null }, session: answer.session, passkeys, factors });
+    else emit('signed-out', {});
   }, [client]);
 
-  ended.current = (error) => {
+  ended.current = async (error) => {
     if (endsSession.has(error.code)) {
       emit('signed-out', { error });
       return true;
     }
-    if (error.code === 'session_changed' || error.status === 404 || error.status === 409) load().catch(() => {}); // the page was outdated
+    if (error.code === 'session_changed' || error.status === 404 || error.status === 409) await load().catch(() => {}); // the first error is shown
     return false;
   };
   useEffect(() => void opening.run(load), []);
@@ -58,7 +65,7 @@ export function Account({ section, emit }) {
   }
   const context = { ...account, reload: load, setUser: (user) => setAccount((before) => ({ ...before, user })) };
   return (
-    <AccountContext.Provider value={context}>
+    <AccountContext.Provider key={account.session.id} value={context}>
       <Greeting emit={emit} />
       <Review />
       <Summary />
@@ -142,10 +149,4 @@ function Navigation({ current, emit }) {
   );
 }
 
-// The section of the address is scrolled into view once.
-function Section({ id, current, children }) {
-  const ref = useCallback((element) => {
-    if (element && id === current) element.scrollIntoView();
-  }, [id, current]);
-  return <section id={id} ref={ref} aria-labelledby={`${id}-heading`}>{children}</section>;
-}
+export const defineAccount = () => define('keylodge-account', Account, ['section']);

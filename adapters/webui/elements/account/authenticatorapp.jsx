@@ -5,7 +5,7 @@ import { Button, Notice, useAction } from '../action.jsx';
 import { CodeField, Form, Panel, usePanel } from '../form.jsx';
 import { useElement } from '../provider.jsx';
 import { Time } from '../time.jsx';
-import { useAccount } from './context.jsx';
+import { useAccount } from './context.js';
 
 export function AuthenticatorApp({ state: { enrolled, confirmed_at: since } }) {
   const { client, t } = useElement();

@@ -5,7 +5,7 @@ import { Button, Notice, useAction } from '../action.jsx';
 import { Panel, usePanel } from '../form.jsx';
 import { useElement } from '../provider.jsx';
 import { Time } from '../time.jsx';
-import { useAccount } from './context.jsx';
+import { useAccount } from './context.js';
 import { CodeSheet } from './codesheet.jsx';
 
 const lowCount = 3; // a reminder is shown at this many codes or fewer

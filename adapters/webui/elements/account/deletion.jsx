@@ -3,7 +3,7 @@
 import { Button, Notice, useAction } from '../action.jsx';
 import { Field, Form, Panel, usePanel } from '../form.jsx';
 import { useElement } from '../provider.jsx';
-import { SectionHeading } from './context.jsx';
+import { SectionHeading } from './section.jsx';
 
 export function Deletion({ emit }) {
   const { client, t } = useElement();

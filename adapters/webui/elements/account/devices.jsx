@@ -4,7 +4,8 @@ import { useState } from 'preact/hooks';
 import { Button, Notice, useAction } from '../action.jsx';
 import { useElement } from '../provider.jsx';
 import { Time } from '../time.jsx';
-import { SectionHeading, useAccount } from './context.jsx';
+import { useAccount } from './context.js';
+import { SectionHeading } from './section.jsx';
 import { usePagedList } from './pagedlist.js';
 
 export function Devices() {
@@ -17,7 +18,7 @@ export function Devices() {
   return (
     <>
       <SectionHeading of="devices">{t('devices.title')}</SectionHeading>
-      <ul class="entries" role="list" aria-busy={!list.loaded}>
+      <ul class="entries" role="list" aria-busy={list.busy}>
         {list.items.map((each) => (
           <Device key={each.id} session={each} ended={ended.has(each.id)} onEnded={() => setEnded((before) => new Set(before).add(each.id))} />
         ))}

@@ -4,7 +4,8 @@ import { useState } from 'preact/hooks';
 import { Button, Notice, useAction } from '../action.jsx';
 import { useElement } from '../provider.jsx';
 import { Time } from '../time.jsx';
-import { SectionHeading, useAccount } from './context.jsx';
+import { useAccount } from './context.js';
+import { SectionHeading } from './section.jsx';
 import { concerning, groups, reasonFor, titleFor } from './eventtexts.js';
 import { usePagedList } from './pagedlist.js';
 
@@ -24,7 +25,7 @@ export function Events() {
           {['', ...Object.keys(groups)].map((each) => <option key={each} value={each}>{t(`activity.group_${each || 'all'}`)}</option>)}
         </select>
       </div>
-      <ul class="entries log" role="list" aria-busy={!list.loaded}>{list.items.map((event) => <Event key={event.id} event={event} />)}</ul>
+      <ul class="entries log" role="list" aria-busy={list.busy}>{list.items.map((event) => <Event key={event.id} event={event} />)}</ul>
       {list.more && <Button name="more-events" action={more} onPress={() => more.run(list.extend)}>{t('form.more')}</Button>}
       <Notice of={more} />
     </>

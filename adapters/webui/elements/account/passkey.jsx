@@ -5,7 +5,7 @@ import { Field, Form, Panel, usePanel } from '../form.jsx';
 import { useElement } from '../provider.jsx';
 import { Icon } from '../icon.jsx';
 import { Time } from '../time.jsx';
-import { useAccount } from './context.jsx';
+import { useAccount } from './context.js';
 
 export function Passkey({ passkey, name, removable }) {
   const { client, t } = useElement();
@@ -56,6 +56,7 @@ export function Removal({ passkey, name, panel, action }) {
   const remove = async () => {
     await client.passkeys.remove(passkey.id);
     await reload();
+    return t('passkeys.removed', { name });
   };
   return (
     <Panel panel={panel} label={t('passkeys.remove_name', { name })} read>

@@ -3,7 +3,8 @@
 import { Button, Notice, useAction } from '../action.jsx';
 import { Field, Form, Panel, usePanel } from '../form.jsx';
 import { useElement } from '../provider.jsx';
-import { SectionHeading, useAccount } from './context.jsx';
+import { useAccount } from './context.js';
+import { SectionHeading } from './section.jsx';
 import { Passkey, names } from './passkey.jsx';
 
 export function Passkeys() {

@@ -1,20 +1,26 @@
 // The account's name and e-mail address.
 
-import { useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Button, Notice, useAction } from '../action.jsx';
 import { Field, Form, Panel, usePanel } from '../form.jsx';
 import { useElement } from '../provider.jsx';
-import { SectionHeading, useAccount } from './context.jsx';
+import { useAccount } from './context.js';
+import { SectionHeading } from './section.jsx';
 import { EmailCode } from './emailcode.jsx';
 
 export function Profile() {
   const { client, config, t } = useElement();
   const { user, setUser } = useAccount();
-  const action = useAction({ about: 'email' });
   const removing = usePanel(); // of the address: it asks first
   const [edits, setEdits] = useState({});
   const form = useRef(null);
   const code = useRef(null);
+  const focusCode = useRef(false); // as soon as its field is rendered
+  useLayoutEffect(() => {
+    if (!focusCode.current) return;
+    focusCode.current = false;
+    code.current?.querySelector('input')?.focus();
+  });
   const mail = config.mail === 'on';
   const shownEmail = user.email ?? (mail ? user.pending_email : null);
   const changed = Object.fromEntries(
@@ -22,6 +28,7 @@ export function Profile() {
       .filter(([name, value]) => name in edits && (edits[name].trim() || null) !== value)
       .map(([name]) => [name, edits[name].trim() || null]),
   );
+  const action = useAction({ about: 'email' in changed ? 'email' : undefined });
 
   const save = async () => {
     if (Object.keys(changed).length === 0) return t('profile.unchanged');
@@ -29,7 +36,7 @@ export function Profile() {
     setEdits({});
     removing.hide({ focus: false });
     setUser(saved);
-    if (mail && changed.email && hasFocus(form.current)) setTimeout(() => code.current?.querySelector('input')?.focus());
+    if (mail && changed.email && hasFocus(form.current)) focusCode.current = true;
     return mail && changed.email && saved.pending_email ? t('profile.code_sent', { address: saved.pending_email }) : t('profile.saved');
   };
   const edit = (name) => (event) => setEdits((before) => ({ ...before, [name]: event.target.value }));

@@ -1,21 +1,30 @@
 // The review after a recovery: the passkeys that existed before it. A finder of the lost device may hold one of them.
 
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { Button, Notice, useAction } from '../action.jsx';
 import { usePanel } from '../form.jsx';
-import { Heading } from '../heading.jsx';
 import { useElement } from '../provider.jsx';
-import { useAccount } from './context.jsx';
+import { useAccount } from './context.js';
 import { PasskeySummary, Removal, names } from './passkey.jsx';
+import { Section, SectionHeading } from './section.jsx';
 
-// What the user has decided, for the session: a reload does not ask again.
+// What the user has decided, for the session: neither a reload nor a step-up, which changes the assurance, ends the review.
 const storeKey = (session) => `keylodge-review-${session.id}`;
+
+function stored(session) {
+  const text = sessionStorage.getItem(storeKey(session));
+  if (text) return JSON.parse(text);
+  return session.assurance === 'recovery' ? { kept: [], done: false } : { done: true };
+}
 
 export function Review() {
   const { config, t } = useElement();
   const { session, passkeys } = useAccount();
-  const [decided, setDecided] = useState(() => JSON.parse(sessionStorage.getItem(storeKey(session)) ?? '{"kept":[],"done":false}'));
-  if (session.assurance !== 'recovery' || decided.done) return null;
+  const [decided, setDecided] = useState(() => stored(session));
+  useEffect(() => {
+    if (!decided.done) sessionStorage.setItem(storeKey(session), JSON.stringify(decided));
+  }, []);
+  if (decided.done) return null;
 
   const save = (next) => {
     sessionStorage.setItem(storeKey(session), JSON.stringify(next));
@@ -24,8 +33,8 @@ export function Review() {
   const earlier = passkeys.filter(({ id, created_at: at }) => Date.parse(at) < Date.parse(session.created_at) && !decided.kept.includes(id));
   const named = names(passkeys, t);
   return (
-    <section class="review" part="review" aria-labelledby="review-heading">
-      <Heading level={2} id="review-heading">{t('review.title')}</Heading>
+    <Section id="review" class="review" part="review">
+      <SectionHeading of="review">{t('review.title')}</SectionHeading>
       <p>{t('review.lead')}</p>
       {earlier.length > 0 && <p>{t('review.ask')}</p>}
       <ul class="entries" role="list">
@@ -37,7 +46,7 @@ export function Review() {
       <div class="actions">
         <Button name="end-review" onPress={() => save({ ...decided, done: true })}>{t(earlier.length > 0 ? 'review.later' : 'review.done')}</Button>
       </div>
-    </section>
+    </Section>
   );
 }
 

@@ -1,7 +1,7 @@
 // The summary at the top: how safe the account is, and what to do next.
 
 import { useElement } from '../provider.jsx';
-import { useAccount } from './context.jsx';
+import { useAccount } from './context.js';
 
 export function Summary() {
   const { config, t } = useElement();

@@ -1,7 +1,8 @@
 // The recovery factors: what a user can come back with if all passkeys are lost.
 
 import { useElement } from '../provider.jsx';
-import { SectionHeading, useAccount } from './context.jsx';
+import { useAccount } from './context.js';
+import { SectionHeading } from './section.jsx';
 import { AuthenticatorApp } from './authenticatorapp.jsx';
 import { BackupCodes } from './backupcodes.jsx';
 

@@ -1,6 +1,7 @@
 // <keylodge-sign-in>: sign-in, sign-up and recovery.
 
-import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { define } from '../element.jsx';
 import { useElement } from '../provider.jsx';
 import { Heading } from '../heading.jsx';
 import { Choose } from './choose.jsx';
@@ -20,8 +21,8 @@ const views = {
  * is why the user is signed out: 'signed_out', 'deleted', or the code of an error. Events: keylodge-view with {view} before another
  * view is shown, keylodge-signed-in with {user, session} when everything is done, keylodge-error with {error}.
  */
-export function SignIn({ view: wanted, grant: linked, notice, emit }) {
-  const { client, host } = useElement();
+function SignIn({ view: wanted, grant: linked, notice, emit }) {
+  const { client, host, lock } = useElement();
   const [view, setView] = useState(wanted ?? 'sign-in');
   const [grant, setGrant] = useState(null);
   const [session, setSession] = useState(null);
@@ -42,10 +43,17 @@ export function SignIn({ view: wanted, grant: linked, notice, emit }) {
   const go = (next) => {
     if (emit('view', { view: next })) setView(next);
   };
+  const reported = useRef(null); // the session
   const done = (answer) => {
+    if (reported.current === answer.session.id) return;
+    reported.current = answer.session.id;
     sessionStorage.removeItem(typedKey('email'));
     emit('signed-in', answer);
   };
+  // A sign-in of another tab, or one by a suggestion.
+  useEffect(() => client.onSession(({ type, user, session }) => {
+    if (type === 'created' && view === 'sign-in' && !lock.held()) done({ user, session });
+  }), [client, view]);
   const signedUp = (answer) => {
     setSession(answer);
     setView(answer.user.pending_email ? 'confirm-email' : 'way-back');
@@ -93,3 +101,5 @@ function useTyped(name) {
     setText(next);
   }];
 }
+
+export const defineSignIn = () => define('keylodge-sign-in', SignIn, ['view', 'grant', 'notice']);

@@ -4,10 +4,11 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { Button } from '../action.jsx';
 import { Mark } from '../mark.jsx';
 import { onStepUp } from '../client.js';
+import { define } from '../element.jsx';
 import { useElement } from '../provider.jsx';
 
 /** Events: keylodge-confirmed when the user goes on to the browser's prompt, keylodge-cancelled when not. */
-export function StepUp({ emit }) {
+function StepUp({ emit }) {
   const { t } = useElement();
   const [waiting, setWaiting] = useState(null); // {resolve, reject} of the call that needs the step-up
   const dialog = useRef(null);
@@ -42,3 +43,5 @@ export function StepUp({ emit }) {
     </dialog>
   );
 }
+
+export const defineStepUp = () => define('keylodge-step-up', StepUp, []);
