@@ -11,6 +11,7 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/acceptance/testkit/require"
+	"github.com/keylodge/keylodge/domain"
 )
 
 // forwardAuthProxies are the proxies of docs/guides/forward-auth.md, which is in front of the application at appAddress.
@@ -77,6 +78,13 @@ func TestForwardAuth_DocumentedConfiguration(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			ref, err := domain.ParseUserRef("user", user.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.app.UseCases().Admin.ChangeGroups(t.Context(), ref, []domain.Group{"editors", "on-call"}, nil); err != nil {
+				t.Fatal(err)
+			}
 			b := &proxiedBrowser{t: t, proxy: p, transport: p.transport(wiki)}
 			b.forget()
 
@@ -117,12 +125,12 @@ func TestForwardAuth_DocumentedConfiguration(t *testing.T) {
 					t.Errorf("%s: status %d, %s", name, got.StatusCode, got.Body)
 					continue
 				}
-				if seen.Method != http.MethodGet || seen.URI != "/page?x=1" || strings.Join(seen.Header["Remote-User"], ",") != user.ID || strings.Join(seen.Header["Remote-Name"], ",") != "Ada Lövelace" {
+				if seen.Method != http.MethodGet || seen.URI != "/page?x=1" || strings.Join(seen.Header["Remote-User"], ",") != user.ID || strings.Join(seen.Header["Remote-Name"], ",") != "Ada Lövelace" || strings.Join(seen.Header["Remote-Groups"], ";") != "editors,on-call" {
 					t.Errorf("%s: the application sees %+v", name, seen)
 				}
 				for header, values := range seen.Header {
 					name := strings.ReplaceAll(strings.ToLower(header), "_", "-")
-					if strings.HasPrefix(name, "remote-") && name != "remote-user" && name != "remote-name" && strings.Join(values, "") != "" || strings.Contains(strings.Join(values, " "), "allory") {
+					if strings.HasPrefix(name, "remote-") && name != "remote-user" && name != "remote-name" && name != "remote-groups" && strings.Join(values, "") != "" || strings.Contains(strings.Join(values, " "), "allory") {
 						t.Errorf("%s: the application sees %s: %s", name, header, values)
 					}
 				}

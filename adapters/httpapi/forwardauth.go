@@ -26,9 +26,10 @@ const (
 
 // Headers that tell the application who the user is.
 const (
-	headerRemoteUser  = "Remote-User"
-	headerRemoteEmail = "Remote-Email"
-	headerRemoteName  = "Remote-Name"
+	headerRemoteUser   = "Remote-User"
+	headerRemoteEmail  = "Remote-Email"
+	headerRemoteName   = "Remote-Name"
+	headerRemoteGroups = "Remote-Groups"
 )
 
 // forwardAuth answers a reverse proxy that asks whether a request may reach an application: with 200 and the user, with a redirect to
@@ -113,6 +114,7 @@ func setRemoteUser(c *fiber.Ctx, principal identity.Principal) {
 	c.Set(headerRemoteUser, principal.User.ID().String())
 	c.Set(headerRemoteEmail, string(email))
 	c.Set(headerRemoteName, string(principal.User.DisplayName()))
+	c.Set(headerRemoteGroups, strings.Join(mapSlice(principal.User.Groups(), func(g domain.Group) string { return string(g) }), ","))
 }
 
 // originalRequest is the request that a reverse proxy asks about.
