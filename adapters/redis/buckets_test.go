@@ -84,6 +84,53 @@ func TestBuckets_RecoverAfterOutage(t *testing.T) {
 	}
 }
 
+// The server has closed the connections in the pool, and the client does not know that.
+func TestBuckets_RecoverAfterRestart(t *testing.T) {
+	server := redisserver.Start(t)
+	b := open(t, server.URL())
+	one := domain.Bucket{Limit: domain.RateLimit{Quota: 3, Window: time.Hour}}
+	for range 2 {
+		if states, err := b.Take(t.Context(), one); err != nil || !states[0].Allowed {
+			t.Errorf("got %+v, %v", states, err)
+		}
+		server.Stop()
+		if err := server.Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The user has no other permissions than those of docs/operations/rate-limits.md.
+func TestBuckets_UserAndDatabase(t *testing.T) {
+	server := redisserver.Start(t)
+	if reply, err := server.Do("ACL SETUSER keylodge on >p@ss/word ~keylodge:rate:* -@all +eval +evalsha +time +get +set +select"); err != nil || reply != "+OK" {
+		t.Fatal(reply, err)
+	}
+	u, err := url.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User, u.Path = url.UserPassword("keylodge", "p@ss/word"), "/3"
+	one := domain.Bucket{Limit: domain.RateLimit{Quota: 3, Window: time.Hour}}
+	if states, err := open(t, u.String()).Take(t.Context(), one); err != nil || !states[0].Allowed {
+		t.Errorf("got %+v, %v", states, err)
+	}
+	if size, err := server.Do("DBSIZE"); err != nil || size != ":0" {
+		t.Errorf("database 0 has the size %s, %v", size, err)
+	}
+	for _, permission := range []string{"evalsha", "time", "get", "set", "select"} {
+		if reply, err := server.Do("ACL SETUSER keylodge -" + permission); err != nil || reply != "+OK" {
+			t.Fatal(reply, err)
+		}
+		if err := open(t, u.String()).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "let this user run EVAL") {
+			t.Errorf("without %s: %v", permission, err)
+		}
+		if reply, err := server.Do("ACL SETUSER keylodge +" + permission); err != nil || reply != "+OK" {
+			t.Fatal(reply, err)
+		}
+	}
+}
+
 func TestCheck_ErrorsSayWhatToDo(t *testing.T) {
 	server := redisserver.Start(t)
 	of := func(change func(u *url.URL)) string {

@@ -1,8 +1,10 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -12,12 +14,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/gomodule/redigo/redis"
 
 	"github.com/keylodge/keylodge/domain"
 )
@@ -55,56 +54,79 @@ func CheckURL(serverURL string) error {
 	return err
 }
 
-func parse(serverURL string) (*redis.Options, error) {
+// server is a database of a Redis server, and how to connect to it.
+type server struct {
+	address            string // host and port
+	username, password string
+	database           int
+	tls                *tls.Config // nil for a connection without TLS
+}
+
+func parse(serverURL string) (server, error) {
 	u, err := url.Parse(serverURL)
 	switch {
 	case err != nil:
-		return nil, errMalformedURL
+		return server{}, errMalformedURL
 	case u.Scheme != "redis" && u.Scheme != "rediss":
-		return nil, errScheme
+		return server{}, errScheme
 	case !isHost(u.Hostname()):
-		return nil, errHost
+		return server{}, errHost
 	case u.Port() != "" && !isPort(u.Port()):
-		return nil, errPort
+		return server{}, errPort
 	case !databaseNumber.MatchString(u.Path):
-		return nil, errDatabase
+		return server{}, errDatabase
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, errParameters
+		return server{}, errParameters
 	}
-	options, err := redis.ParseURL(serverURL)
-	if err != nil {
-		return nil, errMalformedURL
+	s := server{address: net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "6379")), username: u.User.Username()}
+	s.password, _ = u.User.Password()
+	s.database, _ = strconv.Atoi(strings.TrimPrefix(u.Path, "/")) // "" is 0
+	if u.Scheme == "rediss" {
+		s.tls = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
 	}
-	options.DialTimeout, options.ReadTimeout, options.WriteTimeout, options.PoolTimeout = timeout, timeout, timeout, timeout
-	options.ContextTimeoutEnabled = true
-	options.DialerRetries = 1
-	options.MaxRetries = 1 // the first use of a connection that the server has closed fails
-	options.ClientName = "keylodge"
-	options.DisableIdentity = true
-	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return options, nil
+	return s, nil
 }
 
 // DisplayName returns the server and the database of a URL, without its password.
 func DisplayName(serverURL string) string {
-	options, err := parse(serverURL)
+	s, err := parse(serverURL)
 	if err != nil {
 		return "Redis with an invalid URL"
 	}
-	return fmt.Sprintf("Redis at %s, database %d", options.Addr, options.DB)
+	return s.name()
 }
 
-// disableClientLog stops the library from writing to stderr. It returns each of these failures as an error, too.
-var disableClientLog = sync.OnceFunc(logging.Disable)
+func (s server) name() string { return fmt.Sprintf("Redis at %s, database %d", s.address, s.database) }
 
-// Open returns the buckets in the database of the URL. It does not connect yet.
-func Open(serverURL string) (*Buckets, error) {
-	disableClientLog()
-	options, err := parse(serverURL)
+// dial connects to the server.
+func (s server) dial(ctx context.Context) (redis.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn, err := redis.DialContext(ctx, "tcp", s.address,
+		redis.DialReadTimeout(timeout), redis.DialWriteTimeout(timeout), redis.DialTLSHandshakeTimeout(timeout),
+		redis.DialUsername(s.username), redis.DialPassword(s.password), redis.DialDatabase(s.database),
+		redis.DialUseTLS(s.tls != nil), redis.DialTLSConfig(s.tls))
 	if err != nil {
 		return nil, err
 	}
-	return &Buckets{client: redis.NewClient(options), name: DisplayName(serverURL)}, nil
+	_, _ = redis.DoContext(conn, ctx, "CLIENT", "SETNAME", "keylodge") // for CLIENT LIST; a user may lack the permission
+	return conn, nil
+}
+
+// Connections that a node keeps, and opens at most. Others wait.
+const (
+	maxIdle   = 16
+	maxActive = 64
+)
+
+// Open returns the buckets in the database of the URL. It does not connect yet.
+func Open(serverURL string) (*Buckets, error) {
+	s, err := parse(serverURL)
+	if err != nil {
+		return nil, err
+	}
+	pool := &redis.Pool{DialContext: s.dial, MaxIdle: maxIdle, MaxActive: maxActive, Wait: true, IdleTimeout: 30 * time.Minute}
+	return &Buckets{pool: pool, server: s}, nil
 }
 
 // Check takes a token from a random bucket. Its error says what to do, and is domain.ErrUnavailable if a later attempt may
@@ -119,13 +141,13 @@ func (b *Buckets) Check(ctx context.Context) error {
 		return nil
 	}
 	if advice := adviceFor(err); advice != "" {
-		return fmt.Errorf("%s rejects the connection or its commands: %s (%s)", b.name, advice, reasonOf(err))
+		return fmt.Errorf("%s rejects the connection or its commands: %s (%s)", b.server.name(), advice, reasonOf(err))
 	}
 	hint := ""
-	if b.client.Options().TLSConfig != nil {
+	if b.server.tls != nil {
 		hint = "; if the server does not use TLS, and the network is private, write redis://"
 	}
-	return fmt.Errorf("%s cannot be reached: %w: %s%s", b.name, domain.ErrUnavailable, reasonOf(err), hint)
+	return fmt.Errorf("%s cannot be reached: %w: %s%s", b.server.name(), domain.ErrUnavailable, reasonOf(err), hint)
 }
 
 // reasonOf returns the error of the server or the network, without the operation.
@@ -154,8 +176,8 @@ func adviceFor(err error) string {
 		return "its certificate is not valid for the host in the URL; correct the host, or add the certificate authority to this system's"
 	case strings.HasPrefix(reason, "WRONGPASS"), strings.Contains(reason, "AUTH"):
 		return "correct the user and the password in the URL"
-	case strings.HasPrefix(reason, "NOPERM"):
-		return "let this user run EVAL, EVALSHA, TIME, GET and SET on " + keyPrefix + "*"
+	case strings.HasPrefix(reason, "NOPERM"), strings.Contains(reason, "user executing the script"):
+		return "let this user run EVAL, EVALSHA, TIME, GET and SET on " + keyPrefix + "*, and SELECT for a database other than 0"
 	case strings.Contains(reason, "DB index"), strings.Contains(reason, "invalid DB"):
 		return "write a database number that the server has"
 	case strings.HasPrefix(reason, "READONLY"):
