@@ -90,8 +90,8 @@ test-acceptance-rest: setup # most of the time is waiting, so four tests run sid
 	$(GO_TEST_ALL) -parallel 4 ./acceptance -skip $(RACE_TESTS)
 
 .PHONY: test-processes
-test-processes: setup
-	$(GO_TEST_ALL) -p 1 $$(go list ./... | grep $(PROCESS_TESTS))
+test-processes: setup # -count=1, since Go does not see that the tests build the program, and would reuse a former result
+	$(GO_TEST_ALL) -count=1 -p 1 $$(go list ./... | grep $(PROCESS_TESTS))
 
 .PHONY: test-acceptance-race
 test-acceptance-race: setup ## Run every test of the stories, the HTTP API and the page with the race detector
@@ -111,11 +111,11 @@ test-browser: ## Run the stories and the tests of the page in Chromium
 
 .PHONY: test-cluster
 test-cluster: ## Run the tests of several nodes
-	$(GO_TEST) ./acceptance/cluster
+	$(GO_TEST) -count=1 ./acceptance/cluster
 
 .PHONY: test-durability
 test-durability: ## Run the tests of crashes, outages and a full disk
-	$(GO_TEST) ./acceptance/durability
+	$(GO_TEST) -count=1 ./acceptance/durability
 
 .PHONY: check
 check: verify lint shell workflows javascript ## Run all static checks: verify, lint with vet, shell, workflows and javascript
