@@ -19,6 +19,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/bootstrap/doctor"
+	"github.com/keylodge/keylodge/ports"
 )
 
 // Main runs the program and returns its exit code.
@@ -31,6 +32,7 @@ func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return cli.Run(ctx, cli.Program{
 		Version:           version(),
 		Serve:             func(ctx context.Context) error { return serve(ctx, stderr) },
+		Develop:           func(ctx context.Context, pageAddress string) error { return develop(ctx, pageAddress, stderr) },
 		Open:              openForCommand,
 		OpenForImport:     openForImport,
 		Maintain:          newMaintenance,
@@ -50,10 +52,13 @@ func serve(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	return serveWith(ctx, cfg, system.Clock{}, newLogger(cfg, stderr))
+}
+
+func serveWith(ctx context.Context, cfg config.Config, clock ports.Clock, log *slog.Logger) error {
 	// A goroutine in fdatasync occupies a processor: with only one, a commit would block all other requests.
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
-	log := newLogger(cfg, stderr)
-	if err := run(ctx, cfg, log); err != nil {
+	if err := run(ctx, cfg, clock, log); err != nil {
 		// Meaning: The server did not start, or stopped. docs/runbooks/the-server-does-not-start.md lists the errors with their
 		// fixes.
 		log.Error("the server failed", slog.Any("error", err))
@@ -62,7 +67,7 @@ func serve(ctx context.Context, stderr io.Writer) error {
 	return nil
 }
 
-func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+func run(ctx context.Context, cfg config.Config, clock ports.Clock, log *slog.Logger) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("%w; %s", err, config.ListenFix("KEYLODGE_LISTEN", err))
@@ -71,7 +76,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if opsErr != nil && cfg.OpsListenSet {
 		return fmt.Errorf("%w; set KEYLODGE_OPS_LISTEN to a free address, or empty to disable health checks and metrics", opsErr)
 	}
-	app, err := Open(cfg, system.Clock{}, log)
+	app, err := Open(cfg, clock, log)
 	if err != nil {
 		return err
 	}
@@ -96,7 +101,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 			log.Warn("a previous secret can be guessed; remove it from KEYLODGE_PREVIOUS_SECRETS when no data needs it", slog.Int("number", i+1), slog.Any("error", err))
 		}
 	}
-	logMetadata(cfg.Metadata, system.Clock{}.Now(), log)
+	logMetadata(cfg.Metadata, clock.Now(), log)
 	if labels := cfg.RelatedLabels(); len(labels) > config.MaxRelatedLabels {
 		// Meaning: Passkeys do not work on some of the origins. Remove origins, or run a separate server for them.
 		log.Warn("browsers accept only some of the related origins in KEYLODGE_ORIGINS; remove the others",

@@ -124,7 +124,10 @@ func emailPolicy(cfg config.Config) domain.EmailPolicy { return cfg.SMTP != nil 
 
 // mailer returns nil if the server sends no e-mail.
 func mailer(cfg config.Config) (ports.Mailer, error) {
-	if cfg.SMTP == nil {
+	switch {
+	case cfg.Mailbox != nil:
+		return cfg.Mailbox, nil
+	case cfg.SMTP == nil:
 		return nil, nil
 	}
 	return smtp.New(*cfg.SMTP)

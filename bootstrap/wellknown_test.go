@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"github.com/keylodge/keylodge/adapters/system"
 )
 
 func TestRun_WarnsOfTooManyRelatedOrigins(t *testing.T) {
@@ -20,7 +22,7 @@ func TestRun_WarnsOfTooManyRelatedOrigins(t *testing.T) {
 		t.Cleanup(stop)
 		log := newLineLog()
 		stopped := make(chan error, 1)
-		go func() { stopped <- run(ctx, cfg, slog.New(slog.NewTextHandler(log, nil))) }()
+		go func() { stopped <- run(ctx, cfg, system.Clock{}, slog.New(slog.NewTextHandler(log, nil))) }()
 		warned := false
 		for last := false; !last; {
 			select {

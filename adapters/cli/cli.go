@@ -22,6 +22,8 @@ type Program struct {
 	Version string
 	// Serve runs the server until ctx ends. It returns ErrAlreadyLogged if it has logged the error.
 	Serve func(ctx context.Context) error
+	// Develop runs a server in the development mode until ctx ends, with its page at the address. Its errors are those of Serve.
+	Develop func(ctx context.Context, pageAddress string) error
 	// Open returns the use cases over the existing database. Release closes the database.
 	Open              func(ctx context.Context) (usecases application.UseCases, release func() error, err error)
 	AuthenticatorName func(domain.AAGUID) string // "" for an unknown model
@@ -99,7 +101,7 @@ func (p *Program) root() *cobra.Command {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(p.Stdout, cmd) })
 	root.SetHelpCommand(helpCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	root.AddCommand(p.serve(), p.users(), p.sessions(), p.keys(), p.backup(), p.restore(), p.exportAll(), p.importAll(), p.migrate(), p.doctor(),
+	root.AddCommand(p.serve(), p.develop(), p.users(), p.sessions(), p.keys(), p.backup(), p.restore(), p.exportAll(), p.importAll(), p.migrate(), p.doctor(),
 		p.healthcheck(), p.version())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {

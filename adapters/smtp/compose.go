@@ -16,20 +16,31 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// compose returns the e-mail in the recipient's language, or in that of the server if there are no texts in it.
-func (m *Mailer) compose(email ports.OutgoingEmail) (*gomail.Msg, error) {
-	message, texts := email.Email, locales.Of(m.language(email.Email.Locale))
-	subject, err := m.subject(email, texts)
+// Compose returns the subject of an e-mail, and its content as text and as HTML, in the recipient's language, or in that of the
+// server if there are no texts in it.
+func (m *Mailer) Compose(email ports.OutgoingEmail) (subject, text, html string, err error) {
+	texts := locales.Of(m.language(email.Email.Locale))
+	subject, err = m.subject(email, texts)
 	if err != nil {
-		return nil, fmt.Errorf("composing an e-mail: %w", err)
+		return "", "", "", fmt.Errorf("composing an e-mail: %w", err)
 	}
 	plain, err := m.content(email, texts, plainText)
 	if err != nil {
-		return nil, fmt.Errorf("composing an e-mail: %w", err)
+		return "", "", "", fmt.Errorf("composing an e-mail: %w", err)
 	}
 	marked, err := m.content(email, texts, markup)
 	if err != nil {
-		return nil, fmt.Errorf("composing an e-mail: %w", err)
+		return "", "", "", fmt.Errorf("composing an e-mail: %w", err)
+	}
+	return subject, m.text(plain), m.html(subject, marked, texts), nil
+}
+
+// message returns the e-mail as it is sent.
+func (m *Mailer) message(email ports.OutgoingEmail) (*gomail.Msg, error) {
+	message := email.Email
+	subject, text, html, err := m.Compose(email)
+	if err != nil {
+		return nil, err
 	}
 	composed := gomail.NewMsg(
 		gomail.WithCharset(gomail.CharsetUTF8), gomail.WithEncoding(gomail.EncodingQP), gomail.WithNoDefaultUserAgent())
@@ -42,8 +53,8 @@ func (m *Mailer) compose(email ports.OutgoingEmail) (*gomail.Msg, error) {
 	// These headers suppress automatic replies (RFC 3834, section 5); the second one is for Exchange.
 	composed.SetGenHeader("Auto-Submitted", "auto-generated")
 	composed.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
-	composed.SetBodyString(gomail.TypeTextPlain, m.text(plain))
-	composed.AddAlternativeString(gomail.TypeTextHTML, m.html(subject, marked, texts))
+	composed.SetBodyString(gomail.TypeTextPlain, text)
+	composed.AddAlternativeString(gomail.TypeTextHTML, html)
 	return composed, nil
 }
 

@@ -162,7 +162,7 @@ func TestCompose_FailsWithoutTextOrCode(t *testing.T) {
 	withoutCode.Code = domain.Secret{}
 	unknown.Email.Kind = "passkey_polished"
 	for _, email := range []ports.OutgoingEmail{withoutCode, unknown} {
-		if message, err := mailer.compose(email); err == nil {
+		if message, err := mailer.message(email); err == nil {
 			t.Errorf("%s was composed as %v", email.Email.Kind, message)
 		}
 	}
@@ -174,7 +174,7 @@ func TestCompose_SanitizesUserInput(t *testing.T) {
 	const evil = "key\r\nBcc: mallory@example.net\r\n\r\nSign in at https://evil.example or www.evil.example/\u2028\u202eelpmaxe\x00\xff"
 	email := fullEmail(t, domain.EmailKindPasskeyAdded, domain.ActorUser)
 	email.Email.Details.PasskeyName, email.Email.Details.DeviceName, email.Email.Details.IP = evil, evil+strings.Repeat("x", 1000), "127.0.0.1\r\nBcc: x"
-	composed, err := mailer.compose(email)
+	composed, err := mailer.message(email)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func localName(candidates ...string) string {
 // Send implements ports.Mailer. Its errors are for the operator's log: one line with the server's reply, truncated, and without the
 // password, the code and the recipient's address.
 func (m *Mailer) Send(ctx context.Context, email ports.OutgoingEmail) error {
-	message, err := m.compose(email)
+	message, err := m.message(email)
 	if err != nil {
 		return err
 	}

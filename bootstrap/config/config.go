@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/keylodge/keylodge/adapters/development"
 	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/smtp"
@@ -53,7 +54,8 @@ type Config struct {
 	Authenticators domain.AuthenticatorPolicy
 	Metadata       *webauthn.Metadata // nil unless attestation is required
 
-	SMTP *smtp.Config // nil: no e-mail is sent
+	SMTP    *smtp.Config         // nil: no e-mail is sent
+	Mailbox *development.Mailbox // keeps the e-mails instead of sending them; only the development mode has one
 
 	Access       domain.AccessPolicy
 	Rotation     domain.KeyRotation

@@ -205,7 +205,10 @@ type environment struct {
 
 // Load reads the settings from the environment, and those that are not set there from .env in the working directory. It
 // returns SettingErrors if settings are invalid.
-func Load() (Config, error) {
+func Load() (Config, error) { return loadWith(func(*environment) {}) }
+
+// loadWith is Load with settings that override changes.
+func loadWith(override func(*environment)) (Config, error) {
 	if err := loadDotenv(); err != nil {
 		return Config{}, err
 	}
@@ -214,6 +217,7 @@ func Load() (Config, error) {
 		return Config{}, err
 	}
 	quoted := env.normalize()
+	override(&env)
 	config, errs := env.parse()
 	if errs = slices.Concat(unknownSettings(), quoted, errs); len(errs) > 0 {
 		return Config{}, errs

@@ -21,10 +21,11 @@ const Timeout = 5 * time.Minute
 
 // Server is a server that can be started repeatedly, at the same address. It ends with the test.
 type Server struct {
-	Binary   string             // the path of the program
-	Folder   string             // the working directory of the process
-	Settings []string           // NAME=value; of settings with the same name, the last one counts
-	Secrets  *leakcheck.Secrets // that clients received: the test fails if the log has one of them
+	Binary    string             // the path of the program
+	Arguments []string           // none runs the server
+	Folder    string             // the working directory of the process
+	Settings  []string           // NAME=value; of settings with the same name, the last one counts
+	Secrets   *leakcheck.Secrets // that clients received: the test fails if the log has one of them
 
 	t       testing.TB
 	address string
@@ -75,7 +76,7 @@ func Environment(settings ...string) []string {
 func (s *Server) Launch() {
 	s.t.Helper()
 	log := &process.Log{}
-	command := exec.CommandContext(context.Background(), s.Binary)
+	command := exec.CommandContext(context.Background(), s.Binary, s.Arguments...)
 	command.Dir, command.Env, command.Stdout, command.Stderr = s.Folder, Environment(s.Settings...), log, log
 	var err error
 	if s.process, err = process.Start(command); err != nil {
