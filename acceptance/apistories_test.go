@@ -21,6 +21,7 @@ var apiStories = []story{
 	{title: "A disabled account's app client is signed out", run: disablingEndsAppClientSessions},
 	{title: "A user returns to an application on another site, which gets tokens", run: anApplicationGetsTokens},
 	{title: "An application requires a recent sign-in", run: anApplicationRequiresARecentSignIn, settings: requireRecentSignIn},
+	{title: "An application's session counts against the limit of sessions", run: anApplicationCountsAgainstTheLimit, settings: twoSessionsAtMost},
 	{title: "Tokens stay valid while signing keys rotate", run: keysAreRotated},
 	// Requirement: ASVS-7.4.3
 	{title: "A user revokes the current session", run: endsTheCurrentSession},

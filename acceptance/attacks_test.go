@@ -51,6 +51,8 @@ var attacks = []story{
 	{title: "An authorization code is requested for another site", run: codeForAnotherSite},
 	{title: "An authorization code is stolen", run: aCodeIsStolen},
 	{title: "An authorization code is redeemed twice", run: aCodeIsRedeemedTwice},
+	// Requirement: ASVS-7.4.2
+	{title: "An authorization code of a disabled account is redeemed", run: codeOfADisabledAccount},
 	{title: "Sixteen redemptions of an authorization code at once", run: sixteenRedemptionsAtOnce},
 	// Requirement: RFC9700-4.14.2
 	{title: "An old refresh token is reused", run: oldRefreshTokenIsReused},

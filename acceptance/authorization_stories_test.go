@@ -79,6 +79,20 @@ func requireRecentSignIn(c *config.Config) {
 	c.Applications = domain.Applications{{Origin: "https://app.example.org", Name: "Example App", MaxAge: time.Minute}}
 }
 
+func anApplicationCountsAgainstTheLimit(e *env) {
+	ada := e.newUser("Ada", phone)
+	e.advance(2 * time.Minute)
+	laptop := ada.onSecondDevice()
+	e.advance(2 * time.Minute)
+	app := e.app()
+	app.setTokenPair(laptop.returnsToApp().redeem(app).must(e.t))
+	ada.requireSignedOut("session_revoked") // the least recently used one
+	laptop.requireSignedIn()
+	app.whoAmI().must(e.t)
+}
+
+func twoSessionsAtMost(c *config.Config) { c.SessionLimit = 2 }
+
 func codeForAnotherSite(e *env) {
 	ada := e.newUser("Ada", phone)
 	_, challenge := domain.NewCodeVerifier(rand.Reader)
@@ -138,6 +152,17 @@ func aCodeIsRedeemedTwice(e *env) {
 	ada.requireRejected(back.redeem(thief), "authorization_code_invalid")
 	ada.requireSignedIn()
 	ada.requireEvents(shownEvent{kind: "authorization_code_reused"}, shownEvent{kind: "application_signed_in"}, shownEvent{kind: "signed_up"})
+}
+
+func codeOfADisabledAccount(e *env) {
+	ada := e.newUserWithEmail("Ada", phone, "ada@example.org")
+	back := ada.returnsToApp()
+	e.disables(ada)
+	ada.requireRejected(back.redeem(e.app()), "user_disabled")
+	e.enables(ada)
+	ada.requireRejected(back.redeem(e.app()), "authorization_code_invalid") // the session that issued it was revoked
+	ada.signsIn()
+	ada.returnsToApp().redeem(e.app()).must(e.t)
 }
 
 func sixteenRedemptionsAtOnce(e *env) {

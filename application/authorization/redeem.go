@@ -30,7 +30,7 @@ func (s *Service) Redeem(ctx context.Context, in Redemption) (sessions.SignIn, e
 	}
 	address, _ := s.Applications.ParseReturnTo(in.ReturnTo) // an invalid one is zero, which matches no code
 	in.ReturnTo = address.String()
-	in.Client.Transport, in.Client.Application = domain.TransportBearer, address.Application().Name
+	in.Client.Application = address.Application().Name
 	now := s.Clock.Now()
 	var issuer issuingSession
 	err = s.Store.View(ctx, func(tx ports.Tx) error {
