@@ -115,6 +115,7 @@ func (c *anonymousClient) parseCeremony(got *client.Response) pendingCeremony {
 // beginSignIn begins a sign-in by the address, and returns the ceremony with the listed passkeys.
 func (c *anonymousClient) beginSignIn(address string) (pendingCeremony, []credentialDescriptor) {
 	c.t.Helper()
+	c.post("/v1/login/plan", map[string]any{"email": address, "capabilities": map[string]bool{"immediateGet": true}})
 	begun := c.begin("/v1/login/options", map[string]any{"email": address})
 	var options struct {
 		AllowCredentials []map[string]json.RawMessage `json:"allowCredentials"`

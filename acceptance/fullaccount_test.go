@@ -225,6 +225,10 @@ func (a *fullAccount) validRequest(o operation) (path string, body map[string]an
 		return o.path, finishBody(begun, a.getAssertion(begun), nil)
 	case "refreshSession":
 		return o.path, map[string]any{"refresh_token": a.refreshToken}
+	case "reportSignInSteps":
+		return o.path, map[string]any{"steps": []map[string]any{{"way": "prompt", "outcome": "done"}}}
+	case "planSignIn":
+		return o.path, map[string]any{"email": a.email, "capabilities": map[string]any{"conditionalGet": true}}
 	case "issueAuthorizationCode":
 		return o.path, map[string]any{"return_to": returnTo, "code_challenge": challenge, "state": "state"}
 	case "redeemAuthorizationCode":

@@ -17,6 +17,8 @@ var publicOperations = map[string]string{
 	"beginSignUp":             "nothing: the user has no account yet",
 	"finishSignUp":            "a new passkey",
 	"beginSignIn":             "nothing: an address without an account has decoys",
+	"planSignIn":              "nothing: an address without an account has decoys",
+	"reportSignInSteps":       "nothing: it counts",
 	"finishSignIn":            "a passkey",
 	"getSessionState":         "nothing: without a session the response is null",
 	"signOut":                 "nothing: without a session it has no effect",
@@ -81,7 +83,7 @@ func TestAuthorization_PublicOperationsAreListed(t *testing.T) {
 // Requirement: ASVS-8.2.1
 func TestAuthorization_OtherAccountsAreUnreachable(t *testing.T) {
 	t.Parallel()
-	byPossession := []string{"refreshSession", "redeemAuthorizationCode", "redeemRecovery", "beginRecovery", "beginSignIn", "beginSignUp"} // the token or the code identifies the account
+	byPossession := []string{"refreshSession", "redeemAuthorizationCode", "redeemRecovery", "beginRecovery", "beginSignIn", "planSignIn", "beginSignUp"} // the token or the code identifies the account
 	s := startServerWithDB(t)
 	for _, o := range readOpenAPI(t).operations(t) {
 		if slices.Contains(byPossession, o.id) {

@@ -183,7 +183,7 @@ func httpConfig(cfg config.Config, keys masterkey.Keys) httpapi.Config {
 		Brand:        httpapi.Brand{Files: cfg.Brand.URLs(), Links: cfg.Links, SecuredBy: cfg.SecuredBy},
 		Registration: cfg.Registration, Recovery: cfg.Recovery, Mail: emailPolicy(cfg), SessionTTL: cfg.Sessions.TTL, ChallengeTTL: cfg.ChallengeTTL,
 		BindingKeys: keys.BrowserBinding, CSRFKeys: keys.CSRFTokens, TrustedProxies: cfg.TrustedProxies, ReadWriteTimeout: cfg.ReadWriteTimeout, RequestTimeout: cfg.RequestTimeout, WellKnown: known,
-		MinResponseTime: minResponseTime, AuthenticatorName: aaguid.New().NameOf,
+		MinResponseTime: minResponseTime, AuthenticatorName: aaguid.New().NameOf, BrowserFamily: new(useragent.Names).FamilyOf,
 	}
 }
 

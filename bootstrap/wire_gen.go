@@ -130,6 +130,7 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 		Audit:   log,
 		Lockout: lockoutKey,
 	}
+	recoveryPolicy := cfg.Recovery
 	loginService := &login.Service{
 		Store:         store,
 		RelyingParty:  webauthnRelyingParty,
@@ -141,6 +142,7 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 		Decoys:        domainDecoys,
 		Lockout:       lockoutKey,
 		Limit:         sessionLimit,
+		Recovery:      recoveryPolicy,
 	}
 	stepupService := &stepup.Service{
 		Store:        store,
@@ -197,7 +199,6 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 		StepUp:            stepUpTTL,
 		Lockout:           lockoutKey,
 	}
-	recoveryPolicy := cfg.Recovery
 	codes := totpCodes(cfg)
 	keyRing3 := masterkeyKeys.BackupCodes
 	keyRing4 := masterkeyKeys.RecoveryGrants

@@ -29,7 +29,11 @@ func (s *server) answerOptions(c *fiber.Ctx, browser browser, begun ceremony.Beg
 		return err
 	}
 	s.cookies.setBrowser(c, begun.ChallengeID, browser.newValue)
-	return c.JSON(optionsResponse{begun.ChallengeID.String(), begun.Options, timestamp.Of(begun.ExpiresAt)})
+	return c.JSON(optionsOf(begun))
+}
+
+func optionsOf(begun ceremony.Begun) optionsResponse {
+	return optionsResponse{begun.ChallengeID.String(), begun.Options, timestamp.Of(begun.ExpiresAt)}
 }
 
 // ceremonyBrowser returns the browser that a ceremony is bound to. It is zero unless the request comes from a page on this server's

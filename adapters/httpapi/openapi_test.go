@@ -185,6 +185,10 @@ func TestOpenAPI_ResponsesDeclareOnlyValuesOfTheServer(t *testing.T) {
 		"status":      valuesOf(domain.CredentialActive, domain.CredentialSuspended),
 		"alg":         {"-7", "-8", "-257"},
 		"attestation": {"none", "direct"},
+		"way":         valuesOf(domain.SignInWays...),
+		"mediation":   {"conditional", "<nil>"},
+		"uiMode":      {"immediate", "<nil>"},
+		"hints":       {"hybrid", "security-key"},
 	}
 	seen := map[string]bool{}
 	for path, item := range openAPI(t).Paths.Map() {

@@ -19,6 +19,8 @@ type Meter interface {
 	CountRejection(reason domain.Reason)
 	// CountSignIn counts a session that was opened with a passkey or by recovery.
 	CountSignIn()
+	// CountSignInStep counts what became of a way to sign in.
+	CountSignInStep(step domain.SignInStep, family domain.BrowserFamily)
 	CountAnomaly(anomaly domain.Anomaly)
 	// CountRateLimited counts a request that a limit rejected.
 	CountRateLimited(policy domain.RatePolicy)

@@ -20,6 +20,8 @@ func (s *server) route(app *fiber.App) {
 	v1.Post("/signup/options", s.signUpOptions)
 	v1.Post("/signup/verify", s.limit(domain.RateSignUp), s.padResponseTime(revealsAccount), s.signUpVerify)
 	v1.Post("/login/options", s.padResponseTime(revealsAccount), s.loginOptions)
+	v1.Post("/login/plan", s.padResponseTime(revealsAccount), s.planLogin)
+	v1.Post("/login/steps", s.limit(domain.RateRefresh), s.countLoginSteps)
 	v1.Post("/login/verify", s.limit(domain.RateLogin), s.padResponseTime(onError), s.loginVerify)
 
 	v1.Get("/forward-auth", s.forwardAuth)

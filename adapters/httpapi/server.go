@@ -40,8 +40,10 @@ type Config struct {
 	WellKnown       WellKnown
 	// AuthenticatorName returns the name of a model, or "" for an unknown one.
 	AuthenticatorName func(domain.AAGUID) string
-	ReadWriteTimeout  time.Duration // for reading a request and for writing a response; 0 means ten seconds
-	RequestTimeout    time.Duration // for the time between both; 0 means eight seconds
+	// BrowserFamily returns the family of a browser by its User-Agent header.
+	BrowserFamily    func(userAgent string) domain.BrowserFamily
+	ReadWriteTimeout time.Duration // for reading a request and for writing a response; 0 means ten seconds
+	RequestTimeout   time.Duration // for the time between both; 0 means eight seconds
 }
 
 type server struct {

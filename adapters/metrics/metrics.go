@@ -19,6 +19,7 @@ type Metrics struct {
 	requests  *prometheus.HistogramVec
 	rejected  *prometheus.CounterVec
 	signIns   prometheus.Counter
+	steps     *prometheus.CounterVec
 	anomalies *prometheus.CounterVec
 	limited   *prometheus.CounterVec
 	storeUp   prometheus.Gauge
@@ -40,6 +41,9 @@ func New() *Metrics {
 		signIns: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "keylodge_sign_ins_total", Help: "Sessions opened with a passkey, sign-ups included.",
 		}),
+		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "keylodge_sign_in_steps_total", Help: "Ways to sign in, by outcome: begun is counted by the server, the others are reported by browsers.",
+		}, []string{"way", "outcome", "browser"}),
 		anomalies: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "keylodge_passkey_anomalies_total", Help: "Anomalies in the use of passkeys, which may indicate a cloned passkey; allowed and rejected uses alike.",
 		}, []string{"anomaly"}),
@@ -54,10 +58,17 @@ func New() *Metrics {
 		}, []string{"outcome"}),
 	}
 	m.storeUp.Set(1)
-	m.registry.MustRegister(m.requests, m.rejected, m.signIns, m.anomalies, m.limited, m.storeUp, m.fallback,
+	m.registry.MustRegister(m.requests, m.rejected, m.signIns, m.steps, m.anomalies, m.limited, m.storeUp, m.fallback,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, reason := range domain.Reasons {
 		m.rejected.WithLabelValues(string(reason))
+	}
+	for _, way := range domain.SignInWays {
+		for _, outcome := range domain.SignInOutcomes {
+			for _, family := range domain.BrowserFamilies {
+				m.steps.WithLabelValues(string(way), string(outcome), string(family))
+			}
+		}
 	}
 	for _, anomaly := range domain.Anomalies {
 		m.anomalies.WithLabelValues(string(anomaly))
@@ -83,6 +94,11 @@ func (m *Metrics) CountRejection(reason domain.Reason) {
 
 // CountSignIn counts an opened session.
 func (m *Metrics) CountSignIn() { m.signIns.Inc() }
+
+// CountSignInStep counts what became of a way to sign in. It has no identity.
+func (m *Metrics) CountSignInStep(step domain.SignInStep, family domain.BrowserFamily) {
+	m.steps.WithLabelValues(string(step.Way), string(step.Outcome), string(family)).Inc()
+}
 
 // CountAnomaly counts an anomaly in the use of a passkey, under every policy.
 func (m *Metrics) CountAnomaly(anomaly domain.Anomaly) {

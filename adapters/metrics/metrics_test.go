@@ -18,6 +18,7 @@ func TestMetrics_Exposition(t *testing.T) {
 	m.CountSignIn()
 	m.CountSignIn()
 	m.CountAnomaly(domain.AnomalyCounterRegressed)
+	m.CountSignInStep(domain.SignInStep{Way: domain.WayImmediate, Outcome: domain.OutcomeNoPasskey}, domain.FamilySafari)
 	m.CountRateLimited(domain.RateLogin.PerAccount())
 	for _, rejected := range []bool{true, false, false} {
 		m.CountFallback(rejected)
@@ -30,6 +31,8 @@ func TestMetrics_Exposition(t *testing.T) {
 		"keylodge_sign_ins_total 2",
 		`keylodge_passkey_anomalies_total{anomaly="counter_regressed"} 1`,
 		`keylodge_passkey_anomalies_total{anomaly="backup_eligibility_changed"} 0`,
+		`keylodge_sign_in_steps_total{browser="safari",outcome="no_passkey",way="immediate"} 1`,
+		`keylodge_sign_in_steps_total{browser="other",outcome="done",way="recovery"} 0`,
 		"go_goroutines ",
 		`keylodge_rate_limited_total{limit="login-account"} 1`,
 		`keylodge_rate_limited_total{limit="recovery"} 0`,

@@ -8,6 +8,8 @@ import (
 
 	"github.com/ua-parser/uap-go/uaparser"
 	"gopkg.in/yaml.v3"
+
+	"github.com/keylodge/keylodge/domain"
 )
 
 // Names implements ports.DeviceNames.
@@ -74,6 +76,27 @@ func (*Names) NameOf(userAgent string) string {
 		return browser
 	}
 	return browser + " on " + system
+}
+
+// FamilyOf returns the family of a browser. Those of other vendors that are built on Chromium have its WebAuthn, and count as Chrome.
+func (*Names) FamilyOf(userAgent string) domain.BrowserFamily {
+	parser, err := patterns()
+	if err != nil || userAgent == "" {
+		return domain.FamilyOther
+	}
+	switch browserName(parser.ParseUserAgent(userAgent).Family) {
+	case "Chrome", "Chromium", "Headless Chrome", "Brave", "Opera", "Vivaldi", "Yandex Browser", "Whale":
+		return domain.FamilyChrome
+	case "Edge":
+		return domain.FamilyEdge
+	case "Firefox":
+		return domain.FamilyFirefox
+	case "Safari":
+		return domain.FamilySafari
+	case "Samsung Internet":
+		return domain.FamilySamsung
+	}
+	return domain.FamilyOther
 }
 
 // browsers has the name of a browser or program for each family of the patterns. Some patterns copy the family from the header:

@@ -1,6 +1,10 @@
 package useragent
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/keylodge/keylodge/domain"
+)
 
 func TestNameOf(t *testing.T) {
 	names := New()
@@ -61,5 +65,25 @@ func BenchmarkNameOf_NewAgent(b *testing.B) {
 			agent[at] = byte('0' + n%10)
 		}
 		names.NameOf(string(agent))
+	}
+}
+
+func TestFamilyOf(t *testing.T) {
+	names := New()
+	for userAgent, want := range map[string]domain.BrowserFamily{
+		"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0":                                                                             domain.FamilyFirefox,
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1":            domain.FamilySafari,
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0":                      domain.FamilyEdge,
+		"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36":                                    domain.FamilyChrome,
+		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/140.0.0.0 Safari/537.36":                                      domain.FamilyChrome,
+		"Mozilla/5.0 (Linux; Android 14; SAMSUNG SM-S911B) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/25.0 Chrome/121.0.0.0 Mobile Safari/537.36": domain.FamilySamsung,
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Safari/537.36 OPR/123.0.0.0":                      domain.FamilyChrome,
+		"curl/8.5.0":                        domain.FamilyOther,
+		"":                                  domain.FamilyOther,
+		"\x00\xff<script>alert(1)</script>": domain.FamilyOther,
+	} {
+		if got := names.FamilyOf(userAgent); got != want {
+			t.Errorf("FamilyOf(%q) = %q, want %q", userAgent, got, want)
+		}
 	}
 }

@@ -21,4 +21,5 @@ type Service struct {
 	Decoys        domain.Decoys
 	Lockout       domain.LockoutKey
 	Limit         domain.SessionLimit
+	Recovery      domain.RecoveryPolicy
 }

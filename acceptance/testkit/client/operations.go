@@ -26,6 +26,17 @@ func (c *Client) BeginSignIn(request SignInOptionsRequest) (Ceremony, error) {
 	return c.begin("/v1/login/options", request)
 }
 
+// PlanSignIn begins a sign-in and returns the ways to try.
+func (c *Client) PlanSignIn(request SignInPlanRequest) (plan SignInPlan, err error) {
+	err = c.Call(http.MethodPost, "/v1/login/plan", request, &plan)
+	return plan, err
+}
+
+// ReportSignInSteps reports what became of the ways of a plan.
+func (c *Client) ReportSignInSteps(request SignInStepsRequest) error {
+	return c.Call(http.MethodPost, "/v1/login/steps", request, nil)
+}
+
 // FinishSignIn opens a session.
 func (c *Client) FinishSignIn(request SignInVerifyRequest) (SessionResponse, error) {
 	return c.openSession("/v1/login/verify", request)

@@ -189,6 +189,37 @@ type (
 		Email *string `json:"email,omitempty"`
 	}
 
+	// SignInPlanRequest plans a sign-in.
+	SignInPlanRequest struct {
+		Email        *string         `json:"email,omitempty"`
+		Capabilities map[string]bool `json:"capabilities,omitempty"`
+	}
+
+	// SignInPlan is the ways of a sign-in, the best first, and the ceremony that they share.
+	SignInPlan struct {
+		Ways []SignInWay
+		Ceremony
+	}
+
+	// SignInWay is a way to sign in, with arguments of navigator.credentials.get.
+	SignInWay struct {
+		Way       string   `json:"way"`
+		Mediation *string  `json:"mediation"`
+		UIMode    *string  `json:"uiMode"`
+		Hints     []string `json:"hints"`
+	}
+
+	// SignInStepsRequest reports what became of the ways of a plan.
+	SignInStepsRequest struct {
+		Steps []SignInStep `json:"steps"`
+	}
+
+	// SignInStep is a way with its outcome: prompted, cancelled, no_passkey or done.
+	SignInStep struct {
+		Way     string `json:"way"`
+		Outcome string `json:"outcome"`
+	}
+
 	// SignInVerifyRequest finishes a sign-in.
 	SignInVerifyRequest struct {
 		ChallengeID string `json:"challenge_id"`
