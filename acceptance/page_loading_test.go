@@ -71,7 +71,7 @@ func TestPage_LoadsFastOnSlowNetwork(t *testing.T) {
 	if names != "/ /assets/*.css /assets/*.js /assets/*.js /assets/*.js /v1/config /v1/session/state" {
 		t.Errorf("the page loads %s", names)
 	}
-	if bytes > 34_000 {
+	if bytes > 36_000 {
 		t.Errorf("the page loads %d bytes", bytes)
 	}
 	if config, session := files["/v1/config"], files["/v1/session/state"]; session.Start >= config.End || config.Start >= session.End {

@@ -195,8 +195,7 @@ type (
 
 func httpServer(brand webui.Brand, cfg httpapi.Config, usecases application.UseCases, meter httpapi.Meter, log *slog.Logger) publicServer {
 	server := httpapi.New(cfg, usecases, meter, log)
-	webui.Mount(server)
-	brand.Mount(server)
+	webui.Mount(server, webui.Page{Name: cfg.RPName, Brand: brand, SecuredBy: cfg.Brand.SecuredBy})
 	return publicServer{server}
 }
 

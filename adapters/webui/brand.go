@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -122,17 +121,15 @@ func hashed(name string, body []byte) string {
 // brandPolicy makes an SVG inert that is opened as a document: no scripts, no loading, and an origin of its own.
 const brandPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 
-// Mount serves the files below /brand/: by their names, which browsers revalidate, and by names with a hash, which they keep.
-func (b Brand) Mount(app fiber.Router) {
+// mount serves the files below /brand/: by their names, which browsers revalidate, and by names with a hash, which they keep.
+func (b Brand) mount(app fiber.Router) {
 	for name, body := range b.all() {
 		contentType := contentTypes[".css"]
 		if name != themeFile {
 			contentType = brandFiles[name].contentType
 		}
-		digest := sha256.Sum256(body)
-		etag := `"` + base64.RawURLEncoding.EncodeToString(digest[:16]) + `"`
 		for _, served := range []string{name, hashed(name, body)} {
-			r := &resource{contentType: contentType, cacheControl: cacheControl(served), forms: []form{{etag: etag, body: body}}}
+			r := &resource{contentType: contentType, cacheControl: cacheControl(served), forms: []form{newForm("", body)}}
 			app.Get(brandPath(served), func(c *fiber.Ctx) error {
 				err := r.serve(c)
 				c.Set(fiber.HeaderContentSecurityPolicy, brandPolicy)

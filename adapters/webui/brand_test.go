@@ -120,7 +120,7 @@ func TestReadBrandFiles(t *testing.T) {
 func TestBrand_ServesFiles(t *testing.T) {
 	brand := NewBrand(NewAccent(color(t, "#0a5fb4")), map[string][]byte{"logo.svg": []byte(script), "favicon.ico": []byte("\x00\x00\x01\x00")})
 	app := fiber.New()
-	brand.Mount(app)
+	brand.mount(app)
 	urls := brand.URLs()
 	if keys := slices.Sorted(maps.Keys(urls)); !slices.Equal(keys, []string{"favicon", "logo", "theme"}) {
 		t.Fatalf("got %q", urls)

@@ -1,8 +1,6 @@
 package webui
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"io/fs"
 	"path"
@@ -45,8 +43,7 @@ func load(files fs.FS, name string) (*resource, error) {
 		if err != nil {
 			return nil, err
 		}
-		digest := sha256.Sum256(body)
-		r.forms = append(r.forms, form{e.coding, `"` + base64.RawURLEncoding.EncodeToString(digest[:16]) + `"`, body})
+		r.forms = append(r.forms, newForm(e.coding, body))
 	}
 	return r, nil
 }

@@ -43,7 +43,10 @@ var headers = [...]struct{ name, value string }{
 var hashedName = regexp.MustCompile(`-([a-z2-7]{12}|[A-Z2-7]{8})\.[a-z]+$`)
 
 // pages are the paths of the document: its script shows what belongs to the path.
-var pages = []string{"/", "/login", "/signup", "/recover", "/account", "/account/:section"}
+var pages = []string{
+	"/", "/login", "/signup", "/recover", "/logout",
+	"/account", "/account/passkeys", "/account/ways-back", "/account/devices", "/account/activity", "/account/profile", "/account/delete",
+}
 
 // Browsers keep a file with a hashed name for a year. They revalidate the others at each use, so that they load a new
 // release at once.
@@ -54,38 +57,39 @@ func cacheControl(name string) string {
 	return "no-cache"
 }
 
-// Mount serves the page at its paths, its assets below /assets/, and the kit below /kit/, for GET and HEAD, from memory. It panics if an
+// Mount serves the page at its paths, its assets below /assets/, the kit below /kit/, and the files of the brand below /brand/, for GET and
+// HEAD, from memory. Any other path is answered with the page and status 404 if a user opens it, except those of the API. It panics if an
 // embedded file has no known content type or lacks a compressed form.
-func Mount(app fiber.Router) {
+func Mount(app fiber.Router, page Page) {
 	files, err := fs.Sub(embedded, "dist")
 	if err != nil {
 		panic(fmt.Errorf("reading the embedded page: %w", err))
 	}
+	document, err := page.render(files)
+	if err != nil {
+		panic(fmt.Errorf("rendering the page: %w", err))
+	}
+	for _, path := range pages {
+		app.Get(path, document.serve)
+	}
+	page.Brand.mount(app)
 	err = fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || isCompressed(name) {
+		if err != nil || entry.IsDir() || isCompressed(name) || name == documentName {
 			return err
 		}
 		r, err := load(files, name)
 		if err != nil {
 			return err
 		}
-		for _, path := range urlPaths(name) {
-			app.Get(path, r.serve)
-		}
+		app.Get("/"+name, r.serve)
 		return nil
 	})
 	if err != nil {
 		panic(fmt.Errorf("reading the embedded page: %w", err))
 	}
+	app.Use(serveMissing(document))
 }
 
 func isCompressed(name string) bool {
 	return slices.ContainsFunc(encodings[:], func(e encoding) bool { return strings.HasSuffix(name, e.suffix) })
-}
-
-func urlPaths(name string) []string {
-	if name == "index.html" {
-		return pages
-	}
-	return []string{"/" + name}
 }

@@ -2,6 +2,7 @@ package webui_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/xml"
@@ -81,7 +82,7 @@ func TestMount_ChoosesContentCoding(t *testing.T) {
 		"*":                       "",
 		"identity;q=0":            "",
 	} {
-		res, _ := request(t, http.MethodGet, "/", "Accept-Encoding", acceptEncoding)
+		res, _ := request(t, http.MethodGet, "/kit/keylodge.js", "Accept-Encoding", acceptEncoding)
 		if got := res.Header.Get("Content-Encoding"); res.StatusCode != http.StatusOK || got != want {
 			t.Errorf("Accept-Encoding %q: status %d, Content-Encoding %q, want %q", acceptEncoding, res.StatusCode, got, want)
 		}
@@ -100,7 +101,7 @@ func TestMount_CachesHashedNamesForAYear(t *testing.T) {
 		want := "no-cache"
 		if strings.Contains(name, "-"+hash+".") || bundled.MatchString(name) {
 			want = "public, max-age=31536000, immutable"
-		} else if name != "index.html" && name != "kit/keylodge.js" && name != "kit/elements.js" {
+		} else if name != "kit/keylodge.js" && name != "kit/elements.js" {
 			t.Errorf("%s has no hash of its content", name)
 		}
 		for _, ifNoneMatch := range []string{"", "*"} {
@@ -125,7 +126,9 @@ func TestMount_SecurityHeaders(t *testing.T) {
 		"Referrer-Policy":        "no-referrer",
 		"X-Content-Type-Options": "nosniff",
 	}
-	for name, address := range assetPaths(t) {
+	addresses := assetPaths(t)
+	addresses["the document"] = "/"
+	for name, address := range addresses {
 		// Pages of other origins may load the kit.
 		want["Cross-Origin-Resource-Policy"], want["Access-Control-Allow-Origin"] = "same-origin", ""
 		if strings.HasPrefix(name, "kit/") {
@@ -168,6 +171,68 @@ func TestMount_NotModified(t *testing.T) {
 					t.Errorf("%s: a 304 with %d bytes and %v", name, len(body), res.Header)
 				}
 			}
+		}
+	}
+}
+
+// The document has the name and the brand of the installation, at each path of the page and at a path that does not exist.
+func TestMount_RendersDocument(t *testing.T) {
+	files := map[string][]byte{"logo.svg": []byte("<svg/>"), "logo-dark.svg": []byte("<svg />"), "favicon.png": []byte("\x89PNG"), "background.jpg": []byte("\xff\xd8\xff")}
+	light, err := webui.ParseColor("#0a5fb4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	brand := webui.NewBrand(webui.NewAccent(light), files)
+	pages := map[string]webui.Page{
+		"plain":   {Name: `Ada & "Ben" <b>`, SecuredBy: true},
+		"branded": {Name: "Example", Brand: brand},
+	}
+	escaped := "<title>Ada &amp; &#34;Ben&#34; &lt;b&gt;</title>"
+	for path, status := range map[string]int{"/": 200, "/login": 200, "/signup": 200, "/recover": 200, "/logout": 200, "/account": 200, "/account/ways-back": 200, "/nowhere": 404, "/account/nowhere": 404} {
+		res, _ := requestPage(t, pages["plain"], http.MethodGet, path, "Accept", "text/html,*/*", "If-None-Match", "*")
+		if status == 200 && res.StatusCode != 304 || status == 404 && res.StatusCode != 404 {
+			t.Errorf("%s: status %d", path, res.StatusCode)
+		}
+		res, body := requestPage(t, pages["plain"], http.MethodGet, path, "Accept", "text/html,*/*")
+		text := string(body)
+		if res.StatusCode != status || !strings.Contains(text, escaped) || strings.Contains(text, "<b>") || !strings.Contains(text, `id="secured-by"`) || strings.Contains(text, "/brand/") || strings.Contains(text, "<!--") {
+			t.Errorf("%s: %d %s", path, res.StatusCode, text)
+		}
+		if res.Header.Get("Content-Type") != "text/html; charset=utf-8" || res.Header.Get("Cache-Control") != "no-cache" {
+			t.Errorf("%s: %v", path, res.Header)
+		}
+	}
+	_, body := requestPage(t, pages["branded"], http.MethodGet, "/", "Accept-Encoding", "gzip")
+	reader, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unzipped, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for purpose, url := range brand.URLs() {
+		if !strings.Contains(string(unzipped), `="`+url+`"`) {
+			t.Errorf("the document lacks the %s: %s", purpose, unzipped)
+		}
+		if res, _ := requestPage(t, pages["branded"], http.MethodGet, url); res.StatusCode != 200 {
+			t.Errorf("%s: status %d", url, res.StatusCode)
+		}
+	}
+	if text := string(unzipped); strings.Contains(text, `id="secured-by"`) || strings.Contains(text, "/assets/favicon") || !strings.Contains(text, `alt="Example"`) {
+		t.Errorf("the branded document is %s", text)
+	}
+}
+
+// Programs get the problem document of the API.
+func TestMount_MissingPathsOfProgramsAreNoPage(t *testing.T) {
+	for _, c := range [][3]string{
+		{http.MethodGet, "/nowhere", "application/json"}, {http.MethodGet, "/favicon.ico", "image/avif,image/webp,*/*"}, {http.MethodPost, "/nowhere", "text/html"},
+		{http.MethodGet, "/v1/nowhere", "text/html"}, {http.MethodGet, "/.well-known/nowhere", "text/html"}, {http.MethodGet, "/assets/app.js", "text/html"},
+	} {
+		res, body := request(t, c[0], c[1], "Accept", c[2])
+		if res.StatusCode != http.StatusNotFound || strings.Contains(string(body), "<title>") {
+			t.Errorf("%v: %d %s", c, res.StatusCode, body)
 		}
 	}
 }
@@ -248,7 +313,7 @@ func TestPage_AssetsMatchReferences(t *testing.T) {
 	}
 	for name, address := range assetPaths(t) {
 		imported := strings.Contains(scripts.String(), `"./`+filepath.Base(name)+`"`)
-		if loaded[address] == "" && !imported && name != "index.html" && !kitAddress.MatchString(name) {
+		if loaded[address] == "" && !imported && !kitAddress.MatchString(name) {
 			t.Errorf("%s is embedded but not referred to", name)
 		}
 		delete(loaded, address)
@@ -352,7 +417,7 @@ func assetPaths(t *testing.T) map[string]string {
 	if err != nil || len(all) < 4 {
 		t.Fatalf("found %d files: %v", len(all), err)
 	}
-	all["index.html"] = "/"
+	delete(all, "index.html") // it is rendered, which other tests cover
 	return all
 }
 
@@ -397,8 +462,13 @@ func read(t *testing.T, folder, name string) []byte {
 // request makes a request; headers are names and values, and an empty value is not sent.
 func request(t *testing.T, method, address string, headers ...string) (*http.Response, []byte) {
 	t.Helper()
+	return requestPage(t, webui.Page{}, method, address, headers...)
+}
+
+func requestPage(t *testing.T, page webui.Page, method, address string, headers ...string) (*http.Response, []byte) {
+	t.Helper()
 	app := fiber.New()
-	webui.Mount(app)
+	webui.Mount(app, page)
 	req := httptest.NewRequest(method, address, nil)
 	for pair := range slices.Chunk(headers, 2) {
 		if pair[1] != "" {
@@ -454,7 +524,7 @@ func elements(t *testing.T, name string) []element {
 
 // Safari 16 has passkeys but not checkVisibility. Only credentials.js uses WebAuthn's JSON methods.
 func TestPage_BrowserBaseline(t *testing.T) {
-	newer := regexp.MustCompile(`\.checkVisibility\(|FromJSON\(|\.toJSON\(|structuredClone\(|withResolvers\(|groupBy\(|\.to(Sorted|Reversed|Spliced)\(|AbortSignal\.any|URL\.canParse|(from|to)Base64\(|showPopover\(`)
+	newer := regexp.MustCompile(`\.checkVisibility\(|FromJSON\(|\.toJSON\(|structuredClone\(|\(\?<[=!]|withResolvers\(|groupBy\(|\.to(Sorted|Reversed|Spliced)\(|AbortSignal\.any|URL\.canParse|(from|to)Base64\(|showPopover\(`)
 	for _, name := range sourceFiles(t) {
 		if !isScript(name) {
 			continue

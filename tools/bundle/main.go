@@ -1,8 +1,8 @@
 // Command bundle builds the files that package webui embeds, in adapters/webui/dist: the page from adapters/webui/src, with its
 // document, scripts and style sheet; and for pages of other origins the kit from adapters/webui/kit and the custom elements from
 // adapters/webui/elements. What a script imports later, such as the messages of a language, is a script of its own. The names of the
-// page's files, and of those that are imported later, have a hash of their content, so browsers may keep them for ever. Beside each
-// file is its compressed form for each encoding.
+// page's files, and of those that are imported later, have a hash of their content, so browsers may keep them for ever. The
+// server puts the brand into the document. Beside each other file is its compressed form for each encoding.
 //
 // Usage: bundle [-check] FOLDER
 //
@@ -96,6 +96,9 @@ func build(root string) (files, error) {
 	module := built["kit/keylodge.js"]
 	built["kit/"+hashedName("keylodge.js", module)] = module
 	for _, name := range slices.Collect(maps.Keys(built)) {
+		if name == "index.html" {
+			continue // the server renders it
+		}
 		for _, encoding := range encodings {
 			compressed, err := encoding.compress(built[name])
 			if err != nil {
@@ -184,6 +187,7 @@ func bundle(file, folder, entry string) (bundled, error) {
 		MinifySyntax:      true,
 		Charset:           api.CharsetUTF8,
 		LegalComments:     api.LegalCommentsNone,
+		Plugins:           []api.Plugin{minifiedText},
 		LogLevel:          api.LogLevelSilent,
 	})
 	var problems []error
@@ -203,6 +207,24 @@ func bundle(file, folder, entry string) (bundled, error) {
 	}
 	return outputs(folder, filepath.ToSlash(source), result)
 }
+
+// minifiedText removes what a browser does not need also from a style sheet that a script imports as a text.
+var minifiedText = api.Plugin{Name: "minified text", Setup: func(build api.PluginBuild) {
+	build.OnLoad(api.OnLoadOptions{Filter: `\.css$`}, func(load api.OnLoadArgs) (api.OnLoadResult, error) {
+		if load.With["type"] != "text" {
+			return api.OnLoadResult{}, nil
+		}
+		source, err := os.ReadFile(load.Path)
+		if err != nil {
+			return api.OnLoadResult{}, err
+		}
+		result := api.Transform(string(source), api.TransformOptions{
+			Loader: api.LoaderCSS, Engines: baseline, MinifyWhitespace: true, MinifySyntax: true, Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsNone,
+		})
+		content := strings.TrimSpace(string(result.Code))
+		return api.OnLoadResult{Contents: &content, Loader: api.LoaderText, Errors: result.Errors, Warnings: result.Warnings}, nil
+	})
+}}
 
 // outputs returns the files of a build of a source.
 func outputs(folder, source string, result api.BuildResult) (bundled, error) {

@@ -89,7 +89,7 @@ func chromium(t testing.TB) context.Context {
 			chromedp.Flag("disable-background-networking", true),
 			chromedp.Flag("disable-domain-reliability", true),
 			chromedp.Flag("no-pings", true),
-			chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE localhost"),
+			chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1"),
 			chromedp.Flag("enable-features", "NetworkServiceInProcess2"), // without messages between processes for each request
 			chromedp.Flag("enable-begin-frame-control", headlessShell),
 			chromedp.Flag("run-all-compositor-stages-before-draw", headlessShell),

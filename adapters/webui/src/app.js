@@ -1,15 +1,20 @@
 // Keylodge's own page: its elements at addresses of their own.
 
+import { sections } from '../elements/account/sections.js';
 import { clientOf } from '../elements/client.js';
-import { bestLanguage, languageNames } from '../elements/messages.js';
+import { bestLanguage, languageNames, loadMessages, translator } from '../elements/messages.js';
 import { defineSignIn } from '../elements/signin/signin.jsx';
 import { defineStepUp } from '../elements/stepup/stepup.jsx';
+import { defineMissing } from './missing.jsx';
 import { takeGrantToken } from './recoverylink.js';
+import { defineReturn } from './return.jsx';
+import { applicationFor, applicationOf, returnRequest } from './returning.js';
 
 const client = clientOf(location.origin);
 const main = document.querySelector('main');
 
 const addressOf = { 'sign-in': '/login', 'sign-up': '/signup', recover: '/recover' };
+const pathname = () => location.pathname.replace(/(.)\/$/, '$1');
 const viewAt = Object.fromEntries(Object.entries(addressOf).map(([view, address]) => [address, view]));
 
 // ——— Language ———
@@ -42,15 +47,26 @@ function show(tag, attributes) {
 
 function showSignIn({ notice, grant } = {}) {
   document.documentElement.dataset.session = 'signed-out';
-  show('keylodge-sign-in', { view: viewAt[location.pathname] ?? 'sign-in', notice, grant });
+  show('keylodge-sign-in', { view: viewAt[pathname()] ?? 'sign-in', notice, grant });
+}
+
+// Where a signed-in user goes: back to an application, or to the account.
+async function leaveSignIn() {
+  if (await returningTo()) show('keylodge-return', {});
+  else await showAccount();
+}
+
+async function returningTo() {
+  const request = returnRequest();
+  return request && applicationFor(request, await client.config());
 }
 
 async function showAccount() {
   const { defineAccount } = await import('../elements/account/account.jsx');
   defineAccount();
   document.documentElement.dataset.session = 'signed-in';
-  if (!location.pathname.startsWith('/account')) history.replaceState(null, '', '/account');
-  const [, section] = location.pathname.match(/^\/account\/([\w-]+)$/) ?? [];
+  if (!accountPath.test(pathname())) history.replaceState(null, '', '/account');
+  const [, section] = pathname().match(accountPath);
   show('keylodge-account', { section });
 }
 
@@ -62,8 +78,24 @@ async function open() {
   });
   const session = await client.session().catch(() => undefined);
   end();
-  if (session === null) showSignIn({ notice: reason });
-  else showAccount();
+  if (pathname() === '/logout' && session !== undefined) await leave(session);
+  else if (session) await leaveSignIn();
+  else if (session === null) showSignIn({ notice: reason ?? (await unknownReturn()) });
+  else await showAccount();
+}
+
+// Why the page will not return to an application, although its address asks for it.
+async function unknownReturn() {
+  return returnRequest() && !(await returningTo().catch(() => true)) ? 'return_not_allowed' : null;
+}
+
+// Signs out for an application, which links here.
+async function leave(session) {
+  if (session) await client.signOut();
+  const request = returnRequest();
+  if (request && applicationOf(request.address, (await client.config()).applications)) return location.replace(request.address);
+  history.replaceState(null, '', addressOf['sign-in']);
+  showSignIn({ notice: 'signed_out' });
 }
 
 function openRecoveryLink(grant) {
@@ -71,15 +103,39 @@ function openRecoveryLink(grant) {
   showSignIn({ grant });
 }
 
+const accountPath = /^\/account(?:\/(.+))?$/;
+
+// Whether the path is one of those that the server has for the page.
+function exists() {
+  const [account, section] = pathname().match(accountPath) ?? [];
+  if (account) return !section || sections.includes(section);
+  return pathname() in viewAt || ['/', '/logout'].includes(pathname());
+}
+
 function start() {
   const grant = takeGrantToken();
   if (grant) openRecoveryLink(grant);
-  else open();
+  else if (exists()) open();
+  else show('keylodge-missing', {});
+}
+
+async function showFooter() {
+  const [{ brand: { links } }, { texts }] = await Promise.all([client.config(), loadMessages(language)]);
+  const t = translator(texts, language);
+  document.getElementById('links').append(...Object.entries(links).filter(([, address]) => address).map(([name, address]) => {
+    const item = document.createElement('li');
+    item.append(Object.assign(document.createElement('a'), { href: address, textContent: t(`footer.${name}`) }));
+    return item;
+  }));
+  const securedBy = document.getElementById('secured-by');
+  if (securedBy) Object.assign(securedBy, { textContent: t('footer.secured_by'), hidden: false });
 }
 
 // ——— Events of the elements ———
 
-addEventListener('keylodge-signed-in', showAccount);
+addEventListener('keylodge-signed-in', leaveSignIn);
+addEventListener('keylodge-account', showAccount);
+addEventListener('keylodge-returned', ({ detail: { address } }) => location.replace(address));
 
 addEventListener('keylodge-signed-out', ({ detail: { error, deleted } }) => {
   history.replaceState(null, '', addressOf['sign-in']);
@@ -87,15 +143,16 @@ addEventListener('keylodge-signed-out', ({ detail: { error, deleted } }) => {
 });
 
 addEventListener('keylodge-view', ({ detail: { view } }) => {
-  history.pushState(null, '', addressOf[view]);
+  history.pushState(null, '', addressOf[view] + location.search);
   showSignIn();
   if (view === 'sign-in') client.session().catch(() => {}); // a user who opened a recovery link may be signed in
 });
 
 addEventListener('keylodge-section', ({ detail: { section } }) => history.pushState(null, '', `/account/${section}`));
 
-addEventListener('keylodge-heading', async ({ detail: { text } }) => {
-  document.title = `${text} · ${(await client.config()).rp_name}`;
+const { title: place } = document;
+addEventListener('keylodge-heading', ({ detail: { text } }) => {
+  document.title = `${text} · ${place}`;
 });
 
 // ——— Events of the browser ———
@@ -123,7 +180,7 @@ addEventListener('pageshow', ({ persisted }) => {
 
 defineSignIn();
 defineStepUp();
+defineReturn();
+defineMissing();
 start();
-client.config().then(({ rp_name: name }) => {
-  document.getElementById('place').textContent = name;
-}, () => {}); // the element reports it
+showFooter().catch(() => {}); // the element reports what the server does not answer

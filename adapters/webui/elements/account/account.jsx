@@ -13,12 +13,11 @@ import { Passkeys } from './passkeys.jsx';
 import { Profile } from './profile.jsx';
 import { Review } from './review.jsx';
 import { Section } from './section.jsx';
+import { sections } from './sections.js';
 import { Summary } from './summary.jsx';
 import { WaysBack } from './waysback.jsx';
 
 const endsSession = new Set(['unauthenticated', 'session_expired', 'session_revoked', 'user_disabled']);
-
-const sections = ['passkeys', 'ways-back', 'devices', 'activity', 'profile', 'delete'];
 
 /**
  * section is one of the sections to show first. Events: keylodge-signed-out with {error?} when the session has ended, keylodge-section

@@ -1,0 +1,2 @@
+/** The sections of the account, in their order. */
+export const sections = ['passkeys', 'ways-back', 'devices', 'activity', 'profile', 'delete'];
