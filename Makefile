@@ -131,6 +131,7 @@ verify: ## Fail if generated code, formatting or go.mod is out of date, or a tex
 	@echo 'wire diff ./bootstrap'; $(WIRE) diff ./bootstrap $(call or_run,generate)
 	@echo 'go run -C tools ./bundle -check ..'; $(BUNDLE) -check .. $(call or_run,page)
 	@echo 'go run -C tools ./reference -check ..'; go run -C tools ./reference -check .. $(call or_run,generate)
+	@echo 'go run -C tools ./documentation -check ..'; go run -C tools ./documentation -check .. $(call or_run,documentation)
 	@echo 'go mod tidy -diff'; go mod tidy -diff $(call or_run,tidy)
 	go mod verify
 	go test -C tools ./... # the checks of words and Markdown, and the generator of docs/reference
@@ -187,10 +188,15 @@ generate: page ## Generate SQL access, wiring, the page, and the documents that 
 	go run -C tools ./reference ..
 	go test ./acceptance -run '^(TestStories_document|TestConformance_document|TestTokenTable_document)$$' -update
 	go test ./acceptance/requirements -run '^TestRequirements_document$$' -update
+	$(MAKE) documentation
 
 .PHONY: page
 page: ## Bundle the page from adapters/webui/src; a running server must be restarted
 	$(BUNDLE) ..
+
+.PHONY: documentation
+documentation: ## Render docs for /docs of the server; a running server must be restarted
+	go run -C tools ./documentation ..
 
 .PHONY: hooks
 hooks: ## Check format, build and words before each commit (.githooks)

@@ -57,9 +57,9 @@ func cacheControl(name string) string {
 	return "no-cache"
 }
 
-// Mount serves the page at its paths, its assets below /assets/, the kit below /kit/, and the files of the brand below /brand/, for GET and
-// HEAD, from memory. Any other path is answered with the page and status 404 if a user opens it, except those of the API. It panics if an
-// embedded file has no known content type or lacks a compressed form.
+// Mount serves the page at its paths, its assets below /assets/, the kit below /kit/, the documents below /docs, and the files of the
+// brand below /brand/, for GET and HEAD, from memory. Any other path is answered with the page and status 404 if a user opens it,
+// except those of the API. It panics if an embedded file has no known content type or lacks a compressed form.
 func Mount(app fiber.Router, page Page) {
 	files, err := fs.Sub(embedded, "dist")
 	if err != nil {
@@ -86,6 +86,9 @@ func Mount(app fiber.Router, page Page) {
 	})
 	if err != nil {
 		panic(fmt.Errorf("reading the embedded page: %w", err))
+	}
+	if err := mountDocumentation(app); err != nil {
+		panic(err)
 	}
 	app.Use(serveMissing(document))
 }

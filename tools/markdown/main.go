@@ -24,13 +24,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/text"
+
+	"github.com/keylodge/keylodge/tools/markdown/slug"
 )
 
 const maxLine = 100
@@ -192,12 +193,12 @@ func (c *checker) checkHeadings(d *document) {
 			c.report(d, h.Pos(), "the heading skips a level")
 		}
 		level = h.Level
-		slug := slugOf(d.content(h))
-		if n := slugs[slug]; n > 0 {
-			d.anchors[fmt.Sprintf("%s-%d", slug, n)] = true
+		fragment := slug.Of(d.content(h))
+		if n := slugs[fragment]; n > 0 {
+			d.anchors[fmt.Sprintf("%s-%d", fragment, n)] = true
 		}
-		d.anchors[slug] = true
-		slugs[slug]++
+		d.anchors[fragment] = true
+		slugs[fragment]++
 	})
 }
 
@@ -228,19 +229,6 @@ func (d *document) content(n ast.Node) string {
 	var b strings.Builder
 	each(n, func(part *ast.Text) { b.Write(part.Segment.Value(d.source)) })
 	return b.String()
-}
-
-// slugOf returns the fragment that GitHub gives to a heading.
-func slugOf(title string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == ' ':
-			return '-'
-		case r == '-' || r == '_' || unicode.In(r, unicode.L, unicode.N):
-			return unicode.ToLower(r)
-		}
-		return -1
-	}, strings.TrimSpace(title))
 }
 
 // checkReferences checks the links, the paths and the names of tests in a document.
