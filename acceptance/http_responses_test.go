@@ -48,6 +48,7 @@ type sessionContent struct {
 		AuthTime   time.Time `json:"auth_time"`
 		LastSeenAt time.Time `json:"last_seen_at"`
 		ExpiresAt  time.Time `json:"expires_at"`
+		PasskeyID  string    `json:"passkey_id"`
 		Current    bool      `json:"current"`
 	} `json:"session"`
 	Passkey struct {
@@ -161,7 +162,7 @@ func TestSessionResponse_Content(t *testing.T) {
 
 			clock.advance(time.Hour)
 			now := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", signIn.Cookies()[0].Name+"="+signIn.Cookies()[0].Value).sessionContent(t, 200)
-			if !now.Session.LastSeenAt.Equal(clock.Now()) || !now.Session.AuthTime.Equal(used) || !now.Session.ExpiresAt.Equal(used.Add(30*day)) || !now.Session.Current {
+			if !now.Session.LastSeenAt.Equal(clock.Now()) || !now.Session.AuthTime.Equal(used) || !now.Session.ExpiresAt.Equal(used.Add(30*day)) || !now.Session.Current || now.Session.PasskeyID != first.Passkey.ID {
 				t.Errorf("an hour later the session is %+v", now.Session)
 			}
 		})

@@ -71,6 +71,15 @@ func TestPage_OffersToRevokeOtherSessions(t *testing.T) {
 	ada.requireSignedIn()
 }
 
+func TestPage_DevicesNameTheirPasskeys(t *testing.T) {
+	ada, b, _ := openPage(t)
+	first := ada.listPasskeys()[0]
+	ada.requireOK(b.renamePasskey(first.id, "Ada's phone"))
+	if shown := b.textOf("#devices .entries [data-name=passkey]"); shown != "With Ada's phone" {
+		t.Errorf("the passkey of this device is %q", shown)
+	}
+}
+
 func TestPage_CancelledStepUpChangesNothing(t *testing.T) {
 	ada, b, c := openPage(t)
 	blue := ada.addsPasskey("Blue key", securityKey)

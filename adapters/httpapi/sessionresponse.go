@@ -43,6 +43,7 @@ type session struct {
 	AMR        []string        `json:"amr"`
 	Assurance  string          `json:"assurance"`
 	Transport  string          `json:"transport"`
+	PasskeyID  string          `json:"passkey_id"`
 	Device     device          `json:"device"`
 	Current    bool            `json:"current"`
 }
@@ -113,7 +114,7 @@ func sessionOf(stored *domain.Session, principal identity.Principal) session {
 	state := stored.State()
 	return session{
 		ID: state.ID.String(), CreatedAt: timestamp.Of(state.CreatedAt), LastSeenAt: timestamp.Of(state.LastSeenAt), ExpiresAt: timestamp.Of(state.ExpiresAt), AuthTime: authTime(state.AuthTime),
-		AMR: state.AMR, Assurance: string(state.Assurance), Transport: string(state.Transport), Current: state.ID == principal.Session.ID(),
+		AMR: state.AMR, Assurance: string(state.Assurance), Transport: string(state.Transport), PasskeyID: state.CredentialID.String(), Current: state.ID == principal.Session.ID(),
 		Device: device{Name: state.Device.Name, UserAgent: state.Device.UserAgent, IP: state.Device.IP},
 	}
 }

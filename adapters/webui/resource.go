@@ -32,11 +32,6 @@ type form struct {
 	body   []byte
 }
 
-func newForm(coding string, body []byte) form {
-	digest := sha256.Sum256(body)
-	return form{coding, `"` + base64.RawURLEncoding.EncodeToString(digest[:16]) + `"`, body}
-}
-
 func load(files fs.FS, name string) (*resource, error) {
 	contentType, known := contentTypes[path.Ext(name)]
 	if !known {

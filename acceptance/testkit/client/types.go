@@ -67,6 +67,7 @@ type (
 		AMR        []string `json:"amr"`
 		Assurance  string   `json:"assurance"`
 		Transport  string   `json:"transport"`
+		PasskeyID  string   `json:"passkey_id"`
 		Device     Device   `json:"device"`
 		Current    bool     `json:"current"`
 	}

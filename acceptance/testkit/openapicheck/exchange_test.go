@@ -184,7 +184,7 @@ const (
 
 	user    = `{"id":` + uuid + `,"email":null,"email_verified":false,"pending_email":null,"display_name":"Ada","locale":null,"groups":[],"created_at":` + at + `}`
 	session = `{"id":` + uuid + `,"created_at":` + at + `,"last_seen_at":` + at + `,"expires_at":` + at + `,"auth_time":` + at +
-		`,"amr":["swk","user","mfa"],"assurance":"passkey","transport":"cookie",` +
+		`,"amr":["swk","user","mfa"],"assurance":"passkey","transport":"cookie","passkey_id":"AQID",` +
 		`"device":{"name":"Firefox on Linux","user_agent":"","ip":"::1"},"current":true}`
 	passkey = `{"id":"AQID","name":null,"authenticator":{"aaguid":` + uuid + `,"name":null},"transports":["internal"],"backup_eligible":true,` +
 		`"backed_up":true,"sign_count":0,"created_at":` + at + `,"last_used_at":null,"status":"active"}`

@@ -177,6 +177,8 @@ export interface Session {
   created_at: string;
   last_seen_at: string;
   expires_at: string;
+  /** The passkey that the session was opened with. It may have been removed since. */
+  passkey_id: string;
   current: boolean;
   [member: string]: any;
 }

@@ -6,6 +6,7 @@ import { useElement } from '../provider.jsx';
 import { Time } from '../time.jsx';
 import { useAccount } from './context.js';
 import { SectionHeading } from './section.jsx';
+import { names } from './passkey.jsx';
 import { usePagedList } from './pagedlist.js';
 
 export function Devices() {
@@ -15,12 +16,13 @@ export function Devices() {
   const [ended, setEnded] = useState(() => new Set()); // their entries stay, so that no other entry moves under the pointer
   const others = useAction();
   const more = useAction();
+  const passkeyNames = names(passkeys, t);
   return (
     <>
       <SectionHeading of="devices">{t('devices.title')}</SectionHeading>
       <ul class="entries" role="list" aria-busy={list.busy}>
         {list.items.map((each) => (
-          <Device key={each.id} session={each} ended={ended.has(each.id)} onEnded={() => setEnded((before) => new Set(before).add(each.id))} />
+          <Device key={each.id} session={each} passkey={passkeyNames.get(each.passkey_id)} ended={ended.has(each.id)} onEnded={() => setEnded((before) => new Set(before).add(each.id))} />
         ))}
       </ul>
       <div class="actions">
@@ -45,7 +47,7 @@ export function Devices() {
   );
 }
 
-function Device({ session, ended, onEnded }) {
+function Device({ session, passkey, ended, onEnded }) {
   const { client, t } = useElement();
   const action = useAction();
   const name = session.device.name || t('devices.unknown');
@@ -59,7 +61,7 @@ function Device({ session, ended, onEnded }) {
           {ended && <> <span class="tag">{t('devices.signed_out')}</span></>}
         </h3>
         <p class="facts"><span>{t('devices.seen')} <Time of={session.last_seen_at} /></span>{session.device.ip && <span data-name="ip">{session.device.ip}</span>}</p>
-        <p class="facts"><span>{t('devices.since')} <Time of={session.created_at} /></span></p>
+        <p class="facts"><span>{t('devices.since')} <Time of={session.created_at} /></span>{passkey && <span data-name="passkey">{t('devices.passkey', { name: passkey })}</span>}</p>
       </div>
       {!session.current && !ended && (
         <div class="actions">
