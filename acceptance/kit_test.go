@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -69,17 +70,30 @@ const promptStub = `
 		});
 	};`
 
+// reportStub lists in reported what the kit reports about a sign-in.
+const reportStub = `
+	window.reported = [];
+	const realFetch = window.fetch;
+	window.fetch = (url, init) => {
+		if (String(url).endsWith('/login/steps')) {
+			if (!init.keepalive || init.credentials !== 'omit') throw new Error('the report is not sent like a beacon');
+			for (const { way, outcome } of JSON.parse(init.body).steps) reported.push(way + ' ' + outcome);
+		}
+		return realFetch(url, init);
+	};`
+
 func TestKit_AsksForPasskeyOfThisDeviceFirst(t *testing.T) {
 	b, _ := openKit(t)
 	b.kit(`await keylodge.signOut();` + promptStub + `PublicKeyCredential.getClientCapabilities = async () => ({ immediateGet: true });`)
 	b.setAutomaticPresence(true)
+	b.kit(reportStub)
 	for _, c := range []struct {
-		about, answering, meanwhile, outcome, prompts string
+		about, answering, meanwhile, outcome, prompts, reported string
 	}{
-		{"a passkey of this device", `(options) => options.uiMode === 'immediate'`, ``, "Ada", "immediate"},
-		{"none on this device", `(options) => options.uiMode !== 'immediate'`, `reject('NotAllowedError')`, "Ada", "immediate ordinary"},
-		{"a browser without that mode", `(options) => options.uiMode !== 'immediate'`, `reject('TypeError')`, "Ada", "immediate ordinary"},
-		{"cancelled by the user", `() => false`, `Date.now = () => performance.timeOrigin + performance.now() + 5000; reject('NotAllowedError')`, "cancelled", "immediate"},
+		{"a passkey of this device", `(options) => options.uiMode === 'immediate'`, ``, "Ada", "immediate", "immediate prompted, immediate done"},
+		{"none on this device", `(options) => options.uiMode !== 'immediate'`, `reject('NotAllowedError')`, "Ada", "immediate ordinary", "immediate prompted, immediate no_passkey, prompt prompted, prompt done"},
+		{"a browser without that mode", `(options) => options.uiMode !== 'immediate'`, `reject('TypeError')`, "Ada", "immediate ordinary", "immediate prompted, immediate no_passkey, prompt prompted, prompt done"},
+		{"cancelled by the user", `() => false`, `Date.now = () => performance.timeOrigin + performance.now() + 5000; reject('NotAllowedError')`, "cancelled", "immediate", "immediate prompted, immediate cancelled"},
 	} {
 		got := b.kit(fmt.Sprintf(`
 			prompts.length = 0;
@@ -88,8 +102,8 @@ func TestKit_AsksForPasskeyOfThisDeviceFirst(t *testing.T) {
 			const result = keylodge.signIn().then(({ user }) => user.display_name, ({ code }) => code);
 			while (prompts.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
 			%s;
-			return await result + ': ' + prompts.join(' ');`, c.answering, c.meanwhile))
-		if want := c.outcome + ": " + c.prompts; got != want {
+			return await result + ': ' + prompts.join(' ') + ': ' + reported.splice(0).join(', ');`, c.answering, c.meanwhile))
+		if want := c.outcome + ": " + c.prompts + ": " + c.reported; got != want {
 			t.Errorf("%s: %q, want %q", c.about, got, want)
 		}
 	}
@@ -239,4 +253,47 @@ func TestKit_SignalsReachThePasswordManager(t *testing.T) {
 	if !slices.Contains(events, "updated Ada Lovelace") || events[len(events)-1] != "deleted" {
 		t.Errorf("the authenticator reports %q", events)
 	}
+}
+
+// A sign-in has two calls, and what became of it is reported beside them, also if the user leaves the page.
+func TestKit_ReportsToMetrics(t *testing.T) {
+	b, _ := openKit(t)
+	b.kit(`await keylodge.signOut(); PublicKeyCredential.getClientCapabilities = async () => ({ conditionalGet: true });`)
+	counts := func(way, outcome string) string {
+		return fmt.Sprintf("keylodge_sign_in_steps_total{browser=\"chrome\",outcome=%q,way=%q} 1\n", outcome, way)
+	}
+	waitForMetrics := func(lines ...string) {
+		t.Helper()
+		for deadline := time.Now().Add(pageTimeout); ; time.Sleep(20 * time.Millisecond) {
+			metrics := string(b.server.readMetrics(t))
+			missing := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.Contains(metrics, line) })
+			if len(missing) == 0 {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the metrics lack %q, and have %q", missing, regexp.MustCompile(`keylodge_sign_in_steps.* [1-9]`).FindAllString(metrics, -1))
+			}
+		}
+	}
+	calls := func() (paths []string) {
+		for _, x := range b.server.recording.exchanges() {
+			if path := x.request.URL.Path; strings.HasPrefix(path, "/v1/") {
+				paths = append(paths, path)
+			}
+		}
+		return paths
+	}
+	before := len(calls())
+	b.withAuthenticator(nil, func() string { return b.kit(`await keylodge.signIn()`) })
+	waitForMetrics(counts("prompt", "begun"), counts("prompt", "prompted"), counts("prompt", "done"))
+	got := calls()[before:]
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"/v1/login/plan", "/v1/login/steps", "/v1/login/verify"}) {
+		t.Errorf("a sign-in makes the calls %q", got)
+	}
+
+	b.kit(`await keylodge.signOut(); ` + promptStub + `PublicKeyCredential.getClientCapabilities = async () => ({ immediateGet: true }); keylodge.signIn().catch(() => {});`)
+	b.waitFor("the prompt", `prompts.length === 1`)
+	b.navigate("about:blank")
+	waitForMetrics(counts("immediate", "begun"), counts("immediate", "prompted"))
 }

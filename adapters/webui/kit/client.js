@@ -126,6 +126,16 @@ export class Client {
     }
   }
 
+  /**
+   * Reports what became of the ways of a sign-in. Nothing waits for it, and it is sent also if the page is left.
+   * @param {{way: string, outcome: string}[]} steps
+   */
+  report(steps) {
+    fetch(this.#api + '/login/steps', {
+      method: 'POST', keepalive: true, credentials: 'omit', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ steps }),
+    }).catch(() => {});
+  }
+
   /** @param {Response} response */
   async #read(response) {
     if (response.status === 204) return null;

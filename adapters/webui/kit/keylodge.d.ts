@@ -55,7 +55,7 @@ export interface Keylodge {
    */
   signIn: {
     (input?: { email?: string; autofill?: boolean; signal?: AbortSignal }): Promise<SignedIn>;
-    begin(input?: { email?: string }): Promise<Begun>;
+    begin(input?: { email?: string }): Promise<SignInPlan>;
     finish(begun: Begun, credential: CredentialJSON): Promise<SignedIn>;
   };
   signOut(): Promise<void>;
@@ -115,6 +115,18 @@ export interface Begun {
   /** For createPasskey or getPasskey, without changes. */
   options: any;
   expires_at: string;
+}
+
+/** A sign-in with the ways that the server plans for this browser, the best first. All share the options. */
+export interface SignInPlan extends Begun {
+  ways: {
+    way: 'immediate' | 'autofill' | 'prompt' | 'phone' | 'security_key' | 'recovery';
+    /** Of `navigator.credentials.get`. */
+    mediation: 'conditional' | null;
+    uiMode: 'immediate' | null;
+    /** For the `hints` of the options. */
+    hints: ('hybrid' | 'security-key')[];
+  }[];
 }
 
 /** A credential as WebAuthn Level 3, section 5.1, defines its JSON. */

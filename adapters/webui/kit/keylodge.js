@@ -4,6 +4,7 @@ import { Autofill } from './autofill.js';
 import { Client, problemOf } from './client.js';
 import { KeylodgeError } from './errors.js';
 import { canSuggest, capabilities, obstacle, Prompt, requirePasskeys } from './prompt.js';
+import { Report } from './report.js';
 import { SessionEvents } from './sessionevents.js';
 import { signalAccepted, signalDeleted, signalUnknown } from './signals.js';
 
@@ -158,7 +159,7 @@ export function createKeylodge(options = {}) {
   });
 
   /** @param {{email?: string}} [input] */
-  const beginSignIn = ({ email } = {}) => call('POST', '/login/options', filled({ email }));
+  const planSignIn = async ({ email } = {}, without = {}) => call('POST', '/login/plan', filled({ email, capabilities: { ...await capabilities(), ...without } }));
 
   /** @type {(begun: any, credential: any) => Promise<any>} */
   const finishSignIn = async (begun, credential) => {
@@ -171,17 +172,36 @@ export function createKeylodge(options = {}) {
   };
 
   const autofill = new Autofill({
-    begin: beginSignIn,
+    begin: () => call('POST', '/login/options'),
     ask: (begun, signal) => prompt.get(begun.options, { mediation: 'conditional', signal }),
-    finish: finishSignIn,
+    finish: async (begun, credential) => {
+      const answer = await finishSignIn(begun, credential);
+      client.report([{ way: 'autofill', outcome: 'done' }]);
+      return answer;
+    },
     now: () => client.now(),
   });
 
-  const signInNow = ceremony({
-    begin: beginSignIn,
-    ask: (begun, { email, signal }) => prompt.get(begun.options, { immediate: !email, signal }),
+  const signInAsPlanned = ceremony({
+    begin: (input) => planSignIn(input, { conditionalGet: false }), // a button asks at once
+    ask: ({ options, ways }, { signal, report }) => prompt.get(options, { immediate: ways[0].way === 'immediate', signal, report }),
     finish: finishSignIn,
   });
+
+  /** @param {{email?: string, signal?: AbortSignal}} input */
+  async function signInNow(input) {
+    const report = new Report((steps) => client.report(steps));
+    try {
+      const answer = await signInAsPlanned({ ...input, report });
+      report.add('done');
+      return answer;
+    } catch (/** @type {any} */ error) {
+      if (error.code === 'cancelled' || error.code === 'timed_out') report.add('cancelled');
+      throw error;
+    } finally {
+      report.end();
+    }
+  }
 
   /** @param {{email?: string, autofill?: boolean, signal?: AbortSignal}} [input] */
   async function signIn(input = {}) {
@@ -228,7 +248,7 @@ export function createKeylodge(options = {}) {
     onSession: (listener) => events.add(listener),
     accessToken: async () => (await call('POST', '/session/token')).access_token,
     signUp,
-    signIn: Object.assign(signIn, { begin: beginSignIn, finish: finishSignIn }),
+    signIn: Object.assign(signIn, { begin: planSignIn, finish: finishSignIn }),
     signOut,
     stepUp,
     withStepUp,

@@ -49,19 +49,22 @@ export class Prompt {
   /**
    * Requests a passkey.
    * @param {any} options
-   * @param {{mediation?: string, immediate?: boolean, signal?: AbortSignal}} [more] immediate asks for a passkey of this device first,
-   *   where the browser can do that, and does not offer another device.
+   * @param {{mediation?: string, immediate?: boolean, signal?: AbortSignal, report?: import('./report.js').Report}} [more] immediate asks
+   *   for a passkey of this device first, and does not offer another device.
    */
-  get(options, { immediate, signal, ...more } = {}) {
+  get(options, { immediate, signal, report, ...more } = {}) {
     return this.#run(options, signal, async (signal) => {
-      if (immediate && (await capabilities()).immediateGet) {
+      if (immediate) {
         const started = Date.now();
+        report?.add('prompted', 'immediate');
         try {
           return await getPasskey(options, { uiMode: 'immediate', signal });
         } catch (/** @type {any} */ error) {
           if (error.name !== 'NotAllowedError' && error.name !== 'TypeError' || Date.now() - started > userTime) throw error;
+          report?.add('no_passkey');
         }
       }
+      report?.add('prompted', 'prompt');
       return getPasskey(options, { ...more, signal });
     });
   }
