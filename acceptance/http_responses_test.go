@@ -270,7 +270,7 @@ func TestConfig_ReflectsSettings(t *testing.T) {
 	})
 	for path, want := range map[string]string{
 		"/v1/config":                     `{"rp_id":"example.org","rp_name":"Ada's","registration":"closed","email":"optional","recovery":{"policy":"any"},"mail":"off","language":"en","languages":["en","de"],"brand":{"logo":null,"logo_dark":null,"favicon":null,"background":null,"stylesheet":null,"links":{"terms":null,"privacy":null,"imprint":null,"support":"mailto:support@example.org","home":null},"secured_by":true},"applications":[{"origin":"https://app.example.org","name":"Example App"}]}`,
-		"/.well-known/passkey-endpoints": `{"enroll":"https://id.example.org/","manage":"https://id.example.org/"}`,
+		"/.well-known/passkey-endpoints": `{"enroll":"https://id.example.org/account/passkeys","manage":"https://id.example.org/account/passkeys"}`,
 	} {
 		got := s.send(t, http.MethodGet, path, "")
 		if string(got.Body) != want {

@@ -27,7 +27,7 @@ func TestWellKnown_Documents(t *testing.T) {
 		"/.well-known/assetlinks.json": `[{"relation":["delegate_permission/common.handle_all_urls","delegate_permission/common.get_login_creds"],` +
 			`"target":{"namespace":"android_app","package_name":"org.example.app","sha256_cert_fingerprints":["` + certificate + `"]}}]`,
 		"/.well-known/apple-app-site-association": `{"webcredentials":{"apps":["A1B2C3D4E5.org.example.app"]}}`,
-		"/.well-known/passkey-endpoints":          `{"enroll":"https://id.example.org/","manage":"https://id.example.org/"}`,
+		"/.well-known/passkey-endpoints":          `{"enroll":"https://id.example.org/account/passkeys","manage":"https://id.example.org/account/passkeys"}`,
 	} {
 		got := s.send(t, http.MethodGet, path, "", "Origin", "https://elsewhere.example")
 		if got.StatusCode != 200 || string(got.Body) != want {

@@ -55,7 +55,7 @@ func setPublicCache(c *fiber.Ctx) {
 // Passkey Endpoints).
 func (s *server) passkeyEndpoints(c *fiber.Ctx) error {
 	setPublicCache(c)
-	page := s.config.PublicURL + "/"
+	page := s.config.PublicURL + "/account/passkeys"
 	return c.JSON(fiber.Map{"enroll": page, "manage": page})
 }
 
