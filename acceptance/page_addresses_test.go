@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 
 	"github.com/keylodge/keylodge/adapters/httpapi"
@@ -222,4 +223,30 @@ func TestPage_LanguageOfBrowser(t *testing.T) {
 	})
 	b.navigate(b.server.origin + "/account")
 	b.waitFor("the page is in German", `document.documentElement.lang === 'de-AT' && find('h1')?.textContent.startsWith('Angemeldet als')`)
+}
+
+// Forms open inside the window, and nothing covers what the user presses next: on a phone, also with its keyboard, and on a desktop.
+func TestPage_FormsOpenInsideWindow(t *testing.T) {
+	_, b, _ := openPage(t)
+	const inside = `['%s', '%s'].every((name) => {
+		const element = find('.panel [name="' + name + '"]');
+		if (!element) return false;
+		const box = element.getBoundingClientRect();
+		const at = [box.x + box.width / 2, box.y + box.height / 2];
+		let top = document.elementFromPoint(...at);
+		while (top?.shadowRoot) top = top.shadowRoot.elementFromPoint(...at);
+		return box.top >= 0 && box.bottom <= innerHeight && element.contains(top);
+	})`
+	for _, size := range [][2]int64{{360, 740}, {360, 400}, {1280, 800}} {
+		call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: size[0], Height: size[1], DeviceScaleFactor: 1})
+		b.reload()
+		for _, form := range []struct{ opener, field, submit string }{{"rename", "name", "save"}, {"add-passkey", "passkey_name", "make-passkey"}, {"delete-account", "word", "delete-for-good"}} {
+			// The opener is at the lower edge of the window when it is pressed.
+			eval[bool](b, fmt.Sprintf(`(find(%q).scrollIntoView({ block: 'end' }), true)`, named(form.opener)))
+			eval[bool](b, fmt.Sprintf(`(find(%q).click(), true)`, named(form.opener)))
+			b.waitFor(fmt.Sprintf("%s is inside %v", form.opener, size), fmt.Sprintf(inside, form.field, form.submit))
+			b.press(`.panel ` + named("cancel"))
+			b.waitFor("the opener has the focus", fmt.Sprintf(`find(%q)?.matches(':focus') ?? false`, named(form.opener)))
+		}
+	}
 }
