@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"context"
 	"os"
 	"testing"
 
@@ -23,7 +24,13 @@ func (d browserDriver) operator() application.UseCases { return d.server.app.Use
 func (d browserDriver) newDevice(t testing.TB, kind deviceKind) device {
 	t.Helper()
 	requireChromium(t)
-	b := &browserPage{t: t, ctx: browser.NewProfile(t), server: d.server, kind: kind}
+	return d.newDeviceIn(t, browser.NewProfile(t), kind)
+}
+
+// newDeviceIn returns a device in a tab of a new profile.
+func (d browserDriver) newDeviceIn(t testing.TB, tab context.Context, kind deviceKind) *browserPage {
+	t.Helper()
+	b := &browserPage{t: t, ctx: tab, server: d.server, kind: kind}
 	call(b, webauthn.Enable, webauthn.EnableParams{})
 	b.attachAuthenticator()
 	if kind == autofillPhone {

@@ -2,6 +2,9 @@ package acceptance
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -9,6 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/security"
+
+	"github.com/keylodge/keylodge/acceptance/testkit/browser"
 	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/acceptance/testkit/require"
 	"github.com/keylodge/keylodge/domain"
@@ -213,4 +219,76 @@ func (b *proxiedBrowser) send(method, uri string, headers ...string) apiResponse
 		b.t.Fatal(err)
 	}
 	return apiResponse{read}
+}
+
+// A user signs in on the page and comes back to the application, in a real browser and through each proxy.
+func TestPage_SignsInThroughForwardAuth(t *testing.T) {
+	t.Parallel()
+	requireChromium(t)
+	for name, run := range forwardAuthProxies {
+		t.Run(name, func(t *testing.T) {
+			clock := newClock()
+			s := startServer(t, clock, combine(withForwardAuth, trustLoopback))
+			p := newDocumentedProxy(t, s)
+			run(p, startDemoApplication(t))
+			p.transport(wiki)
+			b := browserDriver{s}.newDeviceIn(t, browser.NewProfileBehindProxy(t, startConnectProxy(t, p.address)), phone)
+			call(b, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true}) // the proxy's authority is the test's
+			b.signUp(profile{name: "Ada"}).must(t)
+			seen := func() (seen seenRequest) {
+				b.t.Helper()
+				b.waitFor("the application", fmt.Sprintf(`location.origin === %q && document.readyState === 'complete'`, wiki))
+				if err := json.Unmarshal([]byte(eval[string](b, `document.body.innerText`)), &seen); err != nil {
+					t.Fatal(err)
+				}
+				return seen
+			}
+			b.navigate(wiki + "/page?x=1")
+			first := seen()
+			if first.URI != "/page?x=1" || first.Header.Get("Remote-User") == "" || first.Header.Get("Remote-Name") != "Ada" {
+				t.Errorf("the application sees %+v", first)
+			}
+			if got := evalPromise(b, `fetch('/script').then(async (response) => response.status + ' ' + (await response.json()).URI)`); got != "200 /script" {
+				t.Errorf("a script of the application gets %s", got)
+			}
+
+			// After sign-out, the user signs in on the page, and is back.
+			b.open()
+			b.signOut()
+			b.navigate(wiki + "/page?x=2")
+			b.waitFor("the sign-in", `window.pageState?.() === 'sign-in'`)
+			b.setAutomaticPresence(true)
+			b.press(named("sign-in"))
+			if again := seen(); again.URI != "/page?x=2" || again.Header.Get("Remote-User") != first.Header.Get("Remote-User") {
+				t.Errorf("the application sees %+v, want the same user", again)
+			}
+		})
+	}
+}
+
+// startConnectProxy returns the address of an HTTP proxy that connects every host to the address.
+func startConnectProxy(t *testing.T, address string) string {
+	t.Helper()
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		backend, err := net.Dial("tcp", address)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		defer backend.Close()
+		w.WriteHeader(http.StatusOK)
+		client, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer client.Close()
+		go func() { _, _ = io.Copy(backend, buffered); _ = backend.Close() }()
+		_, _ = io.Copy(client, backend)
+	}))
+	t.Cleanup(proxy.Close)
+	return proxy.Listener.Addr().String()
 }

@@ -24,9 +24,20 @@ import (
 // NewProfile returns a tab of a new profile, which shares no cookies with others.
 func NewProfile(t testing.TB) context.Context {
 	t.Helper()
+	return newProfile(t, target.CreateBrowserContextParams{})
+}
+
+// NewProfileBehindProxy is NewProfile with an HTTP proxy for all hosts but localhost.
+func NewProfileBehindProxy(t testing.TB, proxyAddress string) context.Context {
+	t.Helper()
+	return newProfile(t, target.CreateBrowserContextParams{ProxyServer: "http://" + proxyAddress})
+}
+
+func newProfile(t testing.TB, params target.CreateBrowserContextParams) context.Context {
+	t.Helper()
 	ctx := chromium(t)
 	browser := chromedp.FromContext(ctx).Browser
-	profile, err := cdp.Call(ctx, browser, target.CreateBrowserContext, target.CreateBrowserContextParams{})
+	profile, err := cdp.Call(ctx, browser, target.CreateBrowserContext, params)
 	if err != nil {
 		t.Fatal(err)
 	}
