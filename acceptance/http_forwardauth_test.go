@@ -147,7 +147,9 @@ func startForwardAuth(t *testing.T) (*server, *env) {
 
 func TestForwardAuth_SignsInOnce(t *testing.T) {
 	s, e := startForwardAuth(t)
-	ada := e.newUser("Ada Lövelace", phone)
+	ada := e.person("Ada Lövelace", phone)
+	ada.email = "ada@example.org" // without e-mail, no address is verified
+	ada.signsUp()
 	b := s.forwardedBrowser(t, wiki, ada)
 	b.requireSignIn()
 	b.signIn("/page/1?edit=1&to=/x%20y")

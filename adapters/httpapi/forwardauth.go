@@ -108,7 +108,7 @@ func isNavigation(c *fiber.Ctx) bool {
 // otherwise keep what the client has sent.
 func setRemoteUser(c *fiber.Ctx, principal identity.Principal) {
 	var email domain.Email
-	if true {
+	if principal.User.EmailVerified() {
 		email = principal.User.Email()
 	}
 	c.Set(headerRemoteUser, principal.User.ID().String())
