@@ -277,17 +277,30 @@ func pageOfAnotherDomain(s *situation) {
 	s.start("RP_ID=example.org")
 }
 
-// readPageTexts reads the texts of errors that the page of the server shows.
+// scriptName is the name of a script in the page or in another script.
+var scriptName = regexp.MustCompile(`[\w-]+\.js`)
+
+// readPageTexts reads the texts of errors that the page of the server shows, from its scripts.
 func (s *situation) readPageTexts() {
 	s.t.Helper()
-	page := s.ask(http.MethodGet, "/", nil)
-	source := regexp.MustCompile(`<script type="module" src="([^"]+)"`).FindSubmatch(page.Body)
-	if source == nil {
-		s.t.Fatalf("the page has no script: %s", page.Body)
+	read := map[string]bool{}
+	for pending := scriptName.FindAll(s.ask(http.MethodGet, "/", nil).Body, -1); len(pending) > 0; pending = pending[1:] {
+		name := string(pending[0])
+		if read[name] {
+			continue
+		}
+		read[name] = true
+		script := s.ask(http.MethodGet, "/assets/"+name, nil)
+		if script.StatusCode != http.StatusOK {
+			continue // the name of a source, in a comment
+		}
+		if _, err := s.Write(script.Body); err != nil {
+			s.t.Fatal(err)
+		}
+		pending = append(pending, scriptName.FindAll(script.Body, -1)...)
 	}
-	script := s.ask(http.MethodGet, string(source[1]), nil)
-	if _, err := s.Write(script.Body); err != nil {
-		s.t.Fatal(err)
+	if len(read) == 0 {
+		s.t.Fatal("the page has no script")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -168,7 +169,7 @@ func TestChangeEmail_PendingUntilConfirmed(t *testing.T) {
 		t.Fatal(err)
 	}
 	state := f.user(ada)
-	if state.Email != "ada@example.org" || !state.EmailVerifiedAt.Equal(noon) || state.PendingEmail.Email != "ada@example.com" || state != changed.User.State() || len(changed.AcceptedCredentials) != 1 {
+	if state.Email != "ada@example.org" || !state.EmailVerifiedAt.Equal(noon) || state.PendingEmail.Email != "ada@example.com" || !reflect.DeepEqual(state, changed.User.State()) || len(changed.AcceptedCredentials) != 1 {
 		t.Errorf("stored %+v, returned %+v", state, changed)
 	}
 	if events := f.changedFields(ada); !slices.Equal(changed.Fields, []string{"pending_email"}) || !slices.Equal(events, []string{"pending_email"}) {
@@ -213,10 +214,10 @@ func TestChangeEmail_CurrentAndPending(t *testing.T) {
 				t.Fatal(err)
 			}
 			state := f.user(ada)
-			if state.Email != c.wantEmail || state.PendingEmail.Email != c.wantPending || state.EmailVerifiedAt.IsZero() != (c.wantEmail == "") || changed.User.State() != state {
+			if state.Email != c.wantEmail || state.PendingEmail.Email != c.wantPending || state.EmailVerifiedAt.IsZero() != (c.wantEmail == "") || !reflect.DeepEqual(changed.User.State(), state) {
 				t.Errorf("stored %+v", state)
 			}
-			if c.changed == nil && state != before {
+			if c.changed == nil && !reflect.DeepEqual(state, before) {
 				t.Errorf("changed from %+v to %+v", before, state)
 			}
 			events := f.changedFields(ada)
@@ -233,7 +234,7 @@ func TestChangeEmail_CurrentAndPending(t *testing.T) {
 			if len(sent) != earlier+1 || len(f.sent(c.sent)) == 0 {
 				t.Errorf("sent %+v", sent)
 			}
-			if got := storedUser(t, f.store, ben.User.ID()); got != ben.User.State() {
+			if got := storedUser(t, f.store, ben.User.ID()); !reflect.DeepEqual(got, ben.User.State()) {
 				t.Errorf("Ben changed to %+v", got)
 			}
 		})
@@ -284,7 +285,7 @@ func TestChangeEmail_RecoveredSessionRequiresStepUp(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := f.user(ada); got != before || len(f.sent("")) != sent {
+	if got := f.user(ada); !reflect.DeepEqual(got, before) || len(f.sent("")) != sent {
 		t.Errorf("changed from %+v to %+v; sent %+v", before, got, f.sent(""))
 	}
 	if _, err := f.changeEmail(ada, "ada@example.org"); err != nil { // unchanged
@@ -304,7 +305,7 @@ func TestChangeEmail_RequiresRecentAuth(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := f.user(ada); got != before || len(f.sent("")) != 0 || f.changedFields(ada) != nil {
+	if got := f.user(ada); !reflect.DeepEqual(got, before) || len(f.sent("")) != 0 || f.changedFields(ada) != nil {
 		t.Errorf("changed from %+v to %+v; sent %+v, recorded %q", before, got, f.sent(""), f.changedFields(ada))
 	}
 	f.now = noon.Add(10 * time.Minute)
@@ -327,7 +328,7 @@ func TestChangeEmail_SendLimitChangesNothing(t *testing.T) {
 	if _, err := f.changeEmail(ada, "ada@example.com"); !errors.As(err, &wait) || wait.Delay != 15*time.Minute {
 		t.Errorf("got %v", err)
 	}
-	if got := f.user(ada); got != before || f.changedFields(ada) != nil {
+	if got := f.user(ada); !reflect.DeepEqual(got, before) || f.changedFields(ada) != nil {
 		t.Errorf("changed to %+v, recorded %q", got, f.changedFields(ada))
 	}
 	if _, err := f.resendCode(mallory); !errors.As(err, &wait) || wait.Delay != 15*time.Minute {
@@ -382,7 +383,7 @@ func TestConfirmEmail_MailOff(t *testing.T) {
 	if changed, err := f.confirmEmail(ada, code); !errors.Is(err, domain.ErrEmailOff) || changed.User != nil {
 		t.Errorf("confirmation: %+v, %v", changed, err)
 	}
-	if got := f.user(ada); got != before {
+	if got := f.user(ada); !reflect.DeepEqual(got, before) {
 		t.Errorf("changed to %+v", got)
 	}
 }
@@ -433,7 +434,7 @@ func TestSendCode_RequiresUnverifiedEmail(t *testing.T) {
 		before, sent := f.user(ada), len(f.sent(""))
 		expires, err := f.resendCode(ada)
 		if c.to == "" {
-			if !errors.Is(err, domain.ErrNoPendingEmail) || !expires.IsZero() || len(f.sent("")) != sent || f.user(ada) != before {
+			if !errors.Is(err, domain.ErrNoPendingEmail) || !expires.IsZero() || len(f.sent("")) != sent || !reflect.DeepEqual(f.user(ada), before) {
 				t.Errorf("%s: expires %s, %v, sent %+v", name, expires, err, f.sent(""))
 			}
 			continue
@@ -442,7 +443,7 @@ func TestSendCode_RequiresUnverifiedEmail(t *testing.T) {
 			t.Errorf("%s: %v, sent %+v", name, err, f.sent(""))
 		}
 		changed, err := f.confirmEmail(ada, f.code(ada))
-		if state := f.user(ada); err != nil || state.Email != c.to || state.EmailVerifiedAt.IsZero() || state.PendingEmail != (domain.PendingEmail{}) || changed.User.State() != state {
+		if state := f.user(ada); err != nil || state.Email != c.to || state.EmailVerifiedAt.IsZero() || state.PendingEmail != (domain.PendingEmail{}) || !reflect.DeepEqual(changed.User.State(), state) {
 			t.Errorf("%s: confirmation %v, %+v", name, err, state)
 		}
 	}
@@ -480,7 +481,7 @@ func TestConfirmEmail_SetsVerifiedEmail(t *testing.T) {
 				t.Fatal(err)
 			}
 			state := f.user(ada)
-			if state.Email != "ada@example.com" || !state.EmailVerifiedAt.Equal(f.now) || state.PendingEmail != (domain.PendingEmail{}) || state != changed.User.State() ||
+			if state.Email != "ada@example.com" || !state.EmailVerifiedAt.Equal(f.now) || state.PendingEmail != (domain.PendingEmail{}) || !reflect.DeepEqual(state, changed.User.State()) ||
 				len(changed.AcceptedCredentials) != 1 || !slices.Equal(changed.Fields, []string{"email"}) {
 				t.Errorf("stored %+v, returned %+v", state, changed)
 			}
@@ -560,7 +561,7 @@ func TestConfirmEmail_SecondAccountGetsEmailTaken(t *testing.T) {
 	if !errors.Is(err, domain.ErrEmailTaken) || changed.User != nil {
 		t.Errorf("got %+v, %v", changed, err)
 	}
-	if got := f.user(ben); got != before || !slices.Equal(f.changedFields(ben), events) || f.user(ada).Email != "both@example.org" {
+	if got := f.user(ben); !reflect.DeepEqual(got, before) || !slices.Equal(f.changedFields(ben), events) || f.user(ada).Email != "both@example.org" {
 		t.Errorf("changed to %+v", got)
 	}
 	if notified := f.sent(domain.EmailKindAddressChanged); len(notified) != 1 || notified[0].To != "ada@example.org" {

@@ -36,7 +36,7 @@ func TestEmailVerification_SendsCodeToPendingEmail(t *testing.T) {
 			if s.Email != c.current || !s.EmailVerifiedAt.IsZero() || s.PendingEmail.Email != c.pending || s.PendingEmail.Code == (domain.EmailCodeDigest{}) || !s.PendingEmail.ExpiresAt.Equal(noon.Add(30*time.Minute)) {
 				t.Errorf("got %+v", s)
 			}
-			if s.PendingEmail = (domain.PendingEmail{}); s != before {
+			if s.PendingEmail = (domain.PendingEmail{}); !reflect.DeepEqual(s, before) {
 				t.Errorf("before %+v, after %+v", before, s)
 			}
 			if m := queued.State(); m.To != c.pending || m.Kind != domain.EmailKindVerificationCode || m.UserID != ada.ID() || !m.ExpiresAt.Equal(noon.Add(30*time.Minute)) {
@@ -100,7 +100,7 @@ func TestEmailVerification_TakenEmailIsIndistinguishable(t *testing.T) {
 			}
 			h.update(func(tx ports.Tx) error {
 				owner, err := tx.Users.ByEmail(t.Context(), "ben@example.org")
-				if err == nil && owner.State() != ben.State() {
+				if err == nil && !reflect.DeepEqual(owner.State(), ben.State()) {
 					t.Errorf("the owner was changed: %+v", owner.State())
 				}
 				return err

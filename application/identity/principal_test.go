@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -78,7 +79,7 @@ func TestPrincipal_Reload(t *testing.T) {
 			c.meanwhile(ada, session)
 			err := ada.Store.View(t.Context(), func(tx ports.Tx) error {
 				reloaded, err := principal.Reload(t.Context(), tx, noon.Add(c.after))
-				if err == nil && (reloaded.User.State() != ada.User.State() || reloaded.Session.ID() != session.ID() || reloaded.Client != principal.Client) {
+				if err == nil && (!reflect.DeepEqual(reloaded.User.State(), ada.User.State()) || reloaded.Session.ID() != session.ID() || reloaded.Client != principal.Client) {
 					t.Errorf("reloaded %+v", reloaded)
 				}
 				return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -91,7 +92,7 @@ func TestFinish_RequestsEmailVerification(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := l.storedUser(signIn.User.ID())
-	if s.Email != "" || !s.EmailVerifiedAt.IsZero() || s.PendingEmail.Email != "ada@example.org" || !s.PendingEmail.ExpiresAt.Equal(noon.Add(30*time.Minute)) || signIn.User.State() != s {
+	if s.Email != "" || !s.EmailVerifiedAt.IsZero() || s.PendingEmail.Email != "ada@example.org" || !s.PendingEmail.ExpiresAt.Equal(noon.Add(30*time.Minute)) || !reflect.DeepEqual(signIn.User.State(), s) {
 		t.Errorf("stored %+v, returned %+v", s, signIn.User.State())
 	}
 	sent := l.outbox()

@@ -47,14 +47,14 @@ type (
 
 	// User is an account.
 	User struct {
-		ID            string `json:"id"`
-		Email         string `json:"email"`
-		EmailVerified bool   `json:"email_verified"`
-		PendingEmail  string `json:"pending_email"`
-		DisplayName   string `json:"display_name"`
-		Locale        string `json:"locale"`
-		Groups        []string
-		CreatedAt     string `json:"created_at"`
+		ID            string   `json:"id"`
+		Email         string   `json:"email"`
+		EmailVerified bool     `json:"email_verified"`
+		PendingEmail  string   `json:"pending_email"`
+		DisplayName   string   `json:"display_name"`
+		Locale        string   `json:"locale"`
+		Groups        []string `json:"groups"`
+		CreatedAt     string   `json:"created_at"`
 	}
 
 	// Session is a session of the account.
