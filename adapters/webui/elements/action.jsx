@@ -9,8 +9,8 @@ import { useElement } from './provider.jsx';
 export const LostNotice = createContext(null);
 
 /**
- * Returns an action: {busy, notice, run, show, clear}. run(work) runs work, an async function, unless another action of the element
- * runs. The text that work returns, or its error, becomes the notice: {tone, text, code?, field?, link?}, which replaces that of any
+ * Returns an action: {busy, notice, run, start, show, clear}. run(work) runs work, an async function, unless another action of the
+ * element runs: a press is then ignored. start(work) waits for the other action, and is for what no press begins. The text that work returns, or its error, becomes the notice: {tone, text, code?, field?, link?}, which replaces that of any
  * other action. about is the subject of the form, as errorText takes it.
  */
 export function useAction({ about } = {}) {
@@ -50,7 +50,11 @@ export function useAction({ about } = {}) {
       });
     }
   };
-  return { busy, notice, run, show, fail, clear };
+  const start = async (work) => {
+    await lock.freed();
+    if (!gone.current) run(work);
+  };
+  return { busy, notice, run, start, show, fail, clear };
 }
 
 /** Shows an action's notice, unless it stands beside its field. */

@@ -14,8 +14,8 @@ const Context = createContext(null);
  *
  * - has(key) reports whether there is a message.
  * - announce(text, {alert}) speaks a text in a live region.
- * - lock.take() returns false while an action runs, which lock.held() reports: an element runs one at a time. lock.show(clear) clears the
- *   notice before: an element shows one at a time.
+ * - lock.take() returns false while an action runs, which lock.held() reports: an element runs one at a time. lock.freed() resolves when
+ *   none runs. lock.show(clear) clears the notice before: an element shows one at a time.
  * - ended.current(error) resolves to whether an error ended the session, which is shown elsewhere. If the error says that the view is
  *   outdated, it loads the view again.
  */
@@ -68,6 +68,7 @@ export function Provider({ host, origin, language, emit, children }) {
 // The host says that it is busy, for assistive technology and for the page.
 function lockOf(host) {
   let held = false;
+  const waiting = [];
   let clear = null;
   const set = (on) => {
     held = on;
@@ -76,7 +77,11 @@ function lockOf(host) {
   return {
     held: () => held,
     take: () => !held && (set(true), true),
-    release: () => set(false),
+    freed: () => (held ? new Promise((resolve) => { waiting.push(resolve); }) : Promise.resolve()),
+    release: () => {
+      set(false);
+      for (const resolve of waiting.splice(0)) resolve();
+    },
     show: (next) => {
       if (next !== clear) clear?.();
       clear = next;
