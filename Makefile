@@ -163,7 +163,7 @@ workflows: ## Run actionlint on the workflows of GitHub Actions, and shellcheck 
 javascript: $(JAVASCRIPT)/.package-lock.json ## Check the types of the kit, lint the JavaScript, and run its tests in Node
 	$(JAVASCRIPT)/.bin/tsc -p tools/javascript
 	$(JAVASCRIPT)/.bin/oxlint -c tools/javascript/.oxlintrc.json adapters/webui/kit adapters/webui/elements adapters/webui/src
-	node --test adapters/webui/kit/tests/ adapters/webui/src/tests/
+	node --test adapters/webui/kit/tests/ adapters/webui/src/tests/ adapters/webui/elements/tests/
 
 # The lock file has the versions and the hashes of the packages. Once installed, they need no network.
 $(JAVASCRIPT)/.package-lock.json: tools/javascript/package-lock.json

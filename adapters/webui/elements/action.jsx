@@ -65,7 +65,7 @@ export function Notice({ of: { notice }, fields = [] }) {
   return (
     <p ref={element} class="notice" part="notice" data-tone={notice.tone} data-code={notice.code}>
       {notice.text}
-      {notice.link && <> <a href={notice.link}>{notice.link}</a></>}
+      {notice.link && <> <a href={notice.link}>{notice.link.replace(/^mailto:/, '')}</a></>}
     </p>
   );
 }

@@ -19,6 +19,7 @@ export function errorText(error, { t, has, config, about }) {
   const code = error.code ?? 'internal';
   if (code === 'aborted') return null;
   const message = (key, parameters) => t(about && has(`${key}.${about}`) ? `${key}.${about}` : key, parameters);
+  const help = { link: config.brand.links.support ?? undefined };
   const result = (text, more) => ({ tone: informative.has(code) ? 'info' : 'alert', code, text, field: fieldOf(code, about), ...more });
   if (code === 'invalid_request' && error.fields?.length > 0) {
     const [{ field, code: reason }] = error.fields;
@@ -28,8 +29,8 @@ export function errorText(error, { t, has, config, about }) {
   if ((code === 'rate_limited' || code === 'unavailable') && error.retryAfter > 0) {
     return result(message(`error.${code}.wait`, { wait: duration(t, error.retryAfter) }));
   }
-  if (code !== 'internal' && has(`error.${code}`)) return result(message(`error.${code}`, { support: config.support ?? '' }));
-  return result(error.requestId ? t('error.internal_with_id', { id: error.requestId }) : t('error.unknown'));
+  if (code !== 'internal' && has(`error.${code}`)) return result(message(`error.${code}`), code === 'user_disabled' ? help : {});
+  return error.requestId ? result(t('error.internal_with_id', { id: error.requestId }), help) : result(t('error.unknown'));
 }
 
 // The relying party ID is a domain: passkeys work at it and below it.

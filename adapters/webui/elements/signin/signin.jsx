@@ -85,7 +85,6 @@ function Obstacle({ code }) {
       <Heading>{t('sign_in.title')}</Heading>
       <div class="notice" part="notice" data-tone="alert" data-code={code}>
         <p>{t(`error.${code}`, { host: location.hostname, domain: config.rp_id })}</p>
-        {config.public_url && <p><a href={config.public_url}>{config.public_url}</a></p>}
       </div>
     </section>
   );
