@@ -172,7 +172,6 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 	}
 	keyRing2 := masterkeyKeys.ForwardAuth
 	forwardauthService := &forwardauth.Service{
-		Applications:  applications,
 		Clock:         clock,
 		Keys:          keyRing2,
 		Sessions:      sessionsService,

@@ -12,6 +12,15 @@ type Group string
 // Groups are the groups of a user, in alphabetical order.
 type Groups []Group
 
+// Strings returns the groups as text; no groups are an empty list, not nil.
+func (g Groups) Strings() []string {
+	texts := make([]string, len(g))
+	for i, group := range g {
+		texts[i] = string(group)
+	}
+	return texts
+}
+
 const (
 	maxGroupLength   = 64
 	maxGroupsPerUser = 100

@@ -20,7 +20,7 @@ func (p *Program) printAccount(a admin.AccountDetails) {
 		[]string{"Pending e-mail", string(u.PendingEmail())},
 		[]string{"Name", string(u.DisplayName())},
 		[]string{"Language", string(u.Locale())},
-		[]string{"Groups", joinGroups(u.Groups())},
+		[]string{"Groups", strings.Join(u.Groups().Strings(), ", ")},
 		[]string{"Created", formatTime(u.CreatedAt())},
 		[]string{"Disabled", formatTime(u.DisabledAt())},
 	)
@@ -34,10 +34,6 @@ func (p *Program) printAccount(a admin.AccountDetails) {
 
 	fmt.Fprintln(p.Stdout, "\nLatest events")
 	newTable(p.Stdout, "AT", "EVENT", "ACTOR", "IP", "DETAILS").write(mapSlice(a.Events, eventRow)...)
-}
-
-func joinGroups(groups domain.Groups) string {
-	return strings.Join(mapSlice(groups, func(g domain.Group) string { return string(g) }), ", ")
 }
 
 func (p *Program) passkeyRow(c *domain.Credential) []string {

@@ -16,7 +16,7 @@ type (
 		PendingEmail  *string         `json:"pending_email"`
 		DisplayName   *string         `json:"display_name"`
 		Locale        *string         `json:"locale"`
-		Groups        []domain.Group  `json:"groups"`
+		Groups        []string        `json:"groups"`
 		CreatedAt     timestamp.Time  `json:"created_at"`
 		DisabledAt    *timestamp.Time `json:"disabled_at"`
 	}
@@ -105,7 +105,7 @@ type (
 		SessionID       string `json:"session_id,omitempty"`
 		SessionsRevoked *int   `json:"sessions_revoked,omitempty"`
 		// Of `users groups`; the list of a user without groups is empty, and not left out.
-		Groups *[]domain.Group `json:"groups,omitempty"`
+		Groups *[]string `json:"groups,omitempty"`
 	}
 )
 
@@ -113,12 +113,9 @@ func userOf(u *domain.User) user {
 	return user{
 		ID: u.ID().String(), Email: optional(string(u.Email())), EmailVerified: u.EmailVerified(),
 		PendingEmail: optional(string(u.PendingEmail())),
-		DisplayName:  optional(string(u.DisplayName())), Locale: optional(string(u.Locale())), Groups: groupsOf(u), CreatedAt: timestamp.Of(u.CreatedAt()), DisabledAt: timestamp.Optional(u.DisabledAt()),
+		DisplayName:  optional(string(u.DisplayName())), Locale: optional(string(u.Locale())), Groups: u.Groups().Strings(), CreatedAt: timestamp.Of(u.CreatedAt()), DisabledAt: timestamp.Optional(u.DisabledAt()),
 	}
 }
-
-// groupsOf returns the groups of a user; none are an empty list, not null.
-func groupsOf(u *domain.User) []domain.Group { return append([]domain.Group{}, u.Groups()...) }
 
 func accountOf(a admin.AccountDetails, nameOf func(domain.AAGUID) string) account {
 	return account{

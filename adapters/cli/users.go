@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -159,8 +160,8 @@ characters a to z, 0 to 9, and . _ : or -. USER is an id or an e-mail address.`,
 				if err != nil {
 					return err
 				}
-				return p.printResult(cmd, changeResult{UserID: user.ID().String(), Groups: new(groupsOf(user))},
-					"Groups of user %s: %s.", addressOrID(user), cmp.Or(joinGroups(user.Groups()), "none"))
+				return p.printResult(cmd, changeResult{UserID: user.ID().String(), Groups: new(user.Groups().Strings())},
+					"Groups of user %s: %s.", addressOrID(user), cmp.Or(strings.Join(user.Groups().Strings(), ", "), "none"))
 			})
 		},
 	}

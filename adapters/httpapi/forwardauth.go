@@ -114,7 +114,7 @@ func setRemoteUser(c *fiber.Ctx, principal identity.Principal) {
 	c.Set(headerRemoteUser, principal.User.ID().String())
 	c.Set(headerRemoteEmail, string(email))
 	c.Set(headerRemoteName, string(principal.User.DisplayName()))
-	c.Set(headerRemoteGroups, strings.Join(mapSlice(principal.User.Groups(), func(g domain.Group) string { return string(g) }), ","))
+	c.Set(headerRemoteGroups, strings.Join(principal.User.Groups().Strings(), ","))
 }
 
 // originalRequest is the request that a reverse proxy asks about.

@@ -11,19 +11,26 @@ func (s *server) loginOptions(c *fiber.Ctx) error {
 	var body struct {
 		Email string `json:"email"`
 	}
-	if err := s.decodeLimited(c, domain.RateLogin, &body, func() string { return emailAccountName(body.Email) }); err != nil {
-		return err
-	}
-	email, err := domain.ParseEmail("email", body.Email)
+	email, err := s.decodeLogin(c, &body, &body.Email)
 	if err != nil {
 		return err
-	}
-	if email != "" {
-		stateOf(c).revealsAccount = true
 	}
 	browser := s.ceremonyBrowser(c)
 	begun, err := s.usecases.Login.Begin(c.UserContext(), email, browser.binding)
 	return s.answerOptions(c, browser, begun, err)
+}
+
+// decodeLogin decodes the body of a request that begins a sign-in, within the rate limit, and returns the address in it; "" if the
+// request names no account. email points to the member of the body.
+func (s *server) decodeLogin(c *fiber.Ctx, body any, email *string) (domain.Email, error) {
+	if err := s.decodeLimited(c, domain.RateLogin, body, func() string { return emailAccountName(*email) }); err != nil {
+		return "", err
+	}
+	address, err := domain.ParseEmail("email", *email)
+	if address != "" {
+		stateOf(c).revealsAccount = true
+	}
+	return address, err
 }
 
 func (s *server) loginVerify(c *fiber.Ctx) error {

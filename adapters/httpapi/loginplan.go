@@ -38,15 +38,9 @@ func (s *server) planLogin(c *fiber.Ctx) error {
 		Email        string                    `json:"email"`
 		Capabilities domain.ClientCapabilities `json:"capabilities"`
 	}
-	if err := s.decodeLimited(c, domain.RateLogin, &body, func() string { return emailAccountName(body.Email) }); err != nil {
-		return err
-	}
-	email, err := domain.ParseEmail("email", body.Email)
+	email, err := s.decodeLogin(c, &body, &body.Email)
 	if err != nil {
 		return err
-	}
-	if email != "" {
-		stateOf(c).revealsAccount = true
 	}
 	browser := s.ceremonyBrowser(c)
 	plan, err := s.usecases.Login.Plan(c.UserContext(), body.Capabilities, email, browser.binding)

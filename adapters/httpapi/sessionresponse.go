@@ -30,7 +30,7 @@ type user struct {
 	PendingEmail  *string        `json:"pending_email"`
 	DisplayName   *string        `json:"display_name"`
 	Locale        *string        `json:"locale"`
-	Groups        []domain.Group `json:"groups"`
+	Groups        []string       `json:"groups"`
 	CreatedAt     timestamp.Time `json:"created_at"`
 }
 
@@ -105,7 +105,7 @@ func userOf(u *domain.User) user {
 	return user{
 		ID: u.ID().String(), Email: optional(string(u.Email())), EmailVerified: u.EmailVerified(),
 		PendingEmail: optional(string(u.PendingEmail())),
-		DisplayName:  optional(string(u.DisplayName())), Locale: optional(string(u.Locale())), Groups: append([]domain.Group{}, u.Groups()...), CreatedAt: timestamp.Of(u.CreatedAt()),
+		DisplayName:  optional(string(u.DisplayName())), Locale: optional(string(u.Locale())), Groups: u.Groups().Strings(), CreatedAt: timestamp.Of(u.CreatedAt()),
 	}
 }
 

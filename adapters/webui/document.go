@@ -3,11 +3,10 @@ package webui
 import (
 	"bytes"
 	"compress/gzip"
-	"crypto/sha256"
-	"encoding/base64"
 	"html"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -69,11 +68,6 @@ func (p Page) render(files fs.FS) (*resource, error) {
 	return &resource{contentType: contentTypes[".html"], cacheControl: cacheControl(documentName), forms: forms}, nil
 }
 
-func newForm(coding string, body []byte) form {
-	digest := sha256.Sum256(body)
-	return form{coding, `"` + base64.RawURLEncoding.EncodeToString(digest[:16]) + `"`, body}
-}
-
 // notPages are the beginnings of paths that programs request, which get the problem document of the API.
 var notPages = []string{"/v1/", "/.well-known/", "/assets/", "/kit/", "/brand/"}
 
@@ -81,7 +75,7 @@ var notPages = []string{"/v1/", "/.well-known/", "/assets/", "/kit/", "/brand/"}
 func serveMissing(document *resource) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		isRead := c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead
-		if !isRead || !strings.Contains(c.Get(fiber.HeaderAccept), contentTypeHTML) || hasPrefix(c.Path(), notPages) {
+		if !isRead || !strings.Contains(c.Get(fiber.HeaderAccept), contentTypeHTML) || slices.ContainsFunc(notPages, func(prefix string) bool { return strings.HasPrefix(c.Path(), prefix) }) {
 			return c.Next()
 		}
 		c.Request().Header.Del(fiber.HeaderIfNoneMatch) // 304 would say that the path exists
@@ -91,12 +85,3 @@ func serveMissing(document *resource) fiber.Handler {
 }
 
 const contentTypeHTML = "text/html"
-
-func hasPrefix(path string, prefixes []string) bool {
-	for _, prefix := range prefixes {
-		if strings.HasPrefix(path, prefix) {
-			return true
-		}
-	}
-	return false
-}

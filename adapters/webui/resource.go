@@ -1,6 +1,8 @@
 package webui
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"io/fs"
 	"path"
@@ -30,6 +32,11 @@ type form struct {
 	coding string // "" for none
 	etag   string
 	body   []byte
+}
+
+func newForm(coding string, body []byte) form {
+	digest := sha256.Sum256(body)
+	return form{coding, `"` + base64.RawURLEncoding.EncodeToString(digest[:16]) + `"`, body}
 }
 
 func load(files fs.FS, name string) (*resource, error) {

@@ -10,7 +10,6 @@ import (
 
 // Service decides about requests to applications with forward auth.
 type Service struct {
-	Applications  domain.Applications
 	Clock         ports.Clock
 	Keys          domain.KeyRing[domain.ForwardAuthToken]
 	Sessions      *sessions.Service
