@@ -11,7 +11,7 @@ test('what only the operator can resolve leads to the support', () => {
     [{ code: 'user_disabled' }, 'mailto:help@example.org'],
     [{ code: 'internal', requestId: 'R1' }, 'mailto:help@example.org'],
     [{ code: 'invalid_code' }, undefined],
-    [{ code: 'internal' }, undefined], // a fault of the page itself
+    [{ code: 'internal' }, undefined], // an error of the page itself
   ]) {
     assert.equal(errorText(error, { t, has, config: config('mailto:help@example.org') }).link, link, JSON.stringify(error));
     assert.equal(errorText(error, { t, has, config: config(null) }).link, undefined);
