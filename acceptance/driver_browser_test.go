@@ -24,11 +24,11 @@ func (d browserDriver) operator() application.UseCases { return d.server.app.Use
 func (d browserDriver) newDevice(t testing.TB, kind deviceKind) device {
 	t.Helper()
 	requireChromium(t)
-	return d.newDeviceIn(t, browser.NewProfile(t), kind)
+	return d.newDeviceIn(browser.NewProfile(t), t, kind)
 }
 
 // newDeviceIn returns a device in a tab of a new profile.
-func (d browserDriver) newDeviceIn(t testing.TB, tab context.Context, kind deviceKind) *browserPage {
+func (d browserDriver) newDeviceIn(tab context.Context, t testing.TB, kind deviceKind) *browserPage {
 	t.Helper()
 	b := &browserPage{t: t, ctx: tab, server: d.server, kind: kind}
 	call(b, webauthn.Enable, webauthn.EnableParams{})

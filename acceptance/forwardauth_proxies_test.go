@@ -232,7 +232,7 @@ func TestPage_SignsInThroughForwardAuth(t *testing.T) {
 			p := newDocumentedProxy(t, s)
 			run(p, startDemoApplication(t))
 			p.transport(wiki)
-			b := browserDriver{s}.newDeviceIn(t, browser.NewProfileBehindProxy(t, startConnectProxy(t, p.address)), phone)
+			b := browserDriver{s}.newDeviceIn(browser.NewProfileBehindProxy(t, startConnectProxy(t, p.address)), t, phone)
 			call(b, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true}) // the proxy's authority is the test's
 			b.signUp(profile{name: "Ada"}).must(t)
 			seen := func() (seen seenRequest) {
