@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +131,51 @@ func TestElements_LifeOfAnAccount(t *testing.T) {
 	b.pressNamed("step-up")
 	b.waitFor("the account is gone", `document.querySelector('keylodge-sign-in') !== null`)
 	b.waitForCredentials("no passkey is left", isEmpty)
+}
+
+// The plan of the server names the ways with a passkey of another device, and the browser's prompt gets the hint of the one pressed.
+func TestElements_OtherWaysToSignIn(t *testing.T) {
+	for language, texts := range map[string][]string{
+		"en": {"Use a phone or tablet", "Use a security key"},
+		"de": {"Smartphone oder Tablet verwenden", "Sicherheitsschlüssel verwenden"},
+	} {
+		t.Run(language, func(t *testing.T) {
+			b, _ := openElements(t, language)
+			b.pressNamed("to-sign-up")
+			b.pressNamed("sign-up")
+			b.pressNamed("not-now")
+			evalPromise(b.browserPage, `(async () => {`+reportStub+`
+				window.hints = [];
+				const get = navigator.credentials.get.bind(navigator.credentials);
+				navigator.credentials.get = (options) => { hints.push(...options.publicKey.hints ?? []); return get(options); };
+				PublicKeyCredential.getClientCapabilities = async () => ({ hybridTransport: window.hybrid });
+				return '';
+			})()`)
+			for name, c := range map[string]struct{ hint, reported string }{
+				"sign-in-phone":        {"hybrid", "phone prompted, phone done"},
+				"sign-in-security_key": {"security-key", "security_key prompted, security_key done"},
+			} {
+				b.pressNamed("sign-out")
+				eval[bool](b.browserPage, `window.hybrid = true`)
+				b.pressNamed("other-ways")
+				b.waitFor("the ways are listed", `shown('.other-ways ul') && find('[name="other-ways"]').ariaExpanded === 'true'`)
+				if got := eval[[]string](b.browserPage, `[...find('.other-ways ul').children].map((item) => item.innerText)`); !slices.Equal(got, texts) {
+					t.Errorf("the ways are %q", got)
+				}
+				b.pressNamed(name)
+				b.waitFor("the account", `shown('#passkeys')`)
+				if got := eval[string](b.browserPage, `hints.splice(0).join() + ': ' + reported.splice(0).join(', ')`); got != c.hint+": "+c.reported {
+					t.Errorf("%s: %s", name, got)
+				}
+			}
+			b.pressNamed("sign-out")
+			eval[bool](b.browserPage, `window.hybrid = false`)
+			b.pressNamed("other-ways")
+			b.waitFor("the way without a phone", `shown('[name="sign-in-security_key"]') && !shown('[name="sign-in-phone"]')`)
+			b.pressNamed("other-ways")
+			b.waitFor("the list is closed", `!shown('.other-ways ul')`)
+		})
+	}
 }
 
 func TestElements_InGerman(t *testing.T) {

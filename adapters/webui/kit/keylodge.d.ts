@@ -51,10 +51,11 @@ export interface Keylodge {
   /**
    * Signs in: with a passkey of this device where the browser can ask for that, or any other; with `email`, with a passkey of that
    * account; with `autofill`, with a passkey among the suggestions of an input field with `autocomplete="username webauthn"`. That
-   * waits until the user picks one; other ceremonies suspend it. It ends with the error `aborted` after another sign-in.
+   * waits until the user picks one; other ceremonies suspend it. It ends with the error `aborted` after another sign-in. With `way`, one
+   * of the plan that `begin` returned, in that way, such as with a phone.
    */
   signIn: {
-    (input?: { email?: string; autofill?: boolean; signal?: AbortSignal }): Promise<SignedIn>;
+    (input?: { email?: string; way?: SignInWay; autofill?: boolean; signal?: AbortSignal }): Promise<SignedIn>;
     begin(input?: { email?: string }): Promise<SignInPlan>;
     finish(begun: Begun, credential: CredentialJSON): Promise<SignedIn>;
   };
@@ -119,14 +120,16 @@ export interface Begun {
 
 /** A sign-in with the ways that the server plans for this browser, the best first. All share the options. */
 export interface SignInPlan extends Begun {
-  ways: {
-    way: 'immediate' | 'autofill' | 'prompt' | 'phone' | 'security_key' | 'recovery';
-    /** Of `navigator.credentials.get`. */
-    mediation: 'conditional' | null;
-    uiMode: 'immediate' | null;
-    /** For the `hints` of the options. */
-    hints: ('hybrid' | 'security-key')[];
-  }[];
+  ways: SignInWay[];
+}
+
+export interface SignInWay {
+  way: 'immediate' | 'autofill' | 'prompt' | 'phone' | 'security_key' | 'recovery';
+  /** Of `navigator.credentials.get`. */
+  mediation: 'conditional' | null;
+  uiMode: 'immediate' | null;
+  /** For the `hints` of the options. */
+  hints: ('hybrid' | 'security-key')[];
 }
 
 /** A credential as WebAuthn Level 3, section 5.1, defines its JSON. */

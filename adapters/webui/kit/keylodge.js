@@ -183,12 +183,14 @@ export function createKeylodge(options = {}) {
   });
 
   const signInAsPlanned = ceremony({
-    begin: (input) => planSignIn(input, { conditionalGet: false }), // a button asks at once
-    ask: ({ options, ways }, { signal, report }) => prompt.get(options, { immediate: ways[0].way === 'immediate', signal, report }),
+    begin: async ({ way, ...input }) => (way
+      ? { ...await call('POST', '/login/options', filled({ email: input.email })), ways: [way] } // planned before
+      : planSignIn(input, { conditionalGet: false })), // a button asks at once
+    ask: ({ options, ways: [way] }, { signal, report }) => prompt.get(options, { way, signal, report }),
     finish: finishSignIn,
   });
 
-  /** @param {{email?: string, signal?: AbortSignal}} input */
+  /** @param {{email?: string, way?: import('./keylodge.d.ts').SignInWay, signal?: AbortSignal}} input */
   async function signInNow(input) {
     const report = new Report((steps) => client.report(steps));
     try {
@@ -203,7 +205,7 @@ export function createKeylodge(options = {}) {
     }
   }
 
-  /** @param {{email?: string, autofill?: boolean, signal?: AbortSignal}} [input] */
+  /** @param {{email?: string, way?: import('./keylodge.d.ts').SignInWay, autofill?: boolean, signal?: AbortSignal}} [input] */
   async function signIn(input = {}) {
     if (!input.autofill) return signInNow(input);
     requirePasskeys();

@@ -49,10 +49,12 @@ export class Prompt {
   /**
    * Requests a passkey.
    * @param {any} options
-   * @param {{mediation?: string, immediate?: boolean, signal?: AbortSignal, report?: import('./report.js').Report}} [more] immediate asks
-   *   for a passkey of this device first, and does not offer another device.
+   * @param {{mediation?: string, way?: import('./keylodge.d.ts').SignInWay, signal?: AbortSignal, report?: import('./report.js').Report}} [more]
+   *   way is one of the server's plan. `immediate` asks for a passkey of this device first, and does not offer another device.
    */
-  get(options, { immediate, signal, report, ...more } = {}) {
+  get(options, { way, signal, report, ...more } = {}) {
+    const immediate = way?.uiMode === 'immediate';
+    const asked = way?.hints.length ? { ...options, hints: way.hints } : options;
     return this.#run(options, signal, async (signal) => {
       if (immediate) {
         const started = Date.now();
@@ -64,8 +66,8 @@ export class Prompt {
           report?.add('no_passkey');
         }
       }
-      report?.add('prompted', 'prompt');
-      return getPasskey(options, { ...more, signal });
+      report?.add('prompted', immediate ? 'prompt' : way?.way);
+      return getPasskey(asked, { ...more, signal });
     });
   }
 

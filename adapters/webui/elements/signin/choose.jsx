@@ -1,7 +1,7 @@
 // Sign-in: one button for any passkey, the suggestions of the e-mail field, and the e-mail address for a security key without
 // discoverable passkeys.
 
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { Button, Notice, useAction } from '../action.jsx';
 import { Field, Form } from '../form.jsx';
 import { Heading } from '../heading.jsx';
@@ -32,7 +32,7 @@ export function Choose({ go, signedIn, email, setEmail, notice }) {
         <Button type="submit" name="sign-in-by-email" action={named}>{t('sign_in.continue')}</Button>
         <Notice of={named} fields={['email']} />
       </Form>
-      {failed && <p class="hint">{t('sign_in.other_device')}</p>}
+      <OtherWays signedIn={signedIn} />
       <ul class="ways" role="list">
         {config.recovery.policy !== 'off' && <li><Link to="recover" go={go}>{t('sign_in.lost')}</Link></li>}
         <li>
@@ -42,6 +42,33 @@ export function Choose({ go, signedIn, email, setEmail, notice }) {
         </li>
       </ul>
     </section>
+  );
+}
+
+// The ways for a passkey of another device. The server plans them, and is asked only by users who open the list.
+function OtherWays({ signedIn }) {
+  const { client, t } = useElement();
+  const action = useAction({ about: 'sign_in' });
+  const [ways, setWays] = useState(null);
+  const open = async () => setWays((await client.signIn.begin()).ways.filter(({ hints }) => hints.length > 0));
+  return (
+    <div class="other-ways">
+      <Button kind="quiet" name="other-ways" action={action} aria-expanded={ways !== null} onPress={() => (ways ? setWays(null) : action.run(open))}>
+        {t('sign_in.other_ways')}
+      </Button>
+      {ways && (
+        <ul role="list">
+          {ways.map((way) => (
+            <li key={way.way}>
+              <Button name={`sign-in-${way.way}`} action={action} onPress={() => action.run(async () => void signedIn(await client.signIn({ way })))}>
+                {t(`sign_in.way_${way.way}`)}
+              </Button>
+            </li>
+          ))}
+        </ul>
+      )}
+      <Notice of={action} />
+    </div>
   );
 }
 
