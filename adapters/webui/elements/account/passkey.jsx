@@ -2,8 +2,9 @@
 
 import { Button, Notice, useAction } from '../action.jsx';
 import { Field, Form, Panel, usePanel } from '../form.jsx';
-import { useElement } from '../provider.jsx';
 import { Icon } from '../icon.jsx';
+import { isSecurityKey } from '../passkeykind.js';
+import { useElement } from '../provider.jsx';
 import { Time } from '../time.jsx';
 import { useAccount } from './context.js';
 
@@ -75,7 +76,7 @@ export function PasskeySummary({ passkey, name }) {
   const model = passkey.authenticator.name;
   return (
     <div class="entry with-icon">
-      <Icon name={external(passkey) ? 'key' : passkey.backed_up ? 'cloud' : 'device'} />
+      <Icon name={isSecurityKey(passkey) ? 'key' : passkey.backed_up ? 'cloud' : 'device'} />
       <div>
         <h3>
           <bdi data-name="name">{name}</bdi>
@@ -95,11 +96,9 @@ export function PasskeySummary({ passkey, name }) {
   );
 }
 
-const external = ({ transports }) => transports.some((transport) => transport === 'usb' || transport === 'nfc') && !transports.includes('internal');
-
 /** Returns the shown names by id. Passkeys that would have the same name are numbered. */
 export function names(passkeys, t) {
-  const base = (passkey) => passkey.name ?? passkey.authenticator.name ?? t(external(passkey) ? 'passkeys.security_key' : 'passkeys.passkey');
+  const base = (passkey) => passkey.name ?? passkey.authenticator.name ?? t(isSecurityKey(passkey) ? 'passkeys.security_key' : 'passkeys.passkey');
   const groups = new Map();
   for (const passkey of passkeys) groups.set(base(passkey), [...(groups.get(base(passkey)) ?? []), passkey]);
   return new Map([...groups].flatMap(([name, same]) => same.map(({ id }, index) => [id, same.length > 1 ? `${name} (${index + 1})` : name])));
