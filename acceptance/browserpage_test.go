@@ -30,10 +30,14 @@ type browserPage struct {
 // attachAuthenticator adds a virtual authenticator without automatic presence: the page requests a passkey in the background,
 // for the suggestions, and would get one at once.
 func (b *browserPage) attachAuthenticator() {
+	b.attachAuthenticatorWith(webauthn.AuthenticatorTransportInternal)
+}
+
+func (b *browserPage) attachAuthenticatorWith(transport webauthn.AuthenticatorTransport) {
 	synced := b.kind != securityKey
 	b.authenticatorID = call(b, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
 		Protocol: webauthn.AuthenticatorProtocolCtap2, Ctap2version: webauthn.Ctap2versionCtap21,
-		Transport: webauthn.AuthenticatorTransportInternal, HasResidentKey: true, HasUserVerification: true, IsUserVerified: true,
+		Transport: transport, HasResidentKey: true, HasUserVerification: true, IsUserVerified: true,
 		DefaultBackupEligibility: synced, DefaultBackupState: synced,
 		HasCmtgKey: true, // needed to add copies of credentials, since cdproto sends that extension with each
 	}}).AuthenticatorID

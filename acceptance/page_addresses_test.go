@@ -29,10 +29,9 @@ type returnPage struct {
 	same, other string // origins
 }
 
-func openReturnPage(t *testing.T) *returnPage {
+// newApplication starts an application on the site of the server, and returns its origin.
+func newApplication(t *testing.T) string {
 	t.Helper()
-	t.Parallel()
-	requireChromium(t)
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		if _, err := w.Write([]byte("<title>The application</title>")); err != nil {
@@ -40,7 +39,15 @@ func openReturnPage(t *testing.T) *returnPage {
 		}
 	}))
 	t.Cleanup(app.Close)
-	p := &returnPage{clock: newClock(), other: app.URL, same: strings.Replace(app.URL, "127.0.0.1", "localhost", 1)}
+	return strings.Replace(app.URL, "127.0.0.1", "localhost", 1)
+}
+
+func openReturnPage(t *testing.T) *returnPage {
+	t.Helper()
+	t.Parallel()
+	requireChromium(t)
+	same := newApplication(t)
+	p := &returnPage{clock: newClock(), other: strings.Replace(same, "localhost", "127.0.0.1", 1), same: same}
 	s := startServer(t, p.clock, func(c *config.Config) {
 		c.Applications = domain.Applications{{Origin: p.same, Name: "Same Site"}, {Origin: p.other, Name: "Other Site", MaxAge: 10 * time.Minute}}
 	})

@@ -31,6 +31,8 @@ export interface Keylodge {
   obstacle(): 'insecure_context' | 'webauthn_missing' | null;
   /** What the browser can do (`getClientCapabilities`, WebAuthn Level 3, section 5.1.7); empty if it does not say. */
   capabilities(): Promise<Record<string, boolean>>;
+  /** Whether this device itself can have a passkey: it has an authenticator that verifies its user. */
+  canCreateHere(): Promise<boolean>;
   /** The server's configuration. It is requested once. */
   config(): Promise<Config>;
 
@@ -78,7 +80,8 @@ export interface Keylodge {
   };
   passkeys: {
     list(): Promise<Passkey[]>;
-    add: Ceremony<{ name?: string }, Passkey>;
+    /** `here` creates the passkey on this device, not on a phone or a security key beside it. */
+    add: Ceremony<{ name?: string; here?: boolean }, Passkey>;
     rename(id: string, name: string | null): Promise<Passkey>;
     remove(id: string): Promise<void>;
   };
@@ -144,6 +147,8 @@ export interface SessionEvent {
   type: 'created' | 'ended' | 'changed';
   user?: User;
   session?: Session;
+  /** Of a sign-in in this page; see SignedIn. */
+  attachment?: SignedIn['attachment'];
   /** Why the session has ended, if it was not a sign-out. */
   error?: KeylodgeError;
 }
@@ -171,6 +176,8 @@ export interface CurrentSession {
 export interface SignedIn extends CurrentSession {
   csrf_token?: string;
   tokens?: Tokens;
+  /** After `signIn`: where the passkey is. `cross-platform` is a phone or a security key beside this device. Some browsers do not say. */
+  attachment?: 'platform' | 'cross-platform';
 }
 
 export interface User {

@@ -3,7 +3,7 @@
 import { Autofill } from './autofill.js';
 import { Client, problemOf } from './client.js';
 import { KeylodgeError } from './errors.js';
-import { canSuggest, capabilities, obstacle, Prompt, requirePasskeys } from './prompt.js';
+import { canCreateHere, canSuggest, capabilities, obstacle, Prompt, requirePasskeys } from './prompt.js';
 import { Report } from './report.js';
 import { SessionEvents } from './sessionevents.js';
 import { signalAccepted, signalDeleted, signalUnknown } from './signals.js';
@@ -84,7 +84,7 @@ export function createKeylodge(options = {}) {
   async function signedIn(answer) {
     autofill.give(aborted());
     await client.use(answer);
-    events.announce({ type: 'created', user: answer.user, session: answer.session });
+    events.announce({ type: 'created', user: answer.user, session: answer.session, attachment: answer.attachment });
     return answer;
   }
 
@@ -164,7 +164,8 @@ export function createKeylodge(options = {}) {
   /** @type {(begun: any, credential: any) => Promise<any>} */
   const finishSignIn = async (begun, credential) => {
     try {
-      return await signedIn(await call('POST', '/login/verify', { challenge_id: begun.challenge_id, credential, ...client.transport }));
+      const answer = await call('POST', '/login/verify', { challenge_id: begun.challenge_id, credential, ...client.transport });
+      return await signedIn({ ...answer, attachment: credential.authenticatorAttachment });
     } catch (/** @type {any} */ error) {
       if (error.code === 'passkey_unknown') await signalUnknown(begun.options.rpId, credential.id);
       throw error;
@@ -224,7 +225,7 @@ export function createKeylodge(options = {}) {
 
   const addPasskey = ceremony({
     begin: () => sensitive('POST', '/me/passkeys/options'),
-    ask: create,
+    ask: ({ options }, input) => create({ options: input.here ? onThisDevice(options) : options }, input),
     finish: async (begun, credential, { name } = /** @type {{name?: string}} */ ({})) => (await register(begun, credential, () => sensitive('POST', '/me/passkeys/verify', {
       challenge_id: begun.challenge_id, credential, ...filled({ passkey_name: name }),
     }))).passkey,
@@ -244,6 +245,7 @@ export function createKeylodge(options = {}) {
     now: () => client.now(),
     obstacle,
     capabilities,
+    canCreateHere,
     config,
     session,
     use: (answer) => client.use(answer),
@@ -294,6 +296,11 @@ export function createKeylodge(options = {}) {
 }
 
 const aborted = () => new KeylodgeError('aborted', 'Another ceremony has begun.');
+
+/** @param {any} options */
+const onThisDevice = (options) => ({
+  ...options, hints: ['client-device'], authenticatorSelection: { ...options.authenticatorSelection, authenticatorAttachment: 'platform' },
+});
 
 /**
  * Verifies a new passkey. If the server rejects it, the device has stored it, but no account has it.

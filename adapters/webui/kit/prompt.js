@@ -24,6 +24,15 @@ export async function capabilities() {
   }
 }
 
+/** Returns whether this device itself, not a phone or a security key beside it, can have a passkey and verify its user. */
+export async function canCreateHere() {
+  try {
+    return (await PublicKeyCredential.isUserVerifyingPlatformAuthenticatorAvailable?.()) ?? false;
+  } catch {
+    return false;
+  }
+}
+
 /** Returns whether the browser lists passkeys among the suggestions of an input field. */
 export async function canSuggest() {
   return (await PublicKeyCredential.isConditionalMediationAvailable?.()) ?? false;

@@ -20,11 +20,11 @@ export function Choose({ go, signedIn, email, setEmail, notice }) {
       <Heading>{t('sign_in.title')}</Heading>
       {notice && !failed && <p class="notice" part="notice" role="status" data-code={notice}>{noticeText(t, has, notice)}</p>}
       <p class="lead">{t('sign_in.lead')}</p>
-      <Button kind="primary" name="sign-in" action={any} onPress={() => any.run(async () => void signedIn(await client.signIn()))}>
+      <Button kind="primary" name="sign-in" action={any} onPress={() => any.run(async () => signedIn(await client.signIn()))}>
         <Mark /> {t('sign_in.button')}
       </Button>
       <Notice of={any} />
-      <Form action={named} label={t('sign_in.by_email')} class="by-email" onSubmit={async ({ email: typed }) => void signedIn(await client.signIn({ email: typed }))}>
+      <Form action={named} label={t('sign_in.by_email')} class="by-email" onSubmit={async ({ email: typed }) => signedIn(await client.signIn({ email: typed }))}>
         <Field
           name="email" type="email" action={named} label={t('sign_in.by_email')} value={email} onInput={(event) => setEmail(event.target.value)}
           autocomplete="username webauthn" maxLength={254} spellcheck={false} autocapitalize="none" required
@@ -86,7 +86,7 @@ function useAutofill(action, signedIn) {
     const waiting = new AbortController();
     const wait = async () => {
       try {
-        signedIn(await client.signIn({ autofill: true, signal: waiting.signal }));
+        await signedIn(await client.signIn({ autofill: true, signal: waiting.signal }));
       } catch (error) {
         if (error.code === 'aborted' || error.code === 'not_supported') return;
         action.fail(error);

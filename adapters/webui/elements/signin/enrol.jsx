@@ -11,7 +11,7 @@ export function Enrol({ grant, go, signedIn }) {
   const { client, t } = useElement();
   const action = useAction({ about: grant?.linked ? 'recovery_link' : 'recovery' });
   const [starting, setStarting] = useState(!grant.linked); // the user has just pressed a button
-  const enrol = async () => void signedIn(await client.recovery.enrol({ grant_token: grant.token }));
+  const enrol = async () => signedIn(await client.recovery.enrol({ grant_token: grant.token }));
   useEffect(() => {
     if (starting) action.start(enrol).then(() => setStarting(false));
   }, []);

@@ -7,13 +7,14 @@ import { Heading } from '../heading.jsx';
 import { Choose } from './choose.jsx';
 import { ConfirmEmail } from './confirmemail.jsx';
 import { Enrol } from './enrol.jsx';
+import { LocalPasskey, offersLocalPasskey } from './localpasskey.jsx';
 import { Recover } from './recover.jsx';
 import { SignUp } from './signup.jsx';
 import { WayBack } from './wayback.jsx';
 
 const views = {
   'sign-in': Choose, 'sign-up': SignUp, recover: Recover, enrol: Enrol,
-  'confirm-email': ConfirmEmail, 'way-back': WayBack,
+  'confirm-email': ConfirmEmail, 'way-back': WayBack, 'local-passkey': LocalPasskey,
 };
 
 /**
@@ -43,16 +44,21 @@ function SignIn({ view: wanted, grant: linked, notice, emit }) {
   const go = (next) => {
     if (emit('view', { view: next })) setView(next);
   };
-  const reported = useRef(null); // the session
   const done = (answer) => {
-    if (reported.current === answer.session.id) return;
-    reported.current = answer.session.id;
     sessionStorage.removeItem(typedKey('email'));
-    emit('signed-in', answer);
+    emit('signed-in', { user: answer.user, session: answer.session });
+  };
+  const arrived = useRef(null); // the session; a suggestion reports it twice
+  const signedIn = async (answer) => {
+    if (arrived.current === answer.session.id) return;
+    arrived.current = answer.session.id;
+    if (!(await offersLocalPasskey(client, answer))) return done(answer);
+    setSession(answer);
+    setView('local-passkey');
   };
   // A sign-in of another tab, or one by a suggestion.
-  useEffect(() => client.onSession(({ type, user, session }) => {
-    if (type === 'created' && view === 'sign-in' && !lock.held()) done({ user, session });
+  useEffect(() => client.onSession((event) => {
+    if (event.type === 'created' && view === 'sign-in' && !lock.held()) signedIn(event);
   }), [client, view]);
   const signedUp = (answer) => {
     setSession(answer);
@@ -70,7 +76,7 @@ function SignIn({ view: wanted, grant: linked, notice, emit }) {
   return (
     <View
       key={view}
-      {...{ go, signedIn: done, signedUp, enrolWith, grant, session, email, setEmail, notice }}
+      {...{ go, signedIn, signedUp, enrolWith, grant, session, email, setEmail, notice }}
       next={() => setView('way-back')}
       done={() => done(session)}
     />
