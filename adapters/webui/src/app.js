@@ -62,7 +62,7 @@ async function returningTo() {
 }
 
 async function showAccount() {
-  const { defineAccount } = await import('../elements/account/account.jsx');
+  const { defineAccount } = await import('../elements/signedin.js');
   defineAccount();
   document.documentElement.dataset.session = 'signed-in';
   if (!accountPath.test(pathname())) history.replaceState(null, '', '/account');

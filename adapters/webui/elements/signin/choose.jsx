@@ -60,7 +60,7 @@ function OtherWays({ signedIn }) {
         <ul role="list">
           {ways.map((way) => (
             <li key={way.way}>
-              <Button name={`sign-in-${way.way}`} action={action} onPress={() => action.run(async () => void signedIn(await client.signIn({ way })))}>
+              <Button name={`sign-in-${way.way}`} action={action} onPress={() => action.run(async () => signedIn(await client.signIn({ way })))}>
                 {t(`sign_in.way_${way.way}`)}
               </Button>
             </li>

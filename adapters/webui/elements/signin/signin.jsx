@@ -5,17 +5,11 @@ import { define } from '../element.jsx';
 import { useElement } from '../provider.jsx';
 import { Heading } from '../heading.jsx';
 import { Choose } from './choose.jsx';
-import { ConfirmEmail } from './confirmemail.jsx';
 import { Enrol } from './enrol.jsx';
-import { LocalPasskey, offersLocalPasskey } from './localpasskey.jsx';
 import { Recover } from './recover.jsx';
 import { SignUp } from './signup.jsx';
-import { WayBack } from './wayback.jsx';
 
-const views = {
-  'sign-in': Choose, 'sign-up': SignUp, recover: Recover, enrol: Enrol,
-  'confirm-email': ConfirmEmail, 'way-back': WayBack, 'local-passkey': LocalPasskey,
-};
+const views = { 'sign-in': Choose, 'sign-up': SignUp, recover: Recover, enrol: Enrol };
 
 /**
  * view is 'sign-in', 'sign-up' or 'recover'. grant is the token of a recovery link, which opens the creation of a new passkey. notice
@@ -26,7 +20,7 @@ function SignIn({ view: wanted, grant: linked, notice, emit }) {
   const { client, host, lock } = useElement();
   const [view, setView] = useState(wanted ?? 'sign-in');
   const [grant, setGrant] = useState(null);
-  const [session, setSession] = useState(null);
+  const [after, setAfter] = useState(null); // {session, steps}, after a sign-up or a sign-in
   const [email, setEmail] = useTyped('email'); // typed in one view, offered in the next
   const obstacle = client.obstacle();
 
@@ -49,21 +43,25 @@ function SignIn({ view: wanted, grant: linked, notice, emit }) {
     emit('signed-in', { user: answer.user, session: answer.session });
   };
   const arrived = useRef(null); // the session; a suggestion reports it twice
+  // Shows the step that choose returns, if it returns one. If the steps do not arrive, the user is signed in all the same.
+  const follow = async (session, choose) => {
+    const parts = await import('../signedin.js').catch(() => null);
+    const step = parts && (await choose(parts));
+    if (!step) return done(session);
+    setAfter({ session, steps: parts.steps });
+    setView(step);
+  };
   const signedIn = async (answer) => {
     if (arrived.current === answer.session.id) return;
     arrived.current = answer.session.id;
-    if (!(await offersLocalPasskey(client, answer))) return done(answer);
-    setSession(answer);
-    setView('local-passkey');
+    if (answer.attachment !== 'cross-platform') return done(answer);
+    await follow(answer, async ({ offersLocalPasskey }) => (await offersLocalPasskey(client, answer)) && 'local-passkey');
   };
   // A sign-in of another tab, or one by a suggestion.
   useEffect(() => client.onSession((event) => {
     if (event.type === 'created' && view === 'sign-in' && !lock.held()) signedIn(event);
   }), [client, view]);
-  const signedUp = (answer) => {
-    setSession(answer);
-    setView(answer.user.pending_email ? 'confirm-email' : 'way-back');
-  };
+  const signedUp = (answer) => follow(answer, () => (answer.user.pending_email ? 'confirm-email' : 'way-back'));
   const enrolWith = (token) => {
     setGrant({ token });
     setView('enrol');
@@ -72,13 +70,14 @@ function SignIn({ view: wanted, grant: linked, notice, emit }) {
   useLayoutEffect(() => void (host.dataset.view = view), [view]);
 
   if (obstacle) return <Obstacle code={obstacle} />;
-  const View = views[view] ?? Choose;
+  const View = views[view] ?? after?.steps[view] ?? Choose;
   return (
     <View
       key={view}
-      {...{ go, signedIn, signedUp, enrolWith, grant, session, email, setEmail, notice }}
+      {...{ go, signedIn, signedUp, enrolWith, grant, email, setEmail, notice }}
+      session={after?.session}
       next={() => setView('way-back')}
-      done={() => done(session)}
+      done={() => done(after.session)}
     />
   );
 }

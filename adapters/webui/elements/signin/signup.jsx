@@ -23,7 +23,7 @@ export function SignUp({ go, signedUp, email, setEmail }) {
     <section>
       <Heading>{t('sign_up.title')}</Heading>
       <p class="lead">{t('sign_up.lead')}</p>
-      <Form action={action} label={t('sign_up.title')} onSubmit={async (typed) => void signedUp(await client.signUp(typed))}>
+      <Form action={action} label={t('sign_up.title')} onSubmit={async (typed) => signedUp(await client.signUp(typed))}>
         <Field name="display_name" type="text" action={action} label={t('form.name')} optional autocomplete="name" maxLength={64} />
         {config.email !== 'off' && (
           <Field
