@@ -127,12 +127,72 @@ func TestPage_ReturnsToSameSite(t *testing.T) {
 func TestPage_StaysWithoutAllowedReturn(t *testing.T) {
 	p := openReturnPage(t)
 	p.signOut()
-	for _, back := range []string{"https://evil.example/", p.same + "@evil.example/", "//evil.example/", "javascript:alert(1)", p.other + "/without-a-challenge"} {
+	for _, back := range p.openRedirects() {
 		p.openAt("/login", "return_to", back)
 		p.waitFor(back+" is not allowed", visible(`.notice[data-code="return_not_allowed"]`))
 	}
 	p.press(named("sign-in"))
 	p.waitForState("account")
+}
+
+// openRedirects are addresses that look like those of the applications.
+func (p *returnPage) openRedirects() []string {
+	return []string{
+		"https://evil.example/", p.same + "@evil.example/", p.same + ".evil.example/", "//evil.example/", `\\evil.example`, "javascript:alert(1)",
+		"data:text/html,x", " " + p.same, p.same + "\t/", strings.ToUpper(p.same), p.same + "#x", p.other + "/without-a-challenge",
+	}
+}
+
+// A user who came for the account returns from there, also after a reload, and with a code.
+func TestPage_ContinuesFromAccount(t *testing.T) {
+	p := openReturnPage(t)
+	_, challenge := domain.NewCodeVerifier(rand.Reader)
+	p.openAt("/account/devices", "return_to", p.same+"/a?b=c")
+	p.waitForState("account")
+	p.reload()
+	p.waitFor("the page leads on", visible("#continue")+` && find('#continue').textContent === 'Continue to Same Site'`)
+	p.press("#continue")
+	p.arrivesAt(p.same + "/a?b=c")
+
+	p.openAt("/account", "return_to", p.other+"/back", "code_challenge", challenge.String(), "state", "a b")
+	p.waitFor("the page leads on", visible("#continue")+` && find('#continue').textContent === 'Continue to Other Site'`)
+	p.press("#continue")
+	if query := p.arrivesAt(p.other + "/back"); query.Get("state") != "a b" || query.Get("code") == "" {
+		t.Errorf("the application gets %v", query)
+	}
+
+	// A sign-out ends it.
+	p.openAt("/account")
+	p.waitFor("the page leads on", visible("#continue"))
+	p.signOut()
+	p.requireHidden("#continue")
+	p.press(named("sign-in"))
+	p.waitForState("account")
+	p.requireHidden("#continue")
+}
+
+// Neither the address of the page nor what the tab remembers leads anywhere else.
+func TestPage_ContinuesFromAccount_notElsewhere(t *testing.T) {
+	p := openReturnPage(t)
+	p.openAt("/account", "return_to", p.same)
+	p.waitFor("the page leads on", visible("#continue"))
+	for _, back := range p.openRedirects() {
+		p.openAt("/account", "return_to", back)
+		p.requireNoContinuation(back)
+
+		eval[bool](p.browserPage, fmt.Sprintf(`(sessionStorage.setItem('keylodge-return', '?' + new URLSearchParams({ return_to: %q })), true)`, back))
+		p.openAt("/account")
+		p.requireNoContinuation("remembered: " + back)
+	}
+}
+
+// requireNoContinuation fails the test if the account leads on. The page knows it before it has the account, which needs a further request.
+func (p *returnPage) requireNoContinuation(back string) {
+	p.t.Helper()
+	p.waitFor("the account is shown", `pageState() === 'account' && !busy()`)
+	if p.isVisible("#continue") || eval[bool](p.browserPage, `find('#continue').hasAttribute('href')`) {
+		p.t.Errorf("%s: the page leads on", back)
+	}
 }
 
 func TestPage_MissingAddress(t *testing.T) {

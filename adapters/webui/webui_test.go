@@ -273,8 +273,9 @@ func TestPage_NoInlineCode(t *testing.T) {
 // Requirement: NIST-5.1
 func TestPage_NoSecretInBrowserStorage(t *testing.T) {
 	storage := regexp.MustCompile(`localStorage.*|sessionStorage.*|indexedDB|document\.cookie|cookieStore|caches\.|serviceWorker|history\.(push|replace)State\([^n]`)
-	// The typed e-mail address, the decisions of a review, "Not now" to a passkey on this device, and the language.
-	harmless := regexp.MustCompile(`^(session|local)Storage\.(get|set|remove)Item\((typedKey|storeKey\(session\)|declinedKey|languageKey)`)
+	// The typed e-mail address, the decisions of a review, "Not now" to a passkey on this device, the address to return to, and
+	// the language.
+	harmless := regexp.MustCompile(`^(session|local)Storage\.(get|set|remove)Item\((typedKey|storeKey\(session\)|declinedKey|returnKey|languageKey)`)
 	scripts := 0
 	for _, name := range sourceFiles(t) {
 		if !isScript(name) {

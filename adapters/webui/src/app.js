@@ -8,7 +8,7 @@ import { defineStepUp } from '../elements/stepup/stepup.jsx';
 import { defineMissing } from './missing.jsx';
 import { takeGrantToken } from './recoverylink.js';
 import { defineReturn } from './return.jsx';
-import { applicationFor, applicationOf, returnRequest } from './returning.js';
+import { applicationFor, applicationOf, forgetReturn, rememberedReturn, rememberReturn, returnRequest } from './returning.js';
 
 const client = clientOf(location.origin);
 const main = document.querySelector('main');
@@ -50,15 +50,20 @@ function showSignIn({ notice, grant } = {}) {
   show('keylodge-sign-in', { view: viewAt[pathname()] ?? 'sign-in', notice, grant });
 }
 
-// Where a signed-in user goes: back to an application, or to the account.
+// Where a signed-in user goes: back to an application, or to the account, which leads on to the application.
 async function leaveSignIn() {
-  if (await returningTo()) show('keylodge-return', {});
+  const application = await returningTo();
+  if (application && !accountPath.test(pathname())) show('keylodge-return', {});
   else await showAccount();
 }
 
 async function returningTo() {
   const request = returnRequest();
-  return request && applicationFor(request, await client.config());
+  if (!request) return null;
+  const application = applicationFor(request, await client.config());
+  if (application) rememberReturn();
+  else forgetReturn();
+  return application;
 }
 
 async function showAccount() {
@@ -68,6 +73,18 @@ async function showAccount() {
   if (!accountPath.test(pathname())) history.replaceState(null, '', '/account');
   const [, section] = pathname().match(accountPath);
   show('keylodge-account', { section });
+  await offerReturn();
+}
+
+// Shows a link to the application that the user came from. It leads to the sign-in, which returns at once.
+async function offerReturn() {
+  const query = rememberedReturn();
+  const [config, { texts }] = await Promise.all([client.config(), loadMessages(language)]);
+  const request = returnRequest(query);
+  const application = request && applicationFor(request, config);
+  const link = document.getElementById('continue');
+  link.hidden = !application;
+  if (application) Object.assign(link, { href: addressOf['sign-in'] + query, textContent: translator(texts, language)('return.continue', application) });
 }
 
 // Shows what belongs to the session and the address. If the server does not tell whether there is a session, the account offers to try again.
@@ -138,6 +155,7 @@ addEventListener('keylodge-account', showAccount);
 addEventListener('keylodge-returned', ({ detail: { address } }) => location.replace(address));
 
 addEventListener('keylodge-signed-out', ({ detail: { error, deleted } }) => {
+  if (!error) forgetReturn();
   history.replaceState(null, '', addressOf['sign-in']);
   showSignIn({ notice: error?.code ?? (deleted ? 'deleted' : 'signed_out') });
 });

@@ -38,3 +38,18 @@ export async function returnAddress(client, { address, challenge, state }) {
   const code = { return_to: address, code_challenge: challenge, state: state ?? undefined };
   return (await client.withStepUp(() => client.call('POST', '/session/code', code))).location;
 }
+
+// What a tab remembers, so that the account page can lead on to the application. The server's configuration decides about it each time.
+const returnKey = 'keylodge-return';
+
+/** Remembers what the page's address asks for. */
+export function rememberReturn() {
+  const query = new URLSearchParams(location.search);
+  const kept = ['return_to', 'code_challenge', 'state'].filter((name) => query.has(name));
+  sessionStorage.setItem(returnKey, `?${new URLSearchParams(kept.map((name) => [name, query.get(name)]))}`);
+}
+
+/** Returns the query of the address that the tab remembers; '' for none. */
+export const rememberedReturn = () => sessionStorage.getItem(returnKey) ?? '';
+
+export const forgetReturn = () => sessionStorage.removeItem(returnKey);
