@@ -28,7 +28,7 @@ func (p *parser) applications(s, publicURL string, proxies []netip.Prefix) domai
 	for _, item := range splitList(s) {
 		text, rest, _ := strings.Cut(item, "=")
 		name, attributes, hasAttributes := strings.Cut(rest, ";")
-		origin, problem, fix := webOrigin(text)
+		origin, problem, fix := applicationOrigin(text)
 		_, duplicate := all.ByOrigin(text)
 		_, badName := domain.ParseDisplayName("name", name)
 		switch {
@@ -58,6 +58,18 @@ func (p *parser) applications(s, publicURL string, proxies []netip.Prefix) domai
 		all = append(all, app)
 	}
 	return all
+}
+
+// applicationOrigin is webOrigin, and also accepts http://127.0.0.1 with any port, for an application on the same machine (RFC 8252,
+// section 8.3): users need no passkey there.
+func applicationOrigin(s string) (origin, problem, fix string) {
+	const loopback, local = "http://127.0.0.1", "http://localhost"
+	port, found := strings.CutPrefix(s, loopback)
+	if !found || port != "" && port[0] != ':' {
+		return webOrigin(s)
+	}
+	origin, problem, fix = webOrigin(local + port)
+	return strings.Replace(origin, local, loopback, 1), problem, fix
 }
 
 // The shortest max_age leaves time for the way from this server to the application.

@@ -12,16 +12,17 @@ import (
 
 func TestLoad_Applications(t *testing.T) {
 	config, err := load(t, "PUBLIC_URL=https://id.example.org", "RP_ID=example.org", "ORIGINS=https://app.example.org", "APP_ORIGINS=tauri://localhost,http://localhost:3000",
-		"APPLICATIONS=https://app.example.org=Example App, https://shop.example.net:8443=Shop=1,,http://localhost:3000=Local")
+		"APPLICATIONS=https://app.example.org=Example App, https://shop.example.net:8443=Shop=1,,http://localhost:3000=Local,http://127.0.0.1:5173=Loopback,http://127.0.0.1=Port 80")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := domain.Applications{{Origin: "https://app.example.org", Name: "Example App"}, {Origin: "https://shop.example.net:8443", Name: "Shop=1"}, {Origin: "http://localhost:3000", Name: "Local"}}
+	want := domain.Applications{{Origin: "https://app.example.org", Name: "Example App"}, {Origin: "https://shop.example.net:8443", Name: "Shop=1"}, {Origin: "http://localhost:3000", Name: "Local"},
+		{Origin: "http://127.0.0.1:5173", Name: "Loopback"}, {Origin: "http://127.0.0.1", Name: "Port 80"}}
 	if !reflect.DeepEqual(config.Applications, want) {
 		t.Errorf("got %+v, want %+v", config.Applications, want)
 	}
 	// Pages of applications on other sites call the API with tokens; that on this site has cookies.
-	if got := config.TokenOrigins(); !slices.Equal(got, []string{"tauri://localhost", "http://localhost:3000", "https://shop.example.net:8443"}) {
+	if got := config.TokenOrigins(); !slices.Equal(got, []string{"tauri://localhost", "http://localhost:3000", "https://shop.example.net:8443", "http://127.0.0.1:5173", "http://127.0.0.1"}) {
 		t.Errorf("origins with tokens: %v", got)
 	}
 }
@@ -41,6 +42,12 @@ func TestLoad_RejectsInvalidApplications(t *testing.T) {
 		"app.example.net=App":                                    "not a web URL",
 		"tauri://localhost=App":                                  "the scheme is",
 		"https://127.0.0.1=App":                                  "IP address",
+		"http://127.0.0.2=App":                                   "IP address",
+		"http://127.0.0.1.example.net=App":                       "localhost only",
+		"http://127.0.0.1@example.net=App":                       "localhost only",
+		"http://127.0.0.1:80=App":                                "browsers write this origin differently",
+		"http://127.0.0.1:65536=App":                             "is not a port",
+		"http://127.0.0.1:1@example.net=App":                     "localhost only",
 		"https://id.example.org=Myself":                          "the origin of this server",
 		"https://app.example.net=App,https://app.example.net=B":  "a duplicate",
 		"https://app.example.net=App;":                           "the attribute \"\" is unknown",

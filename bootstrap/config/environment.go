@@ -56,9 +56,9 @@ type environment struct {
 	AppOrigins string `envconfig:"KEYLODGE_APP_ORIGINS" type:"list of origins"`
 
 	// Applications that users return to after signing in here, separated by commas: the origin and the name that users see, as
-	// `https://app.example.org=Example`. An application on another site redeems an authorization code for tokens. With
-	// `https://wiki.example.org=Wiki;forward_auth` a reverse proxy asks about each request to the application, and with
-	// `;forward_auth;max_age=8h` users authenticate there again after that time.
+	// `https://app.example.org=Example`; on the same machine also `http://127.0.0.1:5173=Example`. An application on another site
+	// redeems an authorization code for tokens. With `https://wiki.example.org=Wiki;forward_auth` a reverse proxy asks about each
+	// request to the application, and with `;forward_auth;max_age=8h` users authenticate there again after that time.
 	Applications string `envconfig:"KEYLODGE_APPLICATIONS" type:"list of origin=name"`
 
 	// # Brand and languages
