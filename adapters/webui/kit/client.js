@@ -16,6 +16,8 @@ export class Client {
   /** @type {import('./keylodge.d.ts').TokenStore | null} null for the session cookie */
   #store;
   #expiresAt = 0; // of the access token
+  /** @type {Promise<RequestCredentials> | null} */
+  #credentials = null;
   #clockSkew = 0; // in milliseconds: the times of answers are the server's
   /** @type {Promise<unknown>} */
   #exchange = Promise.resolve();
@@ -114,16 +116,26 @@ export class Client {
       const tokens = await this.#store.get();
       if (tokens) headers.set('Authorization', `Bearer ${tokens.access_token}`);
     } else if (csrf && !isReading(init.method)) headers.set('X-CSRF-Token', csrf);
+    const credentials = await this.#cookies();
     try {
       const response = await fetch(this.#api + path, {
-        cache: 'no-store', credentials: 'include', signal: AbortSignal.timeout(timeouts[isReading(init.method) ? 'reading' : 'changing']), ...init, headers,
+        cache: 'no-store', credentials, signal: AbortSignal.timeout(timeouts[isReading(init.method) ? 'reading' : 'changing']), ...init, headers,
       });
       const date = Date.parse(response.headers.get('Date') ?? '');
       if (date) this.#clockSkew = date - Date.now();
       return response;
     } catch (cause) {
+      this.#credentials = null;
       throw unreachable(cause);
     }
+  }
+
+  // Cookies bind a ceremony to the browser, also with tokens. To pages of apps and of other sites the server does not allow them: there,
+  // a call with cookies fails, whichever it is.
+  #cookies() {
+    if (!this.#store) return 'include';
+    this.#credentials ??= fetch(this.#api + '/config', { credentials: 'include', signal: AbortSignal.timeout(timeouts.reading) }).then(() => 'include', () => 'omit');
+    return this.#credentials;
   }
 
   /**
@@ -178,7 +190,7 @@ export class Client {
   async #sendRefresh(/** @type {string} */ token) {
     try {
       return await fetch(this.#api + '/session/refresh', {
-        method: 'POST', cache: 'no-store', credentials: 'include', signal: AbortSignal.timeout(timeouts.changing),
+        method: 'POST', cache: 'no-store', credentials: 'omit', signal: AbortSignal.timeout(timeouts.changing),
         headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ refresh_token: token }),
       });
     } catch (cause) {

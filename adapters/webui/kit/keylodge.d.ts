@@ -38,8 +38,8 @@ export interface Keylodge {
 
   /** The current session, or null. If a session has ended, listeners get the reason. */
   session(): Promise<CurrentSession | null>;
-  /** Binds changes to the session of an answer; null for none. Sign-ins and `session` do it themselves. */
-  use(answer: { session: Session; csrf_token?: string } | null): Promise<void>;
+  /** Binds changes to the session of an answer, and keeps its tokens; null for none. Sign-ins and `session` do it themselves. */
+  use(answer: { session: Session; csrf_token?: string; tokens?: Tokens } | null): Promise<void>;
   /**
    * Calls the listener when a session begins, ends, or is replaced by another: in this page, in another tab of the same origin, or, when
    * the page is shown again or a call fails, elsewhere. Returns a function that ends it.
