@@ -2,9 +2,11 @@ package acceptance
 
 import (
 	"encoding/json"
+	htmlpkg "html"
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +139,22 @@ func (b *forwardedBrowser) requireSignIn() {
 	}
 }
 
+// requireErrorPage fails the test unless a user reads the error as a page that loads nothing. It returns the address of the next step.
+func (a apiResponse) requireErrorPage(t testing.TB, status int, code string) (next string) {
+	t.Helper()
+	html := string(a.Body)
+	if a.StatusCode != status || a.Header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(html, `data-code="`+code+`"`) || !strings.Contains(html, a.Header.Get("X-Request-Id")) {
+		t.Errorf("status %d, %v, %s; want a page with %d %s", a.StatusCode, a.Header, html, status, code)
+	}
+	if policy := a.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") || strings.Contains(html, " src=") || a.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("the policy is %q, the page %s", policy, html)
+	}
+	if link := regexp.MustCompile(`href="([^"]*)"`).FindStringSubmatch(html); link != nil {
+		return htmlpkg.UnescapeString(link[1])
+	}
+	return ""
+}
+
 func startForwardAuth(t *testing.T) (*server, *env) {
 	t.Helper()
 	t.Parallel()
@@ -259,7 +277,7 @@ func TestForwardAuth_OtherHosts(t *testing.T) {
 	} {
 		for name, headers := range map[string][]string{"Caddy": proxied(origin, "/"), "nginx": byNginx(origin, "/")} {
 			got := atWiki.send(append(headers, navigation...)...)
-			if got.problem(t); got.StatusCode != 403 || got.problem(t).Code != "forward_auth_not_allowed" || got.Header.Get("Location")+got.Header.Get("Set-Cookie") != "" {
+			if next := got.requireErrorPage(t, 403, "forward_auth_not_allowed"); next+got.Header.Get("Location")+got.Header.Get("Set-Cookie") != "" {
 				t.Errorf("%s, %s: status %d, headers %v", origin, name, got.StatusCode, got.Header)
 			}
 		}
@@ -270,9 +288,8 @@ func TestForwardAuth_OtherHosts(t *testing.T) {
 		"no headers":                 nil,
 		"two addresses":              append(proxied(wiki, "/"), "X-Forwarded-Uri", "/x"),
 	} {
-		if got := atWiki.send(append(headers, navigation...)...); got.StatusCode != 400 || got.problem(t).Code != "invalid_request" {
-			t.Errorf("%s: status %d, %s", name, got.StatusCode, got.Body)
-		}
+		t.Log(name)
+		atWiki.send(append(headers, navigation...)...).requireErrorPage(t, 400, "invalid_request")
 	}
 	for name, headers := range map[string][]string{
 		"two hosts":   append(proxied(wiki, "/"), "X-Forwarded-Host", "admin.example.net"),
@@ -291,7 +308,7 @@ func TestForwardAuth_UntrustedProxy(t *testing.T) {
 	b := s.forwardedBrowser(t, wiki, (&env{t: t, clock: newClock(), driver: httpDriver{s}}).newUser("Ada", phone))
 	for _, headers := range [][]string{proxied(wiki, "/"), byNginx(wiki, "/"), append(proxied(wiki, "/"), "X-Forwarded-For", "10.0.0.7"), nil} {
 		got := b.send(append(headers, navigation...)...)
-		if got.problem(t); got.StatusCode != 403 || got.problem(t).Code != "proxy_not_trusted" || got.Header.Get("Location")+got.Header.Get("Set-Cookie") != "" {
+		if next := got.requireErrorPage(t, 403, "proxy_not_trusted"); next+got.Header.Get("Location")+got.Header.Get("Set-Cookie") != "" {
 			t.Errorf("%v: status %d, headers %v", headers, got.StatusCode, got.Header)
 		}
 	}
@@ -371,7 +388,7 @@ func TestForwardAuth_StolenCodes(t *testing.T) {
 		adas := s.forwardedBrowser(t, wiki, ada)
 		callback := adas.authorize(adas.open("/page"))
 		got := attempt(callback, adas)
-		if got.StatusCode != 401 || got.problem(t).Code != "authorization_code_invalid" || got.Header.Get("Set-Cookie") != "" {
+		if next := got.requireErrorPage(t, 401, "authorization_code_invalid"); next == "" || got.Header.Get("Set-Cookie") != "" {
 			t.Errorf("%s: status %d, headers %v, body %s", name, got.StatusCode, got.Header, got.Body)
 		}
 		if name == "with another code" {
@@ -440,6 +457,40 @@ func TestForwardAuth_OpenRedirects(t *testing.T) {
 			if returnTo := page.Query().Get("return_to"); !strings.HasPrefix(returnTo, wiki+"/.keylodge/callback?path=") {
 				t.Errorf("%q: returns to %q", uri, returnTo)
 			}
+		}
+	}
+}
+
+// A user reads an error in the language of the browser, and gets on; a program gets the problem document.
+func TestForwardAuth_ErrorPage(t *testing.T) {
+	s, e := startForwardAuth(t)
+	b := s.forwardedBrowser(t, wiki, e.newUser("Ada", phone))
+	const callback = "/.keylodge/callback?path=%2Fpage%3Fa%3D1%26b%3D2&code=klc_x"
+	for language, words := range map[string][2]string{
+		"de-AT,de;q=0.9": {"Die Anmeldung hat nicht geklappt", "Erneut anmelden"}, "fr": {"You could not be signed in", "Sign in again"}, "": {"You could not be signed in", "Sign in again"},
+	} {
+		got := b.send(append(append(proxied(wiki, callback), navigation...), "Accept-Language", language)...)
+		if next := got.requireErrorPage(t, 401, "authorization_code_invalid"); next != wiki+"/page?a=1&b=2" {
+			t.Errorf("%s: the next step is %s", language, next)
+		}
+		for _, text := range words {
+			if !strings.Contains(string(got.Body), text) {
+				t.Errorf("%s: the page lacks %q: %s", language, text, got.Body)
+			}
+		}
+	}
+	if next := b.open("/.keylodge/callback?path=%zz").requireErrorPage(t, 400, "invalid_request"); next != wiki {
+		t.Errorf("the next step is %s", next)
+	}
+	if html := string(b.open("/.keylodge/callback?path=%zz").Body); !strings.Contains(html, "Back to Wiki") {
+		t.Errorf("the page is %s", html)
+	}
+	for name, headers := range map[string][]string{
+		"a program": {"Accept", "application/json"}, "curl": {"Accept", "*/*"}, "no header": nil, "a script": {"Sec-Fetch-Mode", "cors", "Accept", "text/html"},
+	} {
+		t.Log(name)
+		if got := b.send(append(proxied(wiki, callback), headers...)...); got.StatusCode != 401 || got.problem(t).Code != "authorization_code_invalid" {
+			t.Errorf("status %d, %s", got.StatusCode, got.Body)
 		}
 	}
 }

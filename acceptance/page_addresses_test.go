@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 
 	"github.com/keylodge/keylodge/adapters/httpapi"
@@ -315,5 +316,30 @@ func TestPage_FormsOpenInsideWindow(t *testing.T) {
 			b.press(`.panel ` + named("cancel"))
 			b.waitFor("the opener has the focus", fmt.Sprintf(`find(%q)?.matches(':focus') ?? false`, named(form.opener)))
 		}
+	}
+}
+
+// A browser shows an error of forward auth as a page in the operator's colour, which the policy of the response allows.
+func TestPage_ErrorOfForwardAuth(t *testing.T) {
+	t.Parallel()
+	requireChromium(t)
+	accent, err := webui.ParseColor("#0a5fb4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(t, newClock(), combine(withForwardAuth, trustLoopback, func(c *config.Config) {
+		c.Brand = webui.NewBrand(webui.NewAccent(accent), nil)
+	}))
+	b := browserDriver{s}.newDevice(t, phone).(*browserPage)
+	call(b, network.Enable, network.EnableParams{})
+	sent := network.Headers{"Accept-Language": "de"}
+	headers := proxied(wiki, "/.keylodge/callback?path=%2Fpage&code=klc_x")
+	for i := 0; i < len(headers); i += 2 {
+		sent[headers[i]] = headers[i+1]
+	}
+	call(b, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: sent})
+	b.navigate(s.origin + "/v1/forward-auth")
+	if link := eval[string](b, `(a => [document.documentElement.lang, a.textContent, a.href, getComputedStyle(a).backgroundColor].join(' '))(document.querySelector('main a'))`); link != "de Erneut anmelden https://wiki.example.org/page rgb(10, 95, 180)" {
+		t.Errorf("the page has the link %s", link)
 	}
 }

@@ -10,9 +10,10 @@
 //   - errors: by the code of a problem
 //   - fields: by the code of an invalid member
 //   - events: the audit log
+//   - error_page: an error that a browser shows as a page
 //   - mail: e-mails, by their kinds
 //
-// The server reads format and mail. The page imports the other sections from the same file.
+// The server reads format, errors, error_page and mail. The page imports the other sections, and format and errors, from the same file.
 package locales
 
 import (
@@ -44,7 +45,18 @@ type Texts struct {
 	Name      string   `json:"name"`      // in the language itself
 	Direction string   `json:"direction"` // ltr or rtl
 	Format    Format   `json:"format"`
-	Mail      Mail     `json:"mail"`
+
+	Errors    map[string]Message `json:"errors"` // by the code of a problem
+	ErrorPage ErrorPage          `json:"error_page"`
+	Mail      Mail               `json:"mail"`
+}
+
+// ErrorPage has the texts of an error that a browser shows as a page.
+type ErrorPage struct {
+	Title     Message `json:"title"`
+	SignIn    Message `json:"sign_in"`   // the label of a link that begins a further sign-in
+	Back      Message `json:"back"`      // the label of a link to the application {name}
+	Reference Message `json:"reference"` // names the request's {id}
 }
 
 // Format has the rules of a language for quotations and times.

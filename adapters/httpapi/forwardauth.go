@@ -42,6 +42,7 @@ func (s *server) forwardAuth(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	stateOf(c).wanted = original.address
 	if original.isCallback() {
 		return s.finishForwardAuth(c, original)
 	}
@@ -62,13 +63,14 @@ func (s *server) forwardAuth(c *fiber.Ctx) error {
 
 // finishForwardAuth sets the cookie of the application's host, and returns to the page that the user wanted.
 func (s *server) finishForwardAuth(c *fiber.Ctx, original originalRequest) error {
-	query, err := url.ParseQuery(original.query)
-	if err != nil {
-		return domain.Invalid("path", "invalid_query", "the query of the callback is not valid")
-	}
+	query, badQuery := url.ParseQuery(original.query)
 	destination, err := s.config.Applications.ForwardAuthAddress(original.address.Application().Origin, query.Get("path"))
 	if err != nil {
 		return err
+	}
+	stateOf(c).wanted = destination
+	if badQuery != nil {
+		return domain.Invalid("path", "invalid_query", "the query of the callback is not valid")
 	}
 	if err := s.admit(c, domain.RateRefresh, s.callerNetwork(c)); err != nil {
 		return err

@@ -102,7 +102,7 @@ func newProblem(status int, e *domain.Error) problem {
 	return problem{Type: "urn:keylodge:problem:" + e.Code, Title: e.Message, Status: status, Code: e.Code}
 }
 
-// renderProblem answers with the problem document of err, and logs what the client does not receive.
+// renderProblem answers with the problem document of err, or with its page, and logs what the client does not receive.
 func (s *server) renderProblem(c *fiber.Ctx, err error) error {
 	p := problemOf(err)
 	state := stateOf(c)
@@ -110,10 +110,6 @@ func (s *server) renderProblem(c *fiber.Ctx, err error) error {
 	s.setSecureHeaders(c) // the request may not have reached secureHeaders
 	s.logEarlyRejection(c, p)
 	s.logFailure(p, err, c)
-	body, marshalErr := json.Marshal(p)
-	if marshalErr != nil {
-		return marshalErr
-	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	if p.Status == http.StatusUnauthorized {
 		setWWWAuthenticate(c)
@@ -124,6 +120,13 @@ func (s *server) renderProblem(c *fiber.Ctx, err error) error {
 	}
 	if p.Status == http.StatusServiceUnavailable {
 		c.Set(fiber.HeaderRetryAfter, retryAfter)
+	}
+	if s.showsErrorPage(c) {
+		return s.renderErrorPage(c, p, err)
+	}
+	body, marshalErr := json.Marshal(p)
+	if marshalErr != nil {
+		return marshalErr
 	}
 	c.Set(fiber.HeaderContentType, "application/problem+json")
 	return c.Status(p.Status).Send(body)

@@ -5,6 +5,8 @@ import (
 	"regexp"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/domain"
 )
 
 // requestState is what the middleware and the handler of one request share.
@@ -14,6 +16,8 @@ type requestState struct {
 	errorCode      string // of the problem document that answers the request
 	observed       bool   // the request has reached observe
 	revealsAccount bool   // the response is about an e-mail address that the caller has not verified
+
+	wanted domain.ReturnAddress // the page of an application that the user opened, if forward auth knows it
 }
 
 type requestStateKey struct{}

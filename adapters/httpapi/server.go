@@ -41,7 +41,10 @@ type Config struct {
 	// AuthenticatorName returns the name of a model, or "" for an unknown one.
 	AuthenticatorName func(domain.AAGUID) string
 	// BrowserFamily returns the family of a browser by its User-Agent header.
-	BrowserFamily    func(userAgent string) domain.BrowserFamily
+	BrowserFamily func(userAgent string) domain.BrowserFamily
+	// RenderErrorPage returns an error page in HTML, and its content security policy. If it is nil, users read
+	// problem documents.
+	RenderErrorPage  func(ErrorPage) (html []byte, policy string)
 	ReadWriteTimeout time.Duration // for reading a request and for writing a response; 0 means ten seconds
 	RequestTimeout   time.Duration // for the time between both; 0 means eight seconds
 }

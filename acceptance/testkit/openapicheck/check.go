@@ -132,6 +132,9 @@ func (c content) check(contentType string, body []byte) error {
 	if !found {
 		return fmt.Errorf("Content-Type %q is not declared", contentType)
 	}
+	if !strings.HasSuffix(mediaType, "json") {
+		return schema.Validate(string(body))
+	}
 	decoded, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("invalid JSON: %w", err)
