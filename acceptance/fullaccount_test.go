@@ -255,6 +255,8 @@ func (a *fullAccount) validRequest(o operation) (path string, body map[string]an
 		return strings.Replace(o.path, "{id}", a.passkeyID, 1), nil
 	case "endSession":
 		return strings.Replace(o.path, "{id}", a.appSessionID, 1), nil
+	case "revokeSession":
+		return strings.Replace(o.path, "{id}", a.appSessionID, 1), nil
 	case "confirmAuthenticatorApp":
 		return o.path, map[string]any{"code": a.app.code()}
 	case "redeemRecovery":
@@ -266,6 +268,9 @@ func (a *fullAccount) validRequest(o operation) (path string, body map[string]an
 		a.redeemBackupCode()
 		begun := begin("/v1/recovery/options", a.encode(map[string]string{"grant_token": a.grantToken}), a.anonymousHeaders)
 		return o.path, finishBody(begun, a.createCredential(authenticator.New(a.origin), begun), map[string]any{"grant_token": a.grantToken})
+	}
+	if o.byAPIKey {
+		return strings.NewReplacer("{id}", a.userID, "{group}", "staff").Replace(o.path), nil
 	}
 	if o.requestMembers != nil || strings.Contains(o.path, "{") {
 		a.t.Errorf("the operation %s is new: add it to fullAccount.validRequest", o.id)

@@ -14,6 +14,7 @@ import (
 type operation struct {
 	id, method, path string
 	public           bool            // whether it needs no session
+	byAPIKey         bool            // whether it needs an API key of the operator
 	mayRequireStepUp bool            // whether it may return step_up_required
 	requestMembers   map[string]bool // the members of its body, and whether each is required; nil if it has no body
 	responseSchemas  []string        // names of all schemas in its successful responses, at any depth
@@ -57,7 +58,19 @@ func readOpenAPI(t *testing.T) openAPIDocument {
 	return document
 }
 
-func (d openAPIDocument) operations(t *testing.T) (all []operation) {
+// operations returns the operations for users and their clients.
+func (d openAPIDocument) operations(t *testing.T) []operation {
+	t.Helper()
+	return slices.DeleteFunc(d.allOperations(t), func(o operation) bool { return o.byAPIKey })
+}
+
+// adminOperations returns the operations for programs of the operator.
+func (d openAPIDocument) adminOperations(t *testing.T) []operation {
+	t.Helper()
+	return slices.DeleteFunc(d.allOperations(t), func(o operation) bool { return !o.byAPIKey })
+}
+
+func (d openAPIDocument) allOperations(t *testing.T) (all []operation) {
 	t.Helper()
 	for path, item := range d.Paths {
 		for method, raw := range item {
@@ -80,6 +93,7 @@ func (d openAPIDocument) operations(t *testing.T) (all []operation) {
 			}
 			o := operation{id: described.OperationID, method: strings.ToUpper(method), path: path}
 			o.public = len(described.Security) == 0 || slices.ContainsFunc(described.Security, func(s map[string]any) bool { return len(s) == 0 })
+			o.byAPIKey = slices.ContainsFunc(described.Security, func(s map[string]any) bool { return s["apiKey"] != nil })
 			o.mayRequireStepUp = strings.HasSuffix(described.Responses["403"].Ref, "/StepUpRequired")
 			for _, content := range described.RequestBody.Content {
 				o.requestMembers = map[string]bool{}
@@ -139,7 +153,7 @@ func (d openAPIDocument) walk(s *schema, visit func(name string, s *schema) bool
 func (d openAPIDocument) responseMembers(t *testing.T) map[string]*schema {
 	t.Helper()
 	members := map[string]*schema{}
-	for _, o := range d.operations(t) {
+	for _, o := range d.allOperations(t) {
 		for _, name := range o.responseSchemas {
 			if d.Components.Schemas[name] != nil {
 				maps.Copy(members, d.Components.Schemas[name].Properties)

@@ -11,6 +11,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/testkit/client"
 	"github.com/keylodge/keylodge/acceptance/testkit/require"
 	"github.com/keylodge/keylodge/bootstrap/config"
+	"github.com/keylodge/keylodge/domain"
 )
 
 // curlExample is the heading, the method, the path and the command of an operation in docs/reference/api.md.
@@ -38,7 +39,7 @@ func TestReference_CurlExamples(t *testing.T) {
 	}
 	s := &serverWithDB{t: t, clock: newClock()}
 	s.server = startServer(t, s.clock, func(c *config.Config) { c.RateLimits = nil })
-	for _, o := range readOpenAPI(t).operations(t) {
+	for _, o := range readOpenAPI(t).allOperations(t) {
 		t.Run(o.id, func(t *testing.T) {
 			a := s.withT(t).newFullAccount("User-" + o.id)
 			status, body := a.runExample(o, examples[o.method+" "+o.path])
@@ -65,7 +66,7 @@ func (a *fullAccount) runExample(o operation, command string) (status, body stri
 	tokens := signedIn.Tokens
 	a.refreshToken, a.anonymousHeaders, a.headers = tokens.RefreshToken, nil, []string{"Authorization", "Bearer " + tokens.AccessToken}
 	environment := append(os.Environ(), "URL="+a.origin, "ACCESS_TOKEN="+tokens.AccessToken, "COOKIE="+a.sessionCookie, "CSRF_TOKEN="+a.csrf,
-		"PASSKEY_ID="+a.passkeyID, "SESSION_ID="+a.appSessionID)
+		"PASSKEY_ID="+a.passkeyID, "SESSION_ID="+a.appSessionID, "USER_ID="+a.userID, "API_KEY="+a.newAPIKey(domain.Scopes...))
 	if o.id == "redeemAuthorizationCode" {
 		a.headers = a.headersInBrowserOf(a) // where the code is issued
 	}

@@ -4,6 +4,7 @@ package application
 import (
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/apikeys"
 	"github.com/keylodge/keylodge/application/authorization"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/forwardauth"
@@ -34,6 +35,7 @@ type UseCases struct {
 	Recovery      *recovery.Service
 	SigningKeys   *signingkeys.Service
 	Admin         *admin.Service
+	APIKeys       *apikeys.Service
 	Transfer      *transfer.Service
 	RateLimit     *ratelimit.Service
 	Maintenance   *maintenance.Service

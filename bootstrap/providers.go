@@ -25,6 +25,7 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/apikeys"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/authorization"
 	"github.com/keylodge/keylodge/application/ceremony"
@@ -87,7 +88,7 @@ var (
 	recoverySet      = wire.NewSet(
 		wire.Struct(new(recovery.Service), "*"), totpCodes, wire.Bind(new(ports.TOTPCodes), new(*totp.Codes)), wire.FieldsOf(new(config.Config), "Recovery"),
 	)
-	adminSet       = wire.NewSet(wire.Struct(new(admin.Service), "*"), recoveryURL)
+	adminSet       = wire.NewSet(wire.Struct(new(admin.Service), "*"), wire.Struct(new(apikeys.Service), "*"), recoveryURL)
 	transferSet    = wire.NewSet(wire.Struct(new(transfer.Service), "*"))
 	maintenanceSet = wire.NewSet(wire.Struct(new(maintenance.Service), "*"), pause, rpIDs)
 )

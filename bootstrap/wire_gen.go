@@ -15,6 +15,7 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/apikeys"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/authorization"
 	"github.com/keylodge/keylodge/application/ceremony"
@@ -229,6 +230,12 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 		Lockout:     lockoutKey,
 		RecoveryURL: adminRecoveryURL,
 	}
+	apikeysService := &apikeys.Service{
+		Store:  store,
+		Clock:  clock,
+		Random: reader,
+		Audit:  log,
+	}
 	keyRing5 := masterkeyKeys.Exports
 	transferService := &transfer.Service{
 		Store: store,
@@ -267,6 +274,7 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 		Recovery:      recoveryService,
 		SigningKeys:   signingkeysService,
 		Admin:         adminService,
+		APIKeys:       apikeysService,
 		Transfer:      transferService,
 		RateLimit:     limits,
 		Maintenance:   maintenanceService,

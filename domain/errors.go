@@ -49,11 +49,14 @@ var (
 	ErrAuthorizationCodeInvalid = &Error{KindUnauthenticated, "authorization_code_invalid", "this code is wrong, has expired or was used before; sign in again"}
 	ErrAuthorizationCodeReused  = &Error{KindUnauthenticated, "authorization_code_invalid", "this code is wrong, has expired or was used before; sign in again"}
 
+	ErrAPIKeyInvalid = &Error{KindUnauthenticated, "api_key_invalid", "this API key is unknown, revoked or has expired; create another one on the server, with keylodge api-keys create"}
+
 	ErrRegistrationClosed = &Error{KindForbidden, "registration_closed", "sign-up is closed here; ask the operator for an account"}
 	ErrUserDisabled       = &Error{KindForbidden, "user_disabled", "this account is disabled; ask the operator"}
 	ErrStepUpRequired     = &Error{KindForbidden, "step_up_required", "this action requires a recent authentication; confirm with your passkey and try again"}
 	// ErrForwardAuthNotAllowed is about a request of a reverse proxy.
 	ErrForwardAuthNotAllowed = &Error{KindForbidden, "forward_auth_not_allowed", "the host of this request is not an application with forward_auth; add it to KEYLODGE_APPLICATIONS"}
+	ErrInsufficientScope     = &Error{KindForbidden, "insufficient_scope", "this API key lacks the scope for this operation; use another key"}
 	ErrPasskeySuspended      = &Error{KindForbidden, "passkey_suspended", "this passkey is suspended; sign in with another one"}
 
 	ErrChallengeNotFound = &Error{KindNotFound, "challenge_not_found", "this attempt is unknown or was already used; start again"}
@@ -62,6 +65,8 @@ var (
 	ErrPasskeyNotFound   = &Error{KindNotFound, "not_found", "your account has no such passkey; list your passkeys again"}
 	ErrSessionNotFound   = &Error{KindNotFound, "not_found", "there is no such session, or it has ended; list the sessions again"}
 
+	ErrAPIKeyNotFound = &Error{KindNotFound, "not_found", "there is no such API key; list them again"}
+
 	ErrEmailOff       = &Error{KindNotFound, "not_found", "this server sends no e-mail and verifies no addresses; ask the operator"}
 	ErrNoPendingEmail = &Error{KindNotFound, "not_found", "you have no pending e-mail address; set one first"}
 	ErrRecoveryOff    = &Error{KindNotFound, "not_found", "recovery is disabled here; ask the operator"}
@@ -69,6 +74,7 @@ var (
 	ErrEmailTaken               = &Error{KindConflict, "email_taken", "this e-mail address already has an account; sign in instead"}
 	ErrPasskeyAlreadyRegistered = &Error{KindConflict, "passkey_already_registered", "this passkey is already registered; sign in with it"}
 	ErrPasskeyLimitReached      = &Error{KindConflict, "passkey_limit_reached", "this account has the maximum number of passkeys; remove one first"}
+	ErrRecoveryOfDisabledUser   = &Error{KindConflict, "user_disabled", "this account is disabled; enable it first"}
 	ErrLastPasskey              = &Error{KindConflict, "last_passkey", "this is the account's only active passkey; add another one first"}
 
 	ErrChallengeExpired = &Error{KindGone, "challenge_expired", "this attempt has expired; start again"}

@@ -28,6 +28,7 @@ type EventState struct {
 	Reason       string       `export:"reason,omitempty"`     // a Reason, an Anomaly, or the code of an Error
 	Changed      []string     `export:"changed,omitempty"`    // names of changed fields, or the factors of a recovery
 	RequestID    string       `export:"request_id,omitempty"` // as in the operator's log
+	APIKey       APIKeyID     `export:"api_key,omitzero"`     // of the operator's program; zero on the server itself
 
 	// An event that repeats an earlier one is counted in that entry and adds none.
 	Key      RepetitionKey `export:"key,omitzero"`        // equal for repetitions; zero for an event that is not repeatable
@@ -92,9 +93,11 @@ const (
 	EventAccountDisabled      EventKind = "account_disabled"       // the operator disabled the account
 	EventAccountEnabled       EventKind = "account_enabled"        // the operator enabled the account
 	EventAccountDeleted       EventKind = "account_deleted"        // the account was deleted; the event has no user
+	EventAPIKeyCreated        EventKind = "api_key_created"        // the operator created the API key that the event names; it has no user
+	EventAPIKeyRevoked        EventKind = "api_key_revoked"        // the operator revoked the API key that the event names; it has no user
 )
 
-// EventKinds lists all kinds.
+// EventKinds lists the kinds of events about an account.
 var EventKinds = []EventKind{
 	EventSignedUp, EventSignedIn, EventSignInRefused, EventSignedOut, EventSteppedUp, EventStepUpRefused, EventSessionRevoked,
 	EventRefreshTokenReused, EventApplicationSignedIn, EventAuthorizationCodeReused, EventPasskeyAdded, EventPasskeyAddRefused, EventPasskeyRenamed, EventPasskeyRemoved,
@@ -102,6 +105,12 @@ var EventKinds = []EventKind{
 	EventRecoveryGranted, EventRecoveryRefused, EventRecoveryLocked, EventRecovered, EventAccountDisabled, EventAccountEnabled,
 	EventAccountDeleted,
 }
+
+// ServerEventKinds lists the kinds of events that are about no account.
+var ServerEventKinds = []EventKind{EventAPIKeyCreated, EventAPIKeyRevoked}
+
+// AllEventKinds returns EventKinds and ServerEventKinds.
+func AllEventKinds() []EventKind { return slices.Concat(EventKinds, ServerEventKinds) }
 
 // Repeatable reports whether a client without access to the account can cause any number of such events. They share one entry per
 // day and reason, so that an attacker cannot hide other events among them.

@@ -21,6 +21,9 @@ type SessionID struct{ uuid }
 // EventID identifies an event. Ids sort by time, to the millisecond.
 type EventID struct{ uuid }
 
+// APIKeyID identifies an API key in lists and events. It does not authenticate: the token does.
+type APIKeyID struct{ uuid }
+
 // OutboxEmailID identifies an e-mail in logs and towards mail servers, so that they can recognise one that is sent twice.
 type OutboxEmailID struct{ uuid }
 
@@ -31,7 +34,8 @@ func NewChallengeID(now time.Time, random io.Reader) ChallengeID {
 func NewSessionID(now time.Time, random io.Reader) SessionID {
 	return SessionID{newUUIDv7(now, random)}
 }
-func NewEventID(now time.Time, random io.Reader) EventID { return EventID{newUUIDv7(now, random)} }
+func NewEventID(now time.Time, random io.Reader) EventID   { return EventID{newUUIDv7(now, random)} }
+func NewAPIKeyID(now time.Time, random io.Reader) APIKeyID { return APIKeyID{newUUIDv7(now, random)} }
 func NewOutboxEmailID(now time.Time, random io.Reader) OutboxEmailID {
 	return OutboxEmailID{newUUIDv7(now, random)}
 }
@@ -54,6 +58,11 @@ func ParseSessionID(s string) (SessionID, error) {
 func ParseEventID(s string) (EventID, error) {
 	id, err := parseUUID(s)
 	return EventID{id}, err
+}
+
+func ParseAPIKeyID(s string) (APIKeyID, error) {
+	id, err := parseUUID(s)
+	return APIKeyID{id}, err
 }
 
 func ParseOutboxEmailID(s string) (OutboxEmailID, error) {

@@ -46,6 +46,7 @@ type Tx struct {
 	Sessions           Sessions
 	Events             Events
 	SigningKeys        SigningKeys
+	APIKeys            APIKeys
 	TOTPs              TOTPs
 	BackupCodes        BackupCodes
 	RecoveryGrants     RecoveryGrants
@@ -68,8 +69,8 @@ type Users interface {
 	// Save stores the changes of a user. It returns domain.ErrEmailTaken or domain.ErrUserNotFound.
 	Save(ctx context.Context, u *domain.User) error
 	// Remove deletes the user with their passkeys, sessions, authenticator app, backup codes, recovery grant and e-mails, and
-	// the challenges bound to any of these. The user's events are anonymised: they keep their id, kind, time, actor, reason and
-	// repetitions. A later Add of a record of this user is an error. It returns domain.ErrUserNotFound.
+	// the challenges bound to any of these. The user's events are anonymised: they keep their id, kind, time, actor, API key, reason
+	// and repetitions. A later Add of a record of this user is an error. It returns domain.ErrUserNotFound.
 	Remove(ctx context.Context, id domain.UserID) error
 }
 
@@ -147,6 +148,9 @@ type Events interface {
 	// ListByUser returns up to limit events of the user with ids before the given one, newest first; the zero id starts at the
 	// newest. With kinds, it returns events of these kinds only. The zero user lists the events without a user.
 	ListByUser(ctx context.Context, user domain.UserID, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error)
+	// List returns up to limit events, of all users and of none, with ids after the given one, oldest first; the zero id starts at the
+	// oldest. With kinds, it returns events of these kinds only.
+	List(ctx context.Context, after domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error)
 	// DeleteExpired deletes up to limit events from at or before the given time, oldest first, and returns their number.
 	DeleteExpired(ctx context.Context, before time.Time, limit int) (int, error)
 }
@@ -159,6 +163,20 @@ type SigningKeys interface {
 	All(ctx context.Context) (domain.SigningKeys, error)
 	// Remove deletes a key. It succeeds if there is none.
 	Remove(ctx context.Context, id string) error
+}
+
+// APIKeys stores the API keys of the operator's programs. Keys that were revoked or have expired are kept, since events name them.
+type APIKeys interface {
+	// Add stores a new key. An id or a token that exists is an error.
+	Add(ctx context.Context, k *domain.APIKey) error
+	// ByToken returns the key, also if it is revoked or has expired, or domain.ErrAPIKeyInvalid.
+	ByToken(ctx context.Context, token domain.TokenDigest) (*domain.APIKey, error)
+	// ByID returns the key, also if it is revoked or has expired, or domain.ErrAPIKeyNotFound.
+	ByID(ctx context.Context, id domain.APIKeyID) (*domain.APIKey, error)
+	// List returns up to limit keys with ids after the given one, in ascending order; the zero id starts at the first.
+	List(ctx context.Context, after domain.APIKeyID, limit int) ([]*domain.APIKey, error)
+	// Save stores the changes of a key. It returns domain.ErrAPIKeyNotFound.
+	Save(ctx context.Context, k *domain.APIKey) error
 }
 
 // TOTPs stores the authenticator apps, at most one per user.

@@ -21,6 +21,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/useragent"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/apikeys"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/application/transfer"
@@ -85,6 +86,7 @@ func (f *fixture) usecases() (application.UseCases, error) {
 	return application.UseCases{
 		SigningKeys: keys,
 		Transfer:    &transfer.Service{Store: f.store, Clock: fixedClock{}, Keys: domain.KeyRing[domain.UserState]{make([]byte, 32)}},
+		APIKeys:     &apikeys.Service{Store: f.store, Clock: fixedClock{}, Random: rand.Reader, Audit: log},
 		Admin: &admin.Service{
 			Store: f.store, Clock: fixedClock{}, Random: rand.Reader, Audit: log, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)},
 			RecoveryURL: func(token domain.RecoveryGrantToken) domain.Secret {

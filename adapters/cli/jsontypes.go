@@ -2,6 +2,7 @@ package cli
 
 import (
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/apikeys"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
@@ -78,6 +79,7 @@ type (
 		Addresses []string       `json:"addresses"`
 		Reason    *string        `json:"reason"`
 		Changed   []string       `json:"changed"`
+		APIKeyID  *string        `json:"api_key_id"` // of the operator's program
 		RequestID *string        `json:"request_id"`
 	}
 
@@ -97,6 +99,17 @@ type (
 		State     string          `json:"state"`
 		CreatedAt *timestamp.Time `json:"created_at"`
 		SignsFrom *timestamp.Time `json:"signs_from"`
+	}
+
+	apiKey struct {
+		ID         string          `json:"id"`
+		Name       string          `json:"name"`
+		Scopes     []string        `json:"scopes"`
+		Status     string          `json:"status"`
+		CreatedAt  timestamp.Time  `json:"created_at"`
+		ExpiresAt  timestamp.Time  `json:"expires_at"`
+		LastUsedAt *timestamp.Time `json:"last_used_at"`
+		RevokedAt  *timestamp.Time `json:"revoked_at"`
 	}
 
 	// changeResult is the document of a command that changes users or sessions.
@@ -157,6 +170,9 @@ func eventOf(e *domain.Event) event {
 	if !state.SessionID.IsZero() {
 		document.SessionID = optional(state.SessionID.String())
 	}
+	if !state.APIKey.IsZero() {
+		document.APIKeyID = optional(state.APIKey.String())
+	}
 	if state.CredentialID != "" {
 		document.Passkey = &namedPasskey{state.CredentialID.String(), optional(string(state.PasskeyName))}
 	}
@@ -170,6 +186,14 @@ func keyOf(k signingkeys.Key) key {
 	return key{
 		ID: k.ID, Algorithm: string(k.Algorithm), State: string(k.State),
 		CreatedAt: timestamp.Optional(k.CreatedAt), SignsFrom: timestamp.Optional(k.SignsFrom),
+	}
+}
+
+func apiKeyOf(k apikeys.Key) apiKey {
+	state := k.State()
+	return apiKey{
+		ID: state.ID.String(), Name: state.Name, Scopes: domain.ScopeTexts(state.Scopes), Status: string(k.Status), CreatedAt: timestamp.Of(state.CreatedAt),
+		ExpiresAt: timestamp.Of(state.ExpiresAt), LastUsedAt: timestamp.Optional(state.LastUsedAt), RevokedAt: timestamp.Optional(state.RevokedAt),
 	}
 }
 

@@ -40,7 +40,7 @@ type namedDevice struct {
 
 func (s *server) listEvents(c *fiber.Ctx, principal identity.Principal) error {
 	before, limit, badPage := parsePage(c, domain.ParseEventID)
-	kinds, badKind := parseEventKinds(c)
+	kinds, badKind := parseEventKinds(c, domain.EventKinds)
 	if err := domain.JoinInvalid(badPage, badKind); err != nil {
 		return err
 	}
@@ -51,8 +51,8 @@ func (s *server) listEvents(c *fiber.Ctx, principal identity.Principal) error {
 	return answerList(c, mapSlice(found.Events, eventOf), found.More, func(e event) string { return e.ID })
 }
 
-// parseEventKinds parses the kinds of events to list, separated by commas. It returns none if all are requested.
-func parseEventKinds(c *fiber.Ctx) ([]domain.EventKind, error) {
+// parseEventKinds parses the kinds of events to list, separated by commas, of the known ones. It returns none if all are requested.
+func parseEventKinds(c *fiber.Ctx, known []domain.EventKind) ([]domain.EventKind, error) {
 	if err := rejectDuplicateParams(c, "kind"); err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func parseEventKinds(c *fiber.Ctx) ([]domain.EventKind, error) {
 	var kinds []domain.EventKind
 	for name := range strings.SplitSeq(text, ",") {
 		kind := domain.EventKind(name)
-		if !slices.Contains(domain.EventKinds, kind) {
+		if !slices.Contains(known, kind) {
 			return nil, domain.Invalid("kind", "unknown_kind", "send kinds of events, separated by commas, such as passkey_added,passkey_removed")
 		}
 		kinds = append(kinds, kind)

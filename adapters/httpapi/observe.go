@@ -41,6 +41,9 @@ func (s *server) observe(c *fiber.Ctx) error {
 	if sent := clientRequestID(c); sent != "" {
 		attributes = append(attributes, slog.String("client_request_id", sent))
 	}
+	if !state.apiKey.IsZero() {
+		attributes = append(attributes, slog.String("api_key_id", state.apiKey.String()))
+	}
 	if state.errorCode != "" {
 		attributes = append(attributes, slog.String("code", state.errorCode))
 	}
@@ -48,7 +51,7 @@ func (s *server) observe(c *fiber.Ctx) error {
 	if path := c.Path(); path == livezPath || path == readyzPath {
 		level = slog.LevelDebug // probes send one every few seconds
 	}
-	// Meaning: A request was answered. code is that of an error; probes of /livez and /readyz have the level DEBUG.
+	// Meaning: A request was answered. api_key_id is the key of a request to the admin API; code is that of an error; probes of /livez and /readyz have the level DEBUG.
 	s.log.LogAttrs(c.UserContext(), level, "request", attributes...)
 	return nil
 }

@@ -12,10 +12,11 @@ import (
 // requestState is what the middleware and the handler of one request share.
 type requestState struct {
 	id             string
-	ip             string // of the client; "" until clientIP has computed it
-	errorCode      string // of the problem document that answers the request
-	observed       bool   // the request has reached observe
-	revealsAccount bool   // the response is about an e-mail address that the caller has not verified
+	ip             string          // of the client; "" until clientIP has computed it
+	apiKey         domain.APIKeyID // of an operator's program; zero for any other client
+	errorCode      string          // of the problem document that answers the request
+	observed       bool            // the request has reached observe
+	revealsAccount bool            // the response is about an e-mail address that the caller has not verified
 
 	wanted domain.ReturnAddress // the page of an application that the user opened, if forward auth knows it
 }

@@ -57,6 +57,18 @@ func (s *server) route(app *fiber.App) {
 	v1.Delete("/me/recovery/totp", s.requireSessionLimited(domain.RateChange, s.removeTOTP))
 	v1.Post("/me/recovery/backup-codes", s.requireSessionLimited(domain.RateChange, s.generateBackupCodes))
 
+	v1.Get("/admin/users", s.requireAPIKey(s.listUsers))
+	v1.Get("/admin/users/:id", s.requireAPIKey(s.showUser))
+	v1.Delete("/admin/users/:id", s.requireAPIKey(s.deleteUser))
+	v1.Post("/admin/users/:id/disable", s.requireAPIKey(s.disableUser))
+	v1.Post("/admin/users/:id/enable", s.requireAPIKey(s.enableUser))
+	v1.Put("/admin/users/:id/groups/:group", s.requireAPIKey(s.addUserToGroup))
+	v1.Delete("/admin/users/:id/groups/:group", s.requireAPIKey(s.removeUserFromGroup))
+	v1.Post("/admin/users/:id/recovery-link", s.requireAPIKey(s.issueRecoveryLink))
+	v1.Delete("/admin/users/:id/sessions", s.requireAPIKey(s.revokeSessionsOfUser))
+	v1.Delete("/admin/sessions/:id", s.requireAPIKey(s.revokeAnySession))
+	v1.Get("/admin/events", s.requireAPIKey(s.listAllEvents))
+
 	v1.Post("/recovery/redeem", s.padResponseTime(onError), s.redeem)
 	v1.Post("/recovery/options", s.limit(domain.RateRecovery), s.recoveryOptions)
 	v1.Post("/recovery/verify", s.limit(domain.RateRecovery), s.padResponseTime(onError), s.recoveryVerify)

@@ -20,6 +20,20 @@ type queries struct {
 
 var _ sqlitedb.Querier = queries{}
 
+func (q queries) APIKeyByID(ctx context.Context, id string) (sqlitedb.APIKey, error) {
+	row, err := q.Queries.APIKeyByID(ctx, id)
+	return sqlitedb.APIKey(row), err
+}
+
+func (q queries) APIKeyByToken(ctx context.Context, digest []byte) (sqlitedb.APIKey, error) {
+	row, err := q.Queries.APIKeyByToken(ctx, digest)
+	return sqlitedb.APIKey(row), err
+}
+
+func (q queries) AddAPIKey(ctx context.Context, arg sqlitedb.AddAPIKeyParams) error {
+	return q.queued.AddAPIKey(ctx, postgresdb.AddAPIKeyParams(arg))
+}
+
 func (q queries) AddAuthorizationCode(ctx context.Context, arg sqlitedb.AddAuthorizationCodeParams) error {
 	return q.queued.AddAuthorizationCode(ctx, postgresdb.AddAuthorizationCodeParams(arg))
 }
@@ -156,6 +170,16 @@ func (q queries) ListPasskeysWithOwner(ctx context.Context, subject []byte, user
 	}), err
 }
 
+func (q queries) ListAPIKeys(ctx context.Context, after string, upTo int64) ([]sqlitedb.APIKey, error) {
+	rows, err := q.Queries.ListAPIKeys(ctx, after, upTo)
+	return convert(rows, func(r postgresdb.APIKey) sqlitedb.APIKey { return sqlitedb.APIKey(r) }), err
+}
+
+func (q queries) ListEvents(ctx context.Context, arg sqlitedb.ListEventsParams) ([]sqlitedb.Event, error) {
+	rows, err := q.Queries.ListEvents(ctx, postgresdb.ListEventsParams(arg))
+	return convert(rows, func(r postgresdb.Event) sqlitedb.Event { return sqlitedb.Event(r) }), err
+}
+
 func (q queries) ListSigningKeys(ctx context.Context) ([]sqlitedb.SigningKey, error) {
 	rows, err := q.Queries.ListSigningKeys(ctx)
 	return convert(rows, func(r postgresdb.SigningKey) sqlitedb.SigningKey { return sqlitedb.SigningKey(r) }), err
@@ -213,6 +237,10 @@ func (q queries) RenewLease(ctx context.Context, arg sqlitedb.RenewLeaseParams) 
 
 func (q queries) RedeemAuthorizationCode(ctx context.Context, arg sqlitedb.RedeemAuthorizationCodeParams) (int64, error) {
 	return q.Queries.RedeemAuthorizationCode(ctx, postgresdb.RedeemAuthorizationCodeParams(arg))
+}
+
+func (q queries) SaveAPIKey(ctx context.Context, arg sqlitedb.SaveAPIKeyParams) (int64, error) {
+	return q.Queries.SaveAPIKey(ctx, postgresdb.SaveAPIKeyParams(arg))
 }
 
 func (q queries) SaveEvent(ctx context.Context, arg sqlitedb.SaveEventParams) (int64, error) {

@@ -47,6 +47,14 @@ func (e events) ListByUser(ctx context.Context, user domain.UserID, before domai
 	return restoreAll(rows, eventOf)
 }
 
+func (e events) List(ctx context.Context, after domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
+	rows, err := e.q.ListEvents(ctx, sqlitedb.ListEventsParams{After: after.String(), Kinds: stringsOf(kinds).JSON(), UpTo: int64(limit)})
+	if err != nil {
+		return nil, e.wrap("listing events", err)
+	}
+	return restoreAll(rows, eventOf)
+}
+
 func (e events) DeleteExpired(ctx context.Context, before time.Time, limit int) (int, error) {
 	deleted, err := e.q.DeleteExpiredEvents(ctx, column.Time{Time: before}, int64(limit))
 	return int(deleted), e.wrap("deleting expired events", err)
@@ -66,6 +74,7 @@ func eventRow(event *domain.Event) sqlitedb.Event {
 		DeviceName:  column.Text(s.DeviceName),
 		IP:          column.Text(s.IP),
 		Changed:     s.Changed,
+		APIKeyID:    optionalID(s.APIKey),
 		RequestID:   column.Text(s.RequestID),
 		Repeats:     int64(s.Repeats),
 		LastAt:      column.Time{Time: s.LastAt},
@@ -96,6 +105,7 @@ func eventOf(row sqlitedb.Event) (*domain.Event, error) {
 		Reason:       string(row.Reason),
 		Changed:      row.Changed,
 		RequestID:    string(row.RequestID),
+		APIKey:       parseID(&d, "api_key_id", row.APIKeyID, domain.ParseAPIKeyID),
 		Repeats:      int(row.Repeats),
 		LastAt:       row.LastAt.Time,
 		OtherIPs:     row.OtherIPs,

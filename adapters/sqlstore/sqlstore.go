@@ -28,6 +28,7 @@ func New(q sqlitedb.Querier, wrap func(operation string, err error) error) ports
 		Sessions:           sessions{c},
 		Events:             events{c},
 		SigningKeys:        signingKeys{c},
+		APIKeys:            apiKeys{c},
 		TOTPs:              totps{c},
 		BackupCodes:        backupCodes{c},
 		RecoveryGrants:     recoveryGrants{c},

@@ -12,6 +12,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/testkit/sqlitestore"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -454,6 +455,88 @@ func TestAdmin_StoreError(t *testing.T) {
 	} {
 		if !errors.Is(err, domain.ErrUnavailable) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Requirement: ASVS-8.2.1
+func TestAdmin_RequiresScope(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("ada")
+	session := ada.addSession(noon)
+	calls := map[string]struct {
+		scope domain.Scope
+		call  func(s *admin.Service) error
+	}{
+		"list": {domain.ScopeUsersRead, func(s *admin.Service) error { _, err := s.ListUsers(t.Context(), domain.UserID{}, 1); return err }},
+		"show": {domain.ScopeUsersRead, func(s *admin.Service) error { _, err := s.ShowUser(t.Context(), ada.ref()); return err }},
+		"groups": {domain.ScopeUsersWrite, func(s *admin.Service) error {
+			_, err := s.ChangeGroups(t.Context(), ada.ref(), []domain.Group{"staff"}, nil)
+			return err
+		}},
+		"disable":    {domain.ScopeUsersWrite, func(s *admin.Service) error { _, err := s.DisableUser(t.Context(), ada.ref()); return err }},
+		"enable":     {domain.ScopeUsersWrite, func(s *admin.Service) error { return s.EnableUser(t.Context(), ada.ref()) }},
+		"recover":    {domain.ScopeUsersWrite, func(s *admin.Service) error { _, err := s.RecoverUser(t.Context(), ada.ref()); return err }},
+		"delete":     {domain.ScopeUsersWrite, func(s *admin.Service) error { return s.DeleteUser(t.Context(), ada.ref()) }},
+		"revoke":     {domain.ScopeSessionsWrite, func(s *admin.Service) error { return s.RevokeSession(t.Context(), session) }},
+		"revoke all": {domain.ScopeSessionsWrite, func(s *admin.Service) error { _, err := s.RevokeSessions(t.Context(), ada.ref()); return err }},
+		"events":     {domain.ScopeEventsRead, func(s *admin.Service) error { _, err := s.ListEvents(t.Context(), domain.EventID{}, 1); return err }},
+	}
+	service := &admin.Service{
+		Store: h.store, Clock: clock{}, Random: rand.Reader, Audit: h.auditLog, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)},
+		RecoveryURL: func(domain.RecoveryGrantToken) domain.Secret { return domain.NewSecret("link") },
+	}
+	as := func(scopes ...domain.Scope) *admin.Service {
+		key, _, err := domain.NewAPIKey("Test", scopes, time.Hour, noon, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return service.As(key.Operator(), identity.Client{})
+	}
+	for name, c := range calls {
+		others := slices.DeleteFunc(slices.Clone(domain.Scopes), func(s domain.Scope) bool { return s == c.scope })
+		if err := c.call(as(others...)); !errors.Is(err, domain.ErrInsufficientScope) {
+			t.Errorf("%s with all other scopes: %v", name, err)
+		}
+	}
+	if len(h.events(ada.user.ID())) != 0 || h.sessionErr(session) != nil || ada.stored().Disabled() {
+		t.Error("a rejected call has changed something")
+	}
+	for _, name := range []string{"list", "show", "groups", "revoke", "revoke all", "disable", "enable", "recover", "events", "delete"} {
+		if err := calls[name].call(as(calls[name].scope)); err != nil {
+			t.Errorf("%s with its scope: %v", name, err)
+		}
+	}
+}
+
+func TestListEvents_AfterTheyAreSettled(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("ada")
+	var ids []domain.EventID
+	for _, age := range []time.Duration{time.Hour, 11 * time.Second, 10 * time.Second, 9 * time.Second, 0} {
+		e := domain.NewEvent(domain.EventState{UserID: ada.user.ID(), Kind: domain.EventSignedIn}, noon.Add(-age), rand.Reader)
+		ids = append(ids, e.ID())
+		h.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
+	}
+	service := &admin.Service{Store: h.store, Clock: clock{}}
+	for _, c := range []struct {
+		after domain.EventID
+		limit int
+		want  []domain.EventID
+		more  bool
+	}{
+		{domain.EventID{}, 2, ids[:2], true},
+		{domain.EventID{}, 3, ids[:3], false},
+		{ids[1], 2, ids[2:3], false},
+		{ids[2], 2, nil, false},
+	} {
+		got, err := service.ListEvents(t.Context(), c.after, c.limit)
+		var listed []domain.EventID
+		for _, e := range got.Events {
+			listed = append(listed, e.ID())
+		}
+		if err != nil || !slices.Equal(listed, c.want) || got.More != c.more {
+			t.Errorf("after %v, at most %d: %v, more %t, %v; want %v", c.after, c.limit, listed, got.More, err, c.want)
 		}
 	}
 }

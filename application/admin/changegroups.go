@@ -12,8 +12,11 @@ import (
 const fieldGroups = "groups"
 
 // ChangeGroups adds a user to groups, removes them from others, and returns the user. It returns domain.ErrUserNotFound, or an
-// *InvalidInput if the user would have too many groups. It is idempotent.
+// *InvalidInput if the user would have too many groups. It is idempotent. It needs the scope users:write.
 func (s *Service) ChangeGroups(ctx context.Context, ref domain.UserRef, add, remove []domain.Group) (user *domain.User, err error) {
+	if err := s.operator.RequireScope(domain.ScopeUsersWrite); err != nil {
+		return user, err
+	}
 	now := s.Clock.Now()
 	err = s.Store.Update(ctx, func(tx ports.Tx) error {
 		if user, err = identity.FindUser(ctx, tx, ref); err != nil {
@@ -26,7 +29,7 @@ func (s *Service) ChangeGroups(ctx context.Context, ref domain.UserRef, add, rem
 		if err := tx.Users.Save(ctx, user); err != nil {
 			return err
 		}
-		return s.Audit.Record(ctx, tx, identity.Client{}, now, domain.EventState{
+		return s.Audit.Record(ctx, tx, s.client, now, domain.EventState{
 			Kind: domain.EventAccountChanged, UserID: user.ID(), Actor: domain.ActorOperator, Changed: []string{fieldGroups},
 		})
 	})

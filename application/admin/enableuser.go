@@ -9,8 +9,11 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// EnableUser enables a disabled account. It returns domain.ErrUserNotFound. It is idempotent.
+// EnableUser enables a disabled account. It returns domain.ErrUserNotFound. It is idempotent. It needs the scope users:write.
 func (s *Service) EnableUser(ctx context.Context, ref domain.UserRef) error {
+	if err := s.operator.RequireScope(domain.ScopeUsersWrite); err != nil {
+		return err
+	}
 	now := s.Clock.Now()
 	return s.Store.Update(ctx, func(tx ports.Tx) error {
 		user, err := identity.FindUser(ctx, tx, ref)
@@ -26,5 +29,5 @@ func (s *Service) saveStatus(ctx context.Context, tx ports.Tx, user *domain.User
 	if err := tx.Users.Save(ctx, user); err != nil {
 		return err
 	}
-	return s.Audit.Record(ctx, tx, identity.Client{}, now, domain.EventState{Kind: kind, UserID: user.ID(), Actor: domain.ActorOperator})
+	return s.Audit.Record(ctx, tx, s.client, now, domain.EventState{Kind: kind, UserID: user.ID(), Actor: domain.ActorOperator})
 }

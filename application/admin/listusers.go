@@ -7,8 +7,11 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// ListUsers returns up to limit users, oldest first, that come after the given one; the zero id starts at the first.
+// ListUsers returns up to limit users, oldest first, that come after the given one; the zero id starts at the first. It needs the scope users:read.
 func (s *Service) ListUsers(ctx context.Context, after domain.UserID, limit int) (users []*domain.User, err error) {
+	if err := s.operator.RequireScope(domain.ScopeUsersRead); err != nil {
+		return users, err
+	}
 	err = s.Store.View(ctx, func(tx ports.Tx) error {
 		users, err = tx.Users.List(ctx, after, limit)
 		return err

@@ -17,11 +17,12 @@ type RecoveryLink struct {
 	ExpiresAt time.Time
 }
 
-var errDisabled = &domain.Error{Kind: domain.KindConflict, Code: "user_disabled", Message: "this account is disabled; enable it first"}
-
 // RecoverUser issues a recovery grant for a user who has lost every factor. The operator must have identified the person. The
-// recovery policy, which governs codes, does not apply. It returns domain.ErrUserNotFound, or a conflict with the code user_disabled.
+// recovery policy, which governs codes, does not apply. It returns domain.ErrUserNotFound, or domain.ErrRecoveryOfDisabledUser. It needs the scope users:write.
 func (s *Service) RecoverUser(ctx context.Context, ref domain.UserRef) (recovery RecoveryLink, err error) {
+	if err := s.operator.RequireScope(domain.ScopeUsersWrite); err != nil {
+		return recovery, err
+	}
 	now := s.Clock.Now()
 	err = s.Store.Update(ctx, func(tx ports.Tx) error {
 		user, err := identity.FindUser(ctx, tx, ref)
@@ -29,7 +30,7 @@ func (s *Service) RecoverUser(ctx context.Context, ref domain.UserRef) (recovery
 			return err
 		}
 		if user.Disabled() {
-			return errDisabled
+			return domain.ErrRecoveryOfDisabledUser
 		}
 		factors := []domain.RecoveryFactor{domain.FactorOperator}
 		grant, token := domain.NewRecoveryGrant(user.ID(), factors, domain.BackupCodeDigest{}, s.Keys, now, s.Random)
@@ -37,7 +38,7 @@ func (s *Service) RecoverUser(ctx context.Context, ref domain.UserRef) (recovery
 		if err := tx.RecoveryGrants.Put(ctx, grant); err != nil {
 			return err
 		}
-		return s.Audit.Record(ctx, tx, identity.Client{}, now, domain.EventState{
+		return s.Audit.Record(ctx, tx, s.client, now, domain.EventState{
 			Kind: domain.EventRecoveryGranted, UserID: user.ID(), Actor: domain.ActorOperator, Changed: []string{string(domain.FactorOperator)},
 		})
 	})

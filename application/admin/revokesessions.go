@@ -9,8 +9,11 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// RevokeSessions revokes all sessions of a user. It returns the number of revoked sessions, or domain.ErrUserNotFound.
+// RevokeSessions revokes all sessions of a user. It returns the number of revoked sessions, or domain.ErrUserNotFound. It needs the scope sessions:write.
 func (s *Service) RevokeSessions(ctx context.Context, ref domain.UserRef) (revoked int, err error) {
+	if err := s.operator.RequireScope(domain.ScopeSessionsWrite); err != nil {
+		return revoked, err
+	}
 	now := s.Clock.Now()
 	err = s.Store.Update(ctx, func(tx ports.Tx) error {
 		user, err := identity.FindUser(ctx, tx, ref)
@@ -18,7 +21,7 @@ func (s *Service) RevokeSessions(ctx context.Context, ref domain.UserRef) (revok
 			return err
 		}
 		e := domain.EventState{Kind: domain.EventSessionRevoked, Actor: domain.ActorOperator}
-		revoked, err = sessions.RevokeSessions(ctx, tx, s.Audit, user.ID(), nil, identity.Client{}, e, now)
+		revoked, err = sessions.RevokeSessions(ctx, tx, s.Audit, user.ID(), nil, s.client, e, now)
 		return err
 	})
 	return revoked, err

@@ -1,10 +1,11 @@
-// Package admin holds the use cases of the operator, who works on the server itself.
+// Package admin holds the use cases of the operator, on the server itself or with an API key.
 package admin
 
 import (
 	"io"
 
 	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -21,6 +22,18 @@ type Service struct {
 	Lockout  domain.LockoutKey
 	// RecoveryURL returns the address of the page that redeems a recovery grant.
 	RecoveryURL RecoveryURL
+
+	operator domain.Operator `wire:"-"`
+	client   identity.Client `wire:"-"` // of the operator's program
+}
+
+// As returns the use cases for an operator, whose program is the client. The operator of a Service is the command line on the server
+// itself, which may do everything. Each use case returns domain.ErrInsufficientScope if the operator lacks the scope for it, which its
+// comment names.
+func (s *Service) As(operator domain.Operator, client identity.Client) *Service {
+	as := *s
+	as.operator, as.client = operator, identity.Client{APIKey: operator.APIKeyID(), RequestID: client.RequestID}
+	return &as
 }
 
 // RecoveryURL builds the link of a recovery grant. The link contains the token.

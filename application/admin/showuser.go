@@ -18,8 +18,11 @@ type AccountDetails struct {
 	Events   []*domain.Event   // the latest 20 changes, and the latest 10 failed attempts and anomalies; newest first
 }
 
-// ShowUser returns the details of an account, or domain.ErrUserNotFound.
+// ShowUser returns the details of an account, or domain.ErrUserNotFound. It needs the scope users:read.
 func (s *Service) ShowUser(ctx context.Context, ref domain.UserRef) (account AccountDetails, err error) {
+	if err := s.operator.RequireScope(domain.ScopeUsersRead); err != nil {
+		return account, err
+	}
 	const maxSessions, maxChanges, maxFailures = 100, 20, 10
 	var changes, failures []domain.EventKind
 	for _, kind := range domain.EventKinds {

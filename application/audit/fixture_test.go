@@ -30,7 +30,7 @@ func equal(a, b domain.EventState) bool {
 	a.Changed, b.Changed = nil, nil
 	return a.ID == b.ID && a.UserID == b.UserID && a.Kind == b.Kind && a.At.Equal(b.At) && a.Actor == b.Actor && a.SessionID == b.SessionID &&
 		a.CredentialID == b.CredentialID && a.PasskeyName == b.PasskeyName && a.DeviceName == b.DeviceName && a.IP == b.IP &&
-		a.Reason == b.Reason && a.RequestID == b.RequestID
+		a.Reason == b.Reason && a.RequestID == b.RequestID && a.APIKey == b.APIKey
 }
 
 func newLogWithMail() *audit.Log {

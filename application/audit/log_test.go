@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,11 +16,11 @@ import (
 )
 
 func TestLog_RecordsClientUnlessOperator(t *testing.T) {
-	client := identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}
+	client := identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17", APIKey: domain.NewAPIKeyID(noon, rand.Reader)}
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	for actor, want := range map[domain.Actor]domain.EventState{
 		domain.ActorUser:     {Actor: domain.ActorUser, DeviceName: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"},
-		domain.ActorOperator: {Actor: domain.ActorOperator},
+		domain.ActorOperator: {Actor: domain.ActorOperator, RequestID: "request-17", APIKey: client.APIKey},
 	} {
 		ada.Update(func(tx ports.Tx) error {
 			return newLog().Record(t.Context(), tx, client, noon, domain.EventState{UserID: ada.User.ID(), Actor: actor, Kind: domain.EventSessionRevoked, Reason: string(actor)})

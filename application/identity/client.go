@@ -11,6 +11,8 @@ type Client struct {
 	UserAgent string
 	IP        string
 	RequestID string // as in the operator's log
+	// APIKey is the key of an operator's program; zero for any other client.
+	APIKey domain.APIKeyID
 	// SessionToken is the session token in the browser's cookie, if any. A sign-in revokes that session, so that a token
 	// planted before the sign-in is worthless after it (session fixation).
 	SessionToken domain.SessionToken
@@ -30,10 +32,14 @@ func (c Client) Device(names ports.DeviceNames) domain.Device {
 	return device
 }
 
-// Describe returns e with the user as its actor and the client's device, IP address and request id. It returns an event of
-// the operator unchanged.
+// Describe returns e with the user as its actor and the client's device, IP address and request id. An event of the
+// operator gets the API key and the request id of the operator's program only.
 func (c Client) Describe(e domain.EventState, names ports.DeviceNames) domain.EventState {
 	if e.Actor == domain.ActorOperator {
+		e.APIKey = c.APIKey
+		if !e.UserID.IsZero() { // an event without a user has no request id
+			e.RequestID = c.RequestID
+		}
 		return e
 	}
 	device := c.Device(names)

@@ -31,6 +31,8 @@ func filledState[S any](t *testing.T, name string) S {
 			v.Set(reflect.ValueOf(domain.NewSessionID(noon, random)))
 		case v.Type() == reflect.TypeFor[domain.EventID]():
 			v.Set(reflect.ValueOf(domain.NewEventID(noon, random)))
+		case v.Type() == reflect.TypeFor[domain.APIKeyID]():
+			v.Set(reflect.ValueOf(domain.NewAPIKeyID(noon, random)))
 		case v.Type() == reflect.TypeFor[domain.OutboxEmailID]():
 			v.Set(reflect.ValueOf(domain.NewOutboxEmailID(noon, random)))
 		case v.Type() == reflect.TypeFor[domain.RepetitionKey](): // unique, as an id is

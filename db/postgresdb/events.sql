@@ -1,8 +1,8 @@
 -- name: AddEvent :exec
 INSERT INTO events (
     id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed,
-    request_id, repeat_key, repeats, last_at, other_ips
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
+    api_key_id, request_id, repeat_key, repeats, last_at, other_ips
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18);
 
 -- name: EventByKey :one
 SELECT * FROM events WHERE repeat_key = @repeat_key;
@@ -26,6 +26,11 @@ SELECT * FROM events
 WHERE user_id IS NULL AND id < @before
     AND (@kinds::text = '[]' OR strpos(@kinds::text, '"' || kind || '"') > 0)
 ORDER BY id DESC LIMIT @up_to::bigint;
+
+-- name: ListEvents :many
+SELECT * FROM events
+WHERE id > @after AND (@kinds::text = '[]' OR strpos(@kinds::text, '"' || kind || '"') > 0)
+ORDER BY id LIMIT @up_to::bigint;
 
 -- A new column must be cleared here, or be allowed by events_user_id_check.
 -- name: AnonymizeEvents :exec

@@ -14,8 +14,8 @@ import (
 const addEvent = `-- name: AddEvent :exec
 INSERT INTO events (
     id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed,
-    request_id, repeat_key, repeats, last_at, other_ips
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    api_key_id, request_id, repeat_key, repeats, last_at, other_ips
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 `
 
 type AddEventParams struct {
@@ -31,6 +31,7 @@ type AddEventParams struct {
 	DeviceName   column.Text
 	IP           column.Text
 	Changed      column.Strings
+	APIKeyID     column.Text
 	RequestID    column.Text
 	RepeatKey    []byte
 	Repeats      int64
@@ -52,6 +53,7 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 		arg.DeviceName,
 		arg.IP,
 		arg.Changed,
+		arg.APIKeyID,
 		arg.RequestID,
 		arg.RepeatKey,
 		arg.Repeats,
@@ -90,7 +92,7 @@ func (q *Queries) DeleteExpiredEvents(ctx context.Context, before column.Time, u
 }
 
 const eventByKey = `-- name: EventByKey :one
-SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events WHERE repeat_key = $1
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events WHERE repeat_key = $1
 `
 
 func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, error) {
@@ -109,6 +111,7 @@ func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, erro
 		&i.DeviceName,
 		&i.IP,
 		&i.Changed,
+		&i.APIKeyID,
 		&i.RequestID,
 		&i.RepeatKey,
 		&i.Repeats,
@@ -119,7 +122,7 @@ func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, erro
 }
 
 const listAnonymousEvents = `-- name: ListAnonymousEvents :many
-SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
 WHERE user_id IS NULL AND id < $1
     AND ($2::text = '[]' OR strpos($2::text, '"' || kind || '"') > 0)
 ORDER BY id DESC LIMIT $3::bigint
@@ -154,6 +157,58 @@ func (q *Queries) ListAnonymousEvents(ctx context.Context, arg ListAnonymousEven
 			&i.DeviceName,
 			&i.IP,
 			&i.Changed,
+			&i.APIKeyID,
+			&i.RequestID,
+			&i.RepeatKey,
+			&i.Repeats,
+			&i.LastAt,
+			&i.OtherIPs,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listEvents = `-- name: ListEvents :many
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
+WHERE id > $1 AND ($2::text = '[]' OR strpos($2::text, '"' || kind || '"') > 0)
+ORDER BY id LIMIT $3::bigint
+`
+
+type ListEventsParams struct {
+	After string
+	Kinds string
+	UpTo  int64
+}
+
+func (q *Queries) ListEvents(ctx context.Context, arg ListEventsParams) ([]Event, error) {
+	rows, err := q.db.Query(ctx, listEvents, arg.After, arg.Kinds, arg.UpTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Event{}
+	for rows.Next() {
+		var i Event
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.At,
+			&i.Actor,
+			&i.Reason,
+			&i.UserID,
+			&i.SessionID,
+			&i.CredentialID,
+			&i.PasskeyName,
+			&i.DeviceName,
+			&i.IP,
+			&i.Changed,
+			&i.APIKeyID,
 			&i.RequestID,
 			&i.RepeatKey,
 			&i.Repeats,
@@ -171,7 +226,7 @@ func (q *Queries) ListAnonymousEvents(ctx context.Context, arg ListAnonymousEven
 }
 
 const listEventsByUser = `-- name: ListEventsByUser :many
-SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
 WHERE user_id = $1 AND id < $2
     AND ($3::text = '[]' OR strpos($3::text, '"' || kind || '"') > 0)
 ORDER BY id DESC LIMIT $4::bigint
@@ -212,6 +267,7 @@ func (q *Queries) ListEventsByUser(ctx context.Context, arg ListEventsByUserPara
 			&i.DeviceName,
 			&i.IP,
 			&i.Changed,
+			&i.APIKeyID,
 			&i.RequestID,
 			&i.RepeatKey,
 			&i.Repeats,

@@ -14,8 +14,8 @@ import (
 const addEvent = `-- name: AddEvent :exec
 INSERT INTO events (
     id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed,
-    request_id, repeat_key, repeats, last_at, other_ips
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    api_key_id, request_id, repeat_key, repeats, last_at, other_ips
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
 type AddEventParams struct {
@@ -31,6 +31,7 @@ type AddEventParams struct {
 	DeviceName   column.Text
 	IP           column.Text
 	Changed      column.Strings
+	APIKeyID     column.Text
 	RequestID    column.Text
 	RepeatKey    []byte
 	Repeats      int64
@@ -52,6 +53,7 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 		arg.DeviceName,
 		arg.IP,
 		arg.Changed,
+		arg.APIKeyID,
 		arg.RequestID,
 		arg.RepeatKey,
 		arg.Repeats,
@@ -62,8 +64,8 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 }
 
 const anonymizeEvents = `-- name: AnonymizeEvents :exec
-INSERT OR REPLACE INTO events (id, kind, at, actor, reason, repeats, last_at)
-SELECT e.id, e.kind, e.at, e.actor, e.reason, e.repeats, e.last_at FROM events AS e WHERE e.user_id = ?1
+INSERT OR REPLACE INTO events (id, kind, at, actor, reason, api_key_id, repeats, last_at)
+SELECT e.id, e.kind, e.at, e.actor, e.reason, e.api_key_id, e.repeats, e.last_at FROM events AS e WHERE e.user_id = ?1
 `
 
 // AnonymizeEvents writes each event anew with the columns that may stay: a new column is cleared unless it is named here.
@@ -88,7 +90,7 @@ func (q *Queries) DeleteExpiredEvents(ctx context.Context, before column.Time, u
 }
 
 const eventByKey = `-- name: EventByKey :one
-SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events WHERE repeat_key = ?1
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events WHERE repeat_key = ?1
 `
 
 func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, error) {
@@ -107,6 +109,7 @@ func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, erro
 		&i.DeviceName,
 		&i.IP,
 		&i.Changed,
+		&i.APIKeyID,
 		&i.RequestID,
 		&i.RepeatKey,
 		&i.Repeats,
@@ -116,8 +119,62 @@ func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, erro
 	return i, err
 }
 
+const listEvents = `-- name: ListEvents :many
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
+WHERE id > ?1 AND (CAST(?2 AS TEXT) = '[]' OR instr(CAST(?2 AS TEXT), '"' || kind || '"') > 0)
+ORDER BY id LIMIT ?3
+`
+
+type ListEventsParams struct {
+	After string
+	Kinds string
+	UpTo  int64
+}
+
+func (q *Queries) ListEvents(ctx context.Context, arg ListEventsParams) ([]Event, error) {
+	rows, err := q.db.QueryContext(ctx, listEvents, arg.After, arg.Kinds, arg.UpTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Event{}
+	for rows.Next() {
+		var i Event
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.At,
+			&i.Actor,
+			&i.Reason,
+			&i.UserID,
+			&i.SessionID,
+			&i.CredentialID,
+			&i.PasskeyName,
+			&i.DeviceName,
+			&i.IP,
+			&i.Changed,
+			&i.APIKeyID,
+			&i.RequestID,
+			&i.RepeatKey,
+			&i.Repeats,
+			&i.LastAt,
+			&i.OtherIPs,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listEventsByUser = `-- name: ListEventsByUser :many
-SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
 WHERE user_id IS ?1 AND id < ?2
     AND (CAST(?3 AS TEXT) = '[]' OR instr(CAST(?3 AS TEXT), '"' || kind || '"') > 0)
 ORDER BY id DESC LIMIT ?4
@@ -158,6 +215,7 @@ func (q *Queries) ListEventsByUser(ctx context.Context, arg ListEventsByUserPara
 			&i.DeviceName,
 			&i.IP,
 			&i.Changed,
+			&i.APIKeyID,
 			&i.RequestID,
 			&i.RepeatKey,
 			&i.Repeats,

@@ -8,6 +8,17 @@ import (
 	"github.com/keylodge/keylodge/db/column"
 )
 
+type APIKey struct {
+	ID          string
+	Name        string
+	TokenDigest []byte
+	Scopes      column.Strings
+	CreatedAt   column.Time
+	ExpiresAt   column.Time
+	LastUsedAt  column.Time
+	RevokedAt   column.Time
+}
+
 type AuthorizationCode struct {
 	Digest          []byte
 	SessionID       string
@@ -59,6 +70,7 @@ type Event struct {
 	DeviceName   column.Text
 	IP           column.Text
 	Changed      column.Strings
+	APIKeyID     column.Text
 	RequestID    column.Text
 	RepeatKey    []byte
 	Repeats      int64

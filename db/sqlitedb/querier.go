@@ -11,6 +11,9 @@ import (
 )
 
 type Querier interface {
+	APIKeyByID(ctx context.Context, id string) (APIKey, error)
+	APIKeyByToken(ctx context.Context, tokenDigest []byte) (APIKey, error)
+	AddAPIKey(ctx context.Context, arg AddAPIKeyParams) error
 	AddAuthorizationCode(ctx context.Context, arg AddAuthorizationCodeParams) error
 	AddBackupCode(ctx context.Context, digest []byte, userID string) error
 	AddBackupCodeSet(ctx context.Context, userID string, createdAt column.Time) error
@@ -47,10 +50,12 @@ type Querier interface {
 	FindBackupCodeOwner(ctx context.Context, digest []byte) (string, error)
 	GetLockout(ctx context.Context, subject []byte) (RecoveryLockout, error)
 	GetTOTP(ctx context.Context, userID string) (TOTP, error)
+	ListAPIKeys(ctx context.Context, after string, upTo int64) ([]APIKey, error)
 	// A session never ends later than its idle end.
 	ListActiveSessions(ctx context.Context, arg ListActiveSessionsParams) ([]Session, error)
 	ListBackupCodes(ctx context.Context, userID string) ([][]byte, error)
 	ListDueOutboxEmails(ctx context.Context, now column.Time, upTo int64) ([]OutboxEmail, error)
+	ListEvents(ctx context.Context, arg ListEventsParams) ([]Event, error)
 	// Events without a user are those of a NULL user. Kinds is a JSON array; an empty one selects all kinds.
 	ListEventsByUser(ctx context.Context, arg ListEventsByUserParams) ([]Event, error)
 	ListLockouts(ctx context.Context, after []byte, upTo int64) ([]RecoveryLockout, error)
@@ -80,6 +85,7 @@ type Querier interface {
 	// challenges bound to them.
 	RemoveUser(ctx context.Context, id string) (int64, error)
 	RenewLease(ctx context.Context, arg RenewLeaseParams) (int64, error)
+	SaveAPIKey(ctx context.Context, arg SaveAPIKeyParams) (int64, error)
 	SaveEvent(ctx context.Context, arg SaveEventParams) (int64, error)
 	SaveLockout(ctx context.Context, arg SaveLockoutParams) error
 	// The recipient and the content of an e-mail never change.

@@ -156,6 +156,7 @@ CREATE TABLE events (
     device_name   text        CONSTRAINT events_device_name_check CHECK (device_name <> ''),
     ip            text        CONSTRAINT events_ip_check CHECK (ip <> ''),
     changed       jsonb       NOT NULL DEFAULT '[]' CONSTRAINT events_changed_check CHECK (jsonb_typeof(changed) = 'array'), -- names of the changed fields
+    api_key_id    uuid, -- of the operator's program
     request_id    text        CONSTRAINT events_request_id_check CHECK (request_id <> ''),
     repeat_key    bytea       CONSTRAINT events_repeat_key_check CHECK (length(repeat_key) = 16), -- equal for events that are counted as one
     repeats       bigint      NOT NULL DEFAULT 0 CONSTRAINT events_repeats_check CHECK (repeats >= 0),
@@ -179,6 +180,19 @@ CREATE TABLE signing_keys (
     encrypted_key bytea       NOT NULL, -- PKCS #8
     created_at    timestamptz NOT NULL,
     signs_from    timestamptz NOT NULL
+);
+
+-- api_keys: the keys of the operator's programs for the admin API, found by the digest of the token. Revoked and expired ones are
+-- kept, since events name them.
+CREATE TABLE api_keys (
+    id           uuid        NOT NULL PRIMARY KEY,
+    name         text        NOT NULL CONSTRAINT api_keys_name_check CHECK (name <> ''),
+    token_digest bytea       NOT NULL UNIQUE CONSTRAINT api_keys_token_digest_check CHECK (length(token_digest) = 32), -- SHA-256
+    scopes       jsonb       NOT NULL CONSTRAINT api_keys_scopes_check CHECK (jsonb_typeof(scopes) = 'array'), -- in alphabetical order
+    created_at   timestamptz NOT NULL,
+    expires_at   timestamptz NOT NULL,
+    last_used_at timestamptz,
+    revoked_at   timestamptz
 );
 
 -- totps: authenticator apps (RFC 6238), and the pending secret of the app that is being set up. Secrets are encrypted.

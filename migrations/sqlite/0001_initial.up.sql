@@ -156,6 +156,7 @@ CREATE TABLE events (
     device_name   TEXT    CONSTRAINT events_device_name_check CHECK (device_name <> ''),
     ip            TEXT    CONSTRAINT events_ip_check CHECK (ip <> ''),
     changed       TEXT    NOT NULL DEFAULT '[]' CONSTRAINT events_changed_check CHECK (json_type(changed) = 'array'), -- names of the changed fields
+    api_key_id    TEXT    CONSTRAINT events_api_key_id_check CHECK (length(api_key_id) = 36), -- of the operator's program
     request_id    TEXT    CONSTRAINT events_request_id_check CHECK (request_id <> ''),
     repeat_key    BLOB    CONSTRAINT events_repeat_key_check CHECK (length(repeat_key) = 16), -- equal for events that are counted as one
     repeats       INTEGER NOT NULL DEFAULT 0 CONSTRAINT events_repeats_check CHECK (repeats >= 0),
@@ -179,6 +180,19 @@ CREATE TABLE signing_keys (
     encrypted_key BLOB    NOT NULL, -- PKCS #8
     created_at    INTEGER NOT NULL,
     signs_from    INTEGER NOT NULL
+) STRICT;
+
+-- api_keys: the keys of the operator's programs for the admin API, found by the digest of the token. Revoked and expired ones are
+-- kept, since events name them.
+CREATE TABLE api_keys (
+    id           TEXT    NOT NULL PRIMARY KEY CONSTRAINT api_keys_id_check CHECK (length(id) = 36),
+    name         TEXT    NOT NULL CONSTRAINT api_keys_name_check CHECK (name <> ''),
+    token_digest BLOB    NOT NULL UNIQUE CONSTRAINT api_keys_token_digest_check CHECK (length(token_digest) = 32), -- SHA-256
+    scopes       TEXT    NOT NULL CONSTRAINT api_keys_scopes_check CHECK (json_type(scopes) = 'array'), -- in alphabetical order
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    last_used_at INTEGER,
+    revoked_at   INTEGER
 ) STRICT;
 
 -- totps: authenticator apps (RFC 6238), and the pending secret of the app that is being set up. Secrets are encrypted.

@@ -115,7 +115,7 @@ var events = rules{
 		after := before
 		after.SessionID, after.CredentialID, after.PasskeyName = domain.SessionID{}, "", ""
 		after.Repeats, after.LastAt, after.OtherIPs = 7, hour(30), []string{"192.0.2.8"}
-		wantChanged(t, before, after, "ID", "UserID", "Kind", "At", "Actor", "DeviceName", "IP", "Reason", "Changed", "RequestID", "Key")
+		wantChanged(t, before, after, "ID", "UserID", "Kind", "At", "Actor", "DeviceName", "IP", "Reason", "Changed", "RequestID", "APIKey", "Key")
 		other := event("ada", "laptop")
 		addUsers(t, store, user("ada"))
 		addEvents(t, store, before, other)
@@ -128,6 +128,32 @@ var events = rules{
 			return tx.Events.Save(t.Context(), domain.RestoreEvent(event("ada", "unknown")))
 		})
 		wantError(t, err, domain.ErrEventNotFound)
+	},
+
+	"List returns the events of all users and of none, oldest first, in pages": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"), user("ben"))
+		all := []domain.EventState{event("ada", "phone"), event("ben", "phone"), anonymized(event("anonymous", "phone")), event("ada", "laptop"), event("ben", "tablet")}
+		for i := range all {
+			if all[i].ID = domain.NewEventID(hour(i), randomSource(fmt.Sprint("event ", i))); i%2 == 1 {
+				all[i].Kind = domain.EventSignedIn
+			}
+		}
+		addEvents(t, store, all[3], all[0], all[4], all[2], all[1])
+		list := func(after domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
+			return get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Event, error) {
+				return tx.Events.List(ctx, after, limit, kinds...)
+			})
+		}
+		got, err := list(domain.EventID{}, 3)
+		wantList(t, got, err, all[:3]...)
+		got, err = list(all[2].ID, 3)
+		wantList(t, got, err, all[3:]...)
+		got, err = list(all[4].ID, 3)
+		wantList(t, got, err)
+		got, err = list(domain.EventID{}, 9, domain.EventSignedIn)
+		wantList(t, got, err, all[1], all[3])
+		got, err = list(all[1].ID, 9, domain.EventSignedIn, domain.EventPasskeySuspended)
+		wantList(t, got, err, all[2:]...)
 	},
 
 	"concurrent repetitions are all counted": func(t *testing.T, store ports.Store) {

@@ -165,6 +165,7 @@ func event(owner, tag string) domain.EventState {
 		Reason:       string(domain.AnomalyCounterRegressed),
 		Changed:      []string{"display_name", "an, \"odd\" one"},
 		RequestID:    "the request of " + owner + tag,
+		APIKey:       apiKey(owner + tag).ID,
 		Key:          repetitionKey(owner + tag),
 		Repeats:      1<<31 + 1,
 		LastAt:       hour(29),
@@ -178,11 +179,11 @@ func repetitionKey(name string) domain.RepetitionKey {
 
 // anonymized returns what remains of an event after its user is removed.
 func anonymized(s domain.EventState) domain.EventState {
-	return domain.EventState{ID: s.ID, Kind: s.Kind, At: s.At, Actor: s.Actor, Reason: s.Reason, Repeats: s.Repeats, LastAt: s.LastAt}
+	return domain.EventState{ID: s.ID, Kind: s.Kind, At: s.At, Actor: s.Actor, APIKey: s.APIKey, Reason: s.Reason, Repeats: s.Repeats, LastAt: s.LastAt}
 }
 
 // anonymizedFields names the fields that anonymized keeps.
-var anonymizedFields = []string{"ID", "Kind", "At", "Actor", "Reason", "Repeats", "LastAt"}
+var anonymizedFields = []string{"ID", "Kind", "At", "Actor", "APIKey", "Reason", "Repeats", "LastAt"}
 
 // signingKey returns a key with this id. Every field is set.
 func signingKey(id string) domain.SigningKeyState {
@@ -193,6 +194,27 @@ func signingKey(id string) domain.SigningKeyState {
 		CreatedAt:    hour(16),
 		SignsFrom:    hour(17),
 	}
+}
+
+// apiKey returns a revoked key, distinguished from the others by its name. Every field is set.
+func apiKey(name string) domain.APIKeyState {
+	return domain.APIKeyState{
+		ID:         domain.NewAPIKeyID(hour(0), randomSource(name+" API key id")),
+		Name:       "Clé ☺ of " + name,
+		Token:      domain.TokenDigest(fixedBytes(name+" API key", 32)),
+		Scopes:     []domain.Scope{domain.ScopeEventsRead, domain.ScopeUsersRead, "an, \"odd\" one"},
+		CreatedAt:  hour(50),
+		ExpiresAt:  hour(53),
+		LastUsedAt: hour(51),
+		RevokedAt:  hour(52),
+	}
+}
+
+// unusedAPIKey returns the key before its first use and without a revocation.
+func unusedAPIKey(name string) domain.APIKeyState {
+	key := apiKey(name)
+	key.LastUsedAt, key.RevokedAt = time.Time{}, time.Time{}
+	return key
 }
 
 // totp returns the owner's confirmed authenticator app and a pending one. Every field is set.
@@ -332,6 +354,13 @@ func addSigningKeys(t *testing.T, store ports.Store, all ...domain.SigningKeySta
 	t.Helper()
 	update(t, store, func(ctx context.Context, tx ports.Tx) error {
 		return each(all, func(s domain.SigningKeyState) error { return tx.SigningKeys.Add(ctx, domain.RestoreSigningKey(s)) })
+	})
+}
+
+func addAPIKeys(t *testing.T, store ports.Store, all ...domain.APIKeyState) {
+	t.Helper()
+	update(t, store, func(ctx context.Context, tx ports.Tx) error {
+		return each(all, func(s domain.APIKeyState) error { return tx.APIKeys.Add(ctx, domain.RestoreAPIKey(s)) })
 	})
 }
 

@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) ports.Store) {
 	t.Run("Sessions", func(t *testing.T) { runAll(t, open, sessions) })
 	t.Run("Events", func(t *testing.T) { runAll(t, open, events) })
 	t.Run("SigningKeys", func(t *testing.T) { runAll(t, open, signingKeys) })
+	t.Run("APIKeys", func(t *testing.T) { runAll(t, open, apiKeys) })
 	t.Run("TOTPs", func(t *testing.T) { runAll(t, open, totps) })
 	t.Run("BackupCodes", func(t *testing.T) { runAll(t, open, backupCodes) })
 	t.Run("RecoveryGrants", func(t *testing.T) { runAll(t, open, recoveryGrants) })

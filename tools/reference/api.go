@@ -257,6 +257,7 @@ Read [the conventions](api-conventions.md) first: origins, cookies, tokens, CSRF
 The examples use these variables. They sign in as a program, with an access token; a page uses its session cookie instead.`)
 	d.code("sh", `URL=http://localhost:8080
 ACCESS_TOKEN=…   # access_token of a sign-in with "transport": "bearer"
+API_KEY=…        # printed by keylodge api-keys create; for the paths below /v1/admin
 CHALLENGE_ID=…   # challenge_id of the …/options response
 CREDENTIAL='{…}' # credential.toJSON() of the browser or the authenticator`)
 	d.paragraph("`make generate` writes this page from adapters/httpapi/openapi.yaml. The test `acceptance.TestReference_CurlExamples` runs the examples.")
@@ -361,6 +362,8 @@ func authenticationOf(security *yaml.Node) (string, error) {
 			all = append(all, "session cookie with `X-CSRF-Token`")
 		case "bearer":
 			all = append(all, "access token")
+		case "apiKey":
+			all = append(all, "API key")
 		default:
 			return "", fmt.Errorf("unknown security requirement %v", schemes)
 		}
@@ -552,13 +555,21 @@ func (a *api) curl(o operation, body *yaml.Node) (string, error) {
 	if strings.Contains(path, "/passkeys/{id}") {
 		path = strings.Replace(path, "{id}", "$PASSKEY_ID", 1)
 	}
+	if strings.Contains(path, "/users/{id}") {
+		path = strings.Replace(path, "{id}", "$USER_ID", 1)
+	}
 	path = strings.Replace(path, "{id}", "$SESSION_ID", 1)
+	for _, parameter := range a.parameters(o) {
+		if example := get(parameter, "example"); example != nil && text(parameter, "in") == "path" {
+			path = strings.Replace(path, "{"+text(parameter, "name")+"}", example.Value, 1)
+		}
+	}
 	if strings.Contains(path, "{") {
 		return "", errors.New("the example has no variable for a parameter in the path")
 	}
 	separator := "?"
 	for _, parameter := range a.parameters(o) {
-		if example := get(parameter, "example"); example != nil {
+		if example := get(parameter, "example"); example != nil && text(parameter, "in") == "query" {
 			value := example.Value
 			if example.Kind == yaml.SequenceNode {
 				value = strings.Join(values(example), ",")
@@ -575,6 +586,8 @@ func (a *api) curl(o operation, body *yaml.Node) (string, error) {
 	for i, alternative := range items(get(o.node, "security")) {
 		if get(alternative, "bearer") != nil {
 			words = append(words, `-H "Authorization: Bearer $ACCESS_TOKEN"`)
+		} else if get(alternative, "apiKey") != nil {
+			words = append(words, `-H "Authorization: Bearer $API_KEY"`)
 		} else if i == 0 && len(items(get(o.node, "security"))) == 1 && get(alternative, "sessionCookie") != nil {
 			words = append(words, `-b "$COOKIE"`)
 			if get(alternative, "csrfToken") != nil {

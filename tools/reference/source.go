@@ -58,7 +58,29 @@ func load(root string) (*project, error) {
 		return nil, err
 	}
 	p.openAPI = document.Content[0]
+	expandMerges(p.openAPI)
 	return p, nil
+}
+
+// expandMerges replaces the merge key "<<" of mappings by the members of its alias, except those that the mapping has itself.
+func expandMerges(n *yaml.Node) {
+	for _, child := range n.Content {
+		expandMerges(child)
+	}
+	if n.Kind != yaml.MappingNode || len(n.Content) == 0 || n.Content[0].Tag != "!!merge" {
+		return
+	}
+	own := map[string]bool{}
+	for member := range slices.Chunk(n.Content[2:], 2) {
+		own[member[0].Value] = true
+	}
+	var inherited []*yaml.Node
+	for member := range slices.Chunk(n.Content[1].Alias.Content, 2) {
+		if !own[member[0].Value] {
+			inherited = append(inherited, member...)
+		}
+	}
+	n.Content = append(inherited, n.Content[2:]...)
 }
 
 func (p *project) loadPackage(folder string) error {

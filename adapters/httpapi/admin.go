@@ -1,0 +1,235 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/application/timestamp"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// adminHandler handles a request of an operator's program, by the use cases that its API key may execute.
+type adminHandler func(c *fiber.Ctx, usecases *admin.Service) error
+
+// requireAPIKey authenticates the caller by the API key of the Authorization header (RFC 6750). Cookies and access tokens are not
+// accepted.
+func (s *server) requireAPIKey(handle adminHandler) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		token, _ := bearerToken(c.Get(fiber.HeaderAuthorization))
+		key, err := s.usecases.APIKeys.Authenticate(c.UserContext(), token)
+		if err != nil {
+			return err
+		}
+		stateOf(c).apiKey = key.ID()
+		return handle(c, s.usecases.Admin.As(key.Operator(), s.client(c)))
+	}
+}
+
+// managedUser is a user as the operator sees them.
+type managedUser struct {
+	user
+
+	DisabledAt *timestamp.Time `json:"disabled_at"`
+}
+
+func managedUserOf(u *domain.User) managedUser {
+	return managedUser{userOf(u), timestamp.Optional(u.DisabledAt())}
+}
+
+func (s *server) listUsers(c *fiber.Ctx, usecases *admin.Service) error {
+	after, limit, err := parsePage(c, domain.ParseUserID)
+	if err != nil {
+		return err
+	}
+	users, err := usecases.ListUsers(c.UserContext(), after, limit+1)
+	if err != nil {
+		return err
+	}
+	more := len(users) > limit
+	items := mapSlice(users[:min(len(users), limit)], managedUserOf)
+	return answerList(c, items, more, func(u managedUser) string { return u.ID })
+}
+
+func (s *server) showUser(c *fiber.Ctx, usecases *admin.Service) error {
+	ref, err := userRef(c)
+	if err != nil {
+		return err
+	}
+	account, err := usecases.ShowUser(c.UserContext(), ref)
+	if err != nil {
+		return err
+	}
+	return c.JSON(fiber.Map{
+		"user":     managedUserOf(account.User),
+		"passkeys": mapSlice(account.Passkeys, s.passkeyOf),
+		"sessions": mapSlice(account.Sessions, managedSessionOf),
+		"events":   mapSlice(account.Events, managedEventOf),
+	})
+}
+
+func (s *server) disableUser(c *fiber.Ctx, usecases *admin.Service) error {
+	ref, err := userRef(c)
+	if err != nil {
+		return err
+	}
+	revoked, err := usecases.DisableUser(c.UserContext(), ref)
+	if err != nil {
+		return err
+	}
+	return c.JSON(fiber.Map{"revoked": revoked})
+}
+
+func (s *server) enableUser(c *fiber.Ctx, usecases *admin.Service) error {
+	ref, err := userRef(c)
+	if err != nil {
+		return err
+	}
+	if err := usecases.EnableUser(c.UserContext(), ref); err != nil {
+		return err
+	}
+	return c.SendStatus(http.StatusNoContent)
+}
+
+func (s *server) deleteUser(c *fiber.Ctx, usecases *admin.Service) error {
+	ref, err := userRef(c)
+	if err != nil {
+		return err
+	}
+	if err := usecases.DeleteUser(c.UserContext(), ref); err != nil {
+		return err
+	}
+	return c.SendStatus(http.StatusNoContent)
+}
+
+func (s *server) addUserToGroup(c *fiber.Ctx, usecases *admin.Service) error {
+	return changeGroup(c, func(ref domain.UserRef, group []domain.Group) (*domain.User, error) {
+		return usecases.ChangeGroups(c.UserContext(), ref, group, nil)
+	})
+}
+
+func (s *server) removeUserFromGroup(c *fiber.Ctx, usecases *admin.Service) error {
+	return changeGroup(c, func(ref domain.UserRef, group []domain.Group) (*domain.User, error) {
+		return usecases.ChangeGroups(c.UserContext(), ref, nil, group)
+	})
+}
+
+// changeGroup changes the membership of a user in the group of the path, and answers with the user.
+func changeGroup(c *fiber.Ctx, change func(domain.UserRef, []domain.Group) (*domain.User, error)) error {
+	ref, err := userRef(c)
+	if err != nil {
+		return err
+	}
+	group, err := domain.ParseGroup("group", c.Params("group"))
+	if err != nil {
+		return err
+	}
+	user, err := change(ref, []domain.Group{group})
+	if err != nil {
+		return err
+	}
+	return c.JSON(fiber.Map{"user": managedUserOf(user)})
+}
+
+func (s *server) issueRecoveryLink(c *fiber.Ctx, usecases *admin.Service) error {
+	ref, err := userRef(c)
+	if err != nil {
+		return err
+	}
+	issued, err := usecases.RecoverUser(c.UserContext(), ref)
+	if err != nil {
+		return err
+	}
+	return c.JSON(fiber.Map{"link": issued.Link.Reveal(), "expires_at": timestamp.Of(issued.ExpiresAt)})
+}
+
+func (s *server) revokeSessionsOfUser(c *fiber.Ctx, usecases *admin.Service) error {
+	ref, err := userRef(c)
+	if err != nil {
+		return err
+	}
+	revoked, err := usecases.RevokeSessions(c.UserContext(), ref)
+	if err != nil {
+		return err
+	}
+	return c.JSON(fiber.Map{"revoked": revoked})
+}
+
+func (s *server) revokeAnySession(c *fiber.Ctx, usecases *admin.Service) error {
+	id, err := domain.ParseSessionID(c.Params("id"))
+	if err != nil {
+		return domain.ErrSessionNotFound
+	}
+	if err := usecases.RevokeSession(c.UserContext(), id); err != nil {
+		return err
+	}
+	return c.SendStatus(http.StatusNoContent)
+}
+
+// listAllEvents lists the events of all users, oldest first, so that a client can follow them.
+func (s *server) listAllEvents(c *fiber.Ctx, usecases *admin.Service) error {
+	after, limit, badPage := parsePage(c, domain.ParseEventID)
+	kinds, badKind := parseEventKinds(c, domain.AllEventKinds())
+	if err := domain.JoinInvalid(badPage, badKind); err != nil {
+		return err
+	}
+	found, err := usecases.ListEvents(c.UserContext(), after, limit, kinds...)
+	if err != nil {
+		return err
+	}
+	cursor := optional(c.Query("cursor"))
+	if n := len(found.Events); n > 0 {
+		cursor = optional(found.Events[n-1].ID().String())
+	}
+	return c.JSON(fiber.Map{"items": mapSlice(found.Events, managedEventOf), "more": found.More, "cursor": cursor})
+}
+
+// managedSession is a session as the operator sees it.
+type managedSession struct {
+	ID         string          `json:"id"`
+	CreatedAt  timestamp.Time  `json:"created_at"`
+	LastSeenAt timestamp.Time  `json:"last_seen_at"`
+	ExpiresAt  timestamp.Time  `json:"expires_at"`
+	AuthTime   *timestamp.Time `json:"auth_time"`
+	AMR        []string        `json:"amr"`
+	Assurance  string          `json:"assurance"`
+	Transport  string          `json:"transport"`
+	PasskeyID  string          `json:"passkey_id"`
+	Device     device          `json:"device"`
+}
+
+func managedSessionOf(stored *domain.Session) managedSession {
+	s := sessionOf(stored, identity.Principal{Session: stored})
+	return managedSession{s.ID, s.CreatedAt, s.LastSeenAt, s.ExpiresAt, s.AuthTime, s.AMR, s.Assurance, s.Transport, s.PasskeyID, s.Device}
+}
+
+// managedEvent is an event as the operator sees it.
+type managedEvent struct {
+	event
+
+	UserID   *string `json:"user_id"`
+	APIKeyID *string `json:"api_key_id"`
+}
+
+func managedEventOf(e *domain.Event) managedEvent {
+	state := e.State()
+	response := managedEvent{event: eventOf(e)}
+	if !state.UserID.IsZero() {
+		response.UserID = optional(state.UserID.String())
+	}
+	if !state.APIKey.IsZero() {
+		response.APIKeyID = optional(state.APIKey.String())
+	}
+	return response
+}
+
+// userRef returns the user of the path. It returns domain.ErrUserNotFound for a malformed id.
+func userRef(c *fiber.Ctx) (domain.UserRef, error) {
+	id, err := domain.ParseUserID(c.Params("id"))
+	if err != nil {
+		return domain.UserRef{}, domain.ErrUserNotFound
+	}
+	return domain.UserRef{ID: id}, nil
+}

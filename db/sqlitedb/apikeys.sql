@@ -1,0 +1,14 @@
+-- name: AddAPIKey :exec
+INSERT INTO api_keys (id, name, token_digest, scopes, created_at, expires_at, last_used_at, revoked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: APIKeyByToken :one
+SELECT * FROM api_keys WHERE token_digest = @token_digest;
+
+-- name: APIKeyByID :one
+SELECT * FROM api_keys WHERE id = @id;
+
+-- name: ListAPIKeys :many
+SELECT * FROM api_keys WHERE id > @after ORDER BY id LIMIT @up_to;
+
+-- name: SaveAPIKey :execrows
+UPDATE api_keys SET last_used_at = @last_used_at, revoked_at = @revoked_at WHERE id = @id;
