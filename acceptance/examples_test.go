@@ -27,11 +27,13 @@ import (
 	"github.com/keylodge/keylodge/acceptance/testkit/require"
 )
 
-// TestExamples runs the code blocks of README.md, docs/quickstart.md, docs/guides and docs/operations. The blocks of a page run in
+// TestExamples runs the code blocks of README.md, docs/quickstart.md, docs/guides with its examples, and docs/operations. The blocks of a page run in
 // order, in one folder, against one server, in one shell and one browser tab. A comment before a block says more about it:
 //
 //	<!-- test: server -->          the commands start the server, which runs until the end of the page or the next such block
 //	<!-- test: file NAME -->       the block is the content of a file
+//	<!-- test: file NAME of SOURCE --> the same, and the block equals a file of docs/guides/examples, such as page/page.js
+//	<!-- test: excerpt SOURCE -->  the block is a part of a file of docs/guides/examples, which the tests TestKit_Example run
 //	<!-- test: output -->          the block is the output of the last command; … stands for any text
 //	<!-- test: requires COMMAND --> the block is skipped if the shell command fails, for example for a missing library
 //	<!-- test: unit NAME -->       the block is a systemd unit, which systemd-analyze verifies
@@ -54,7 +56,7 @@ import (
 // Every block in an executable language is run or has a reason. JavaScript can set variables of the shell as members of shell.
 func TestExamples(t *testing.T) {
 	pages := []string{"README.md", "docs/quickstart.md"}
-	for _, folder := range []string{"docs/guides", "docs/operations"} {
+	for _, folder := range []string{"docs/guides", "docs/guides/examples", "docs/operations"} {
 		found, err := fs.Glob(os.DirFS(".."), folder+"/*.md")
 		if err != nil {
 			t.Fatal(err)
@@ -226,11 +228,19 @@ func (x *examples) run(step exampleStep) {
 		x.stopServer()
 	case "server":
 		x.startServer(code)
+	case "excerpt":
+		if !strings.Contains(withoutIndent(x.example(step.argument)), withoutIndent("\n"+step.code)) {
+			x.t.Errorf("%s: the block is not in %s", x.at, step.argument)
+		}
 	case "file":
+		name, source, same := strings.Cut(step.argument, " of ")
+		if same && x.example(source) != step.code {
+			x.t.Errorf("%s: the block is not the content of %s", x.at, source)
+		}
 		if x.mailServer != nil {
 			code = strings.NewReplacer("smtp.example.org", "localhost", "PASSWORD=…", "PASSWORD="+mailPassword).Replace(code)
 		}
-		x.write(step.argument, code)
+		x.write(name, code)
 	case "output":
 		x.requireOutput(step.code)
 	case "include":
@@ -263,6 +273,20 @@ func (x *examples) run(step exampleStep) {
 		x.t.Fatalf("%s: unknown kind of comment %q", x.at, step.kind)
 	}
 }
+
+// example returns a file of docs/guides/examples.
+func (x *examples) example(name string) string {
+	x.t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "docs", "guides", "examples", name))
+	if err != nil {
+		x.t.Fatalf("%s: %v", x.at, err)
+	}
+	return string(text)
+}
+
+var indent = regexp.MustCompile(`(?m)^[ \t]+`)
+
+func withoutIndent(code string) string { return indent.ReplaceAllString(code, "") }
 
 func (x *examples) write(name, content string) {
 	x.t.Helper()

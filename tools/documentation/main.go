@@ -1,6 +1,6 @@
 // Command documentation renders the documents for users of the program as HTML, for package webui, which serves them below /docs:
 // those of docs without development, decisions and performance. It writes adapters/webui/documentation.zip, the same bytes for the
-// same documents. A link to a page that is not among them becomes text.
+// same documents. The sources of the examples are pages, too. A link to a page that is not among them becomes text.
 //
 // Usage: documentation [-check] FOLDER
 //
@@ -70,7 +70,10 @@ func run(root string, check bool) error {
 	return err
 }
 
-// read returns the documents by their path below the folder.
+// examples is the folder of the programs that the documents explain.
+const examples = "guides/examples/"
+
+// read returns the documents by their path below the folder. Each source of the examples is one.
 func read(folder string) (map[string][]byte, error) {
 	sources := map[string][]byte{}
 	err := fs.WalkDir(os.DirFS(folder), ".", func(name string, entry fs.DirEntry, err error) error {
@@ -79,13 +82,24 @@ func read(folder string) (map[string][]byte, error) {
 			return err
 		case slices.Contains(forContributors, name) && entry.IsDir():
 			return fs.SkipDir
-		case slices.Contains(forContributors, name) || path.Ext(name) != ".md":
+		case slices.Contains(forContributors, name) || entry.IsDir():
 			return nil
 		}
-		sources[name], err = os.ReadFile(filepath.Join(folder, name))
+		text, err := os.ReadFile(filepath.Join(folder, name))
+		switch {
+		case path.Ext(name) == ".md":
+			sources[name] = text
+		case strings.HasPrefix(name, examples):
+			sources[name] = sourcePage(strings.TrimPrefix(name, examples), text)
+		}
 		return err
 	})
 	return sources, err
+}
+
+// sourcePage returns a document with a source.
+func sourcePage(name string, text []byte) []byte {
+	return fmt.Appendf(nil, "# %s\n\n~~~~%s\n%s~~~~\n", name, strings.TrimPrefix(path.Ext(name), "."), text)
 }
 
 // build returns the archive. Its entries have the paths of their URLs, without the first slash.

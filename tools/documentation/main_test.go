@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -29,6 +31,34 @@ func TestRender(t *testing.T) {
 	}
 	if _, _, err := render("a.md", []byte("no title"), sources); err == nil {
 		t.Error("a page without a title is accepted")
+	}
+}
+
+func TestRead_MakesPagesOfExamples(t *testing.T) {
+	folder := t.TempDir()
+	for name, text := range map[string]string{
+		"a.md": "# A\n", "a.png": "image", "decisions/0001.md": "# No\n",
+		"guides/examples/README.md": "# Examples\n\n[source](page/page.js)\n", "guides/examples/page/page.js": "const a = `<b>`;\n",
+	} {
+		file := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sources, err := read(folder)
+	if err != nil || len(sources) != 3 {
+		t.Fatalf("%q, %v", sources, err)
+	}
+	_, body, err := render("guides/examples/README.md", sources["guides/examples/README.md"], sources)
+	if want := `<a href="/docs/guides/examples/page/page.js">source</a>`; err != nil || !strings.Contains(string(body), want) {
+		t.Errorf("got %s, %v, want %s", body, err, want)
+	}
+	title, body, err := render("guides/examples/page/page.js", sources["guides/examples/page/page.js"], sources)
+	if want := "const a = `&lt;b&gt;`;\n</code>"; err != nil || title != "page/page.js" || !strings.Contains(string(body), want) {
+		t.Errorf("got %s: %s, %v, want %s", title, body, err, want)
 	}
 }
 

@@ -1,0 +1,3 @@
+import { createKeylodge } from 'http://localhost:8080/kit/keylodge.js';
+
+export const keylodge = createKeylodge({ origin: 'http://localhost:8080' });
