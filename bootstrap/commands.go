@@ -15,6 +15,7 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/bootstrap/doctor"
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // openForCommand opens the database of the settings, also while a server uses it, and upgrades its schema as the server does. It returns
@@ -72,6 +73,15 @@ func loadSettings() (config.Config, error) {
 		return config.Config{}, &domain.Error{Kind: domain.KindInvalid, Code: "invalid_settings", Message: err.Error()}
 	}
 	return cfg, nil
+}
+
+// effectiveSettings returns all settings. Invalid ones are an error of the caller, as in loadSettings.
+func effectiveSettings() ([]dbadmin.Setting, error) {
+	all, err := config.Effective()
+	if err != nil {
+		err = &domain.Error{Kind: domain.KindInvalid, Code: "invalid_settings", Message: err.Error()}
+	}
+	return all, err
 }
 
 // checkReady returns an error unless the server of the settings is ready.

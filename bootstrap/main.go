@@ -38,6 +38,7 @@ func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		Maintain:          newMaintenance,
 		RunChecks:         doctor.Run,
 		CheckReady:        checkReady,
+		Settings:          effectiveSettings,
 		AuthenticatorName: aaguid.New().NameOf,
 		Stdin:             stdin,
 		Interactive:       isTerminal(stdin),

@@ -33,6 +33,8 @@ type Program struct {
 	Maintain func() (Maintenance, error)
 	// RunChecks checks the deployment, settings first, and changes nothing.
 	RunChecks func(ctx context.Context, check dbadmin.CheckOptions) dbadmin.CheckResults
+	// Settings returns all settings as they are in effect. If some are invalid, it returns an error and the settings.
+	Settings func() ([]dbadmin.Setting, error)
 	// CheckReady returns an error unless a server with these settings is ready on this machine.
 	CheckReady func(ctx context.Context) error
 
@@ -101,7 +103,7 @@ func (p *Program) root() *cobra.Command {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(p.Stdout, cmd) })
 	root.SetHelpCommand(helpCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	root.AddCommand(p.serve(), p.develop(), p.users(), p.sessions(), p.keys(), p.apiKeys(), p.backup(), p.restore(), p.exportAll(), p.importAll(), p.migrate(), p.doctor(),
+	root.AddCommand(p.serve(), p.develop(), p.users(), p.sessions(), p.keys(), p.apiKeys(), p.backup(), p.restore(), p.exportAll(), p.importAll(), p.migrate(), p.config(), p.doctor(),
 		p.healthcheck(), p.version())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {

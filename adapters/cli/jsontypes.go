@@ -112,6 +112,13 @@ type (
 		RevokedAt  *timestamp.Time `json:"revoked_at"`
 	}
 
+	setting struct {
+		Name   string  `json:"name"`
+		Value  *string `json:"value"`
+		From   string  `json:"from"`
+		Hidden bool    `json:"hidden"`
+	}
+
 	// changeResult is the document of a command that changes users or sessions.
 	changeResult struct {
 		UserID          string `json:"user_id,omitempty"`

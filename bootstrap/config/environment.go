@@ -1,9 +1,7 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"reflect"
 	"regexp"
@@ -11,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/kelseyhightower/envconfig"
-
-	"github.com/keylodge/keylodge/adapters/masterkey"
 )
 
 const prefix = "KEYLODGE"
@@ -203,71 +199,35 @@ type environment struct {
 	LogFormat string `envconfig:"KEYLODGE_LOG_FORMAT" type:"text|json"`
 }
 
-// Load reads the settings from the environment, and those that are not set there from .env in the working directory. It
-// returns SettingErrors if settings are invalid.
+// Load reads the settings from the environment and from the files that it names, and those that are not set there from .env in the
+// working directory. It returns SettingErrors if settings are invalid.
 func Load() (Config, error) { return loadWith(func(*environment) {}) }
 
 // loadWith is Load with settings that override changes.
 func loadWith(override func(*environment)) (Config, error) {
-	if err := loadDotenv(); err != nil {
-		return Config{}, err
-	}
+	config, _, _, err := read(override)
+	return config, err
+}
+
+// read returns the configuration with the texts of the settings that it was made from, and with their origins. If settings are invalid,
+// it returns SettingErrors and the texts that were read.
+func read(override func(*environment)) (Config, environment, origins, error) {
 	var env environment
+	from, err := readFiles()
+	if err != nil {
+		return Config{}, env, from, err
+	}
 	if err := envconfig.Process("", &env); err != nil {
-		return Config{}, err
+		return Config{}, env, from, err
 	}
 	quoted := env.normalize()
 	override(&env)
 	config, errs := env.parse()
 	if errs = slices.Concat(unknownSettings(), quoted, errs); len(errs) > 0 {
-		return Config{}, errs
+		return Config{}, env, from, errs
 	}
 	_, config.OpsListenSet = os.LookupEnv(prefix + "_OPS_LISTEN")
-	return config, nil
-}
-
-const dotenvFile = ".env"
-
-// loadDotenv adds the settings in .env to the environment. Variables that are set already take precedence.
-func loadDotenv() error {
-	text, err := os.ReadFile(dotenvFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return SettingErrors{{Setting: dotenvFile, Problem: err.Error(), Fix: "make it readable for the user that runs keylodge, or remove it"}}
-	}
-	assignments, errs := parseDotenv(text)
-	if slices.ContainsFunc(assignments, assignment.isSecret) {
-		if info, err := os.Stat(dotenvFile); err != nil {
-			errs = append(errs, SettingError{dotenvFile, err.Error(), "make it readable for the user that runs keylodge, or remove it"})
-		} else if err := masterkey.CheckPrivate(dotenvFile, info); err != nil {
-			errs = append(errs, SettingError{dotenvFile, err.Error(), "chmod 600 " + dotenvFile})
-		}
-	}
-	if len(errs) > 0 {
-		return errs
-	}
-	for _, a := range assignments {
-		if _, set := os.LookupEnv(a.name); set {
-			continue
-		}
-		if err := os.Setenv(a.name, a.value); err != nil {
-			return SettingErrors{{Setting: dotenvFile, Problem: a.name + " cannot be set: " + err.Error(), Fix: "correct its line"}}
-		}
-	}
-	return nil
-}
-
-// isSecret reports whether the value is a secret or a password, or a URL that contains one.
-func (a assignment) isSecret() bool {
-	switch a.name {
-	case prefix + "_SECRET", prefix + "_PREVIOUS_SECRETS", prefix + "_SMTP_PASSWORD":
-		return a.value != ""
-	case prefix + "_DATABASE_URL", prefix + "_RATE_LIMIT_URL":
-		return strings.Contains(a.value, "@") || strings.Contains(a.value, "password=")
-	}
-	return false
+	return config, env, from, nil
 }
 
 // normalize removes white space around values, and replaces empty ones by the default, since some supervisors cannot unset a
@@ -314,7 +274,7 @@ func unknownSettings() (unknown SettingErrors) {
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		upper := strings.ToUpper(name)
-		if !strings.HasPrefix(upper, prefix+"_") || slices.Contains(known, name) {
+		if !strings.HasPrefix(upper, prefix+"_") || slices.Contains(known, name) || slices.Contains(known, settingOfFile(name)) {
 			continue
 		}
 		fix := "correct or remove it; the settings are " + strings.Join(known, ", ")

@@ -23,6 +23,14 @@ type Backups interface {
 	PrepareRestore(ctx context.Context, file string) (PreparedRestore, error)
 }
 
+// Setting is a setting of the server, as it is in effect.
+type Setting struct {
+	Name   string
+	Value  string // "" if it is unset, or a secret
+	Origin string // "environment", "default", or the name of a file
+	Hidden bool   // the value is or contains a secret, which is left out
+}
+
 // CheckOptions says how thoroughly a database is checked, and reports the progress of operations that take minutes on a large
 // one.
 type CheckOptions struct {
