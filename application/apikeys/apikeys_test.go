@@ -1,6 +1,7 @@
 package apikeys_test
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"testing"
@@ -92,6 +93,9 @@ func TestRevoke_IsIdempotent(t *testing.T) {
 	s, c := newService(t)
 	key, token := mustCreate(t, s, "Backup")
 	other, otherToken := mustCreate(t, s, "Other")
+	if _, err := s.Authenticate(t.Context(), token.Reveal()); err != nil { // the next one within a minute records no use
+		t.Fatal(err)
+	}
 	for i := range 2 {
 		c.now = noon.Add(time.Duration(i) * time.Minute)
 		revoked, err := s.Revoke(t.Context(), key.ID())
@@ -99,6 +103,7 @@ func TestRevoke_IsIdempotent(t *testing.T) {
 			t.Errorf("got %+v, %v", revoked, err)
 		}
 	}
+	c.now = noon.Add(time.Second)
 	if _, err := s.Authenticate(t.Context(), token.Reveal()); !errors.Is(err, domain.ErrAPIKeyInvalid) {
 		t.Errorf("the revoked key: %v", err)
 	}
@@ -110,6 +115,34 @@ func TestRevoke_IsIdempotent(t *testing.T) {
 	}
 	if _, err := s.Revoke(t.Context(), domain.APIKeyID{}); !errors.Is(err, domain.ErrAPIKeyNotFound) {
 		t.Errorf("an unknown key: %v", err)
+	}
+}
+
+// interruptedStore calls interrupt before each transaction that writes.
+type interruptedStore struct {
+	ports.Store
+	interrupt func()
+}
+
+func (s interruptedStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	s.interrupt()
+	return s.Store.Update(ctx, fn)
+}
+
+func TestAuthenticate_DuringRevocation(t *testing.T) {
+	s, _ := newService(t)
+	key, token := mustCreate(t, s, "Backup")
+	busy := *s
+	busy.Store = interruptedStore{s.Store, func() {
+		if _, err := s.Revoke(t.Context(), key.ID()); err != nil {
+			t.Error(err)
+		}
+	}}
+	if _, err := busy.Authenticate(t.Context(), token.Reveal()); !errors.Is(err, domain.ErrAPIKeyInvalid) {
+		t.Errorf("got %v", err)
+	}
+	if stored, err := s.List(t.Context(), domain.APIKeyID{}, 1); err != nil || stored[0].Status != domain.APIKeyRevoked || !stored[0].State().LastUsedAt.IsZero() {
+		t.Errorf("stored %+v, %v", stored, err)
 	}
 }
 
