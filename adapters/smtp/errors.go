@@ -44,12 +44,30 @@ func (t *transaction) wrapError(ctx context.Context, e *stepError) error {
 	case errors.Is(cause, context.Canceled): // not an error of the server
 		return fmt.Errorf("%s: %w", e.step, cause)
 	case cause != nil:
-		return fmt.Errorf("%s: %w: %w", e.step, domain.ErrUnavailable, cause)
+		return &unavailableError{fmt.Errorf("%s: %w", e.step, cause)}
+	case errors.Is(kind, domain.ErrUnavailable):
+		return &unavailableError{fmt.Errorf("%s: %s%s", e.step, e.advice(), text)}
 	case kind != nil:
 		return fmt.Errorf("%s: %w: %s", e.step, kind, text)
 	}
 	return fmt.Errorf("%s: %s", e.step, text)
 }
+
+// unavailableError is a domain.ErrUnavailable for the operator's log: the message of that error tells clients of the API to try again.
+type unavailableError struct{ error }
+
+func (e *unavailableError) Unwrap() []error { return []error{domain.ErrUnavailable, e.error} }
+
+// advice returns what the operator must check, or "".
+func (e *stepError) advice() string {
+	reply := e.reply()
+	if reply != nil && (e.step == stepAUTH && reply.Code >= 500 || reply.Code == codeAuthenticationRequired) {
+		return "check KEYLODGE_SMTP_USERNAME and KEYLODGE_SMTP_PASSWORD: "
+	}
+	return ""
+}
+
+const codeAuthenticationRequired = 530 // RFC 4954, section 6
 
 // reply returns the server's reply, or nil if there is none.
 func (e *stepError) reply() *textproto.Error {
@@ -83,7 +101,7 @@ func isRelayRejection(reply string) bool {
 
 // serverReplyCodes concern the server or the connection, after any command: the server closes, does not know the command, or
 // requires authentication (RFC 5321, section 4.2.2; RFC 4954, section 6; Postfix sends 454 to unauthenticated clients).
-var serverReplyCodes = []int{421, 454, 500, 502, 503, 504, 530}
+var serverReplyCodes = []int{421, 454, 500, 502, 503, 504, codeAuthenticationRequired}
 
 // maxErrorLength bounds the characters of an error in the log.
 const maxErrorLength = 300

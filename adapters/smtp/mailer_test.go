@@ -156,12 +156,15 @@ func TestSend_RejectedClientIsUnavailable(t *testing.T) {
 		if !errors.Is(err, domain.ErrUnavailable) || strings.Contains(err.Error(), "battery-staple") {
 			t.Errorf("%s: %v", name, err)
 		}
+		if text := err.Error(); !strings.Contains(text, "check KEYLODGE_SMTP_USERNAME and KEYLODGE_SMTP_PASSWORD") || strings.Contains(text, domain.ErrUnavailable.Message) {
+			t.Errorf("%s: the log has %q", name, text)
+		}
 	}
 	server.SetReply("MAIL", "noreply@example.org", "550 5.1.8 no such sender")
 	err := mailerFor(t, server, func(c *Config) {
 		c.TLS, c.Username, c.Password = STARTTLS, "keylodge", domain.NewSecret("correct-horse")
 	}).Send(t.Context(), codeEmail(t))
-	if !errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), "550 5.1.8 no such sender") {
+	if !errors.Is(err, domain.ErrUnavailable) || err.Error() != "sending the sender to the mail server: 550 5.1.8 no such sender" {
 		t.Errorf("a rejected sender: %v", err)
 	}
 }
