@@ -293,6 +293,22 @@ func TestPage_LanguageOfBrowser(t *testing.T) {
 	b.waitFor("the page is in German", `document.documentElement.lang === 'de-AT' && find('h1')?.textContent.startsWith('Angemeldet als')`)
 }
 
+// A browser without a supported language gets that of the server, as do the elements on other pages.
+func TestPage_LanguageOfServer(t *testing.T) {
+	t.Parallel()
+	requireChromium(t)
+	s := startServer(t, newClock(), func(c *config.Config) { c.Language = "de" })
+	b := browserDriver{s}.newDevice(t, phone).(*browserPage)
+	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+		Source: `Object.defineProperty(navigator, 'languages', { get: () => ['constructor', 'fr'] })`,
+	})
+	b.open()
+	b.waitFor("the page is in German", `document.documentElement.lang === 'de' && find('h1')?.textContent === 'Anmelden'`)
+	b.navigate(s.origin + "/kit/elements.js")
+	evalPromise(b, `import('/kit/elements.js').then(() => document.body.replaceChildren(document.createElement('keylodge-sign-in')) ?? '')`)
+	b.waitFor("the element is in German", `find('h1')?.textContent === 'Anmelden'`)
+}
+
 // Forms open inside the window, and nothing covers what the user presses next: on a phone, also with its keyboard, and on a desktop.
 func TestPage_FormsOpenInsideWindow(t *testing.T) {
 	_, b, _ := openPage(t)

@@ -195,7 +195,7 @@ type (
 )
 
 func httpServer(brand webui.Brand, cfg httpapi.Config, usecases application.UseCases, meter httpapi.Meter, log *slog.Logger) publicServer {
-	page := webui.Page{Name: cfg.RPName, Brand: brand, SecuredBy: cfg.Brand.SecuredBy}
+	page := webui.Page{Name: cfg.RPName, Brand: brand, SecuredBy: cfg.Brand.SecuredBy, Language: cfg.Language}
 	errorPages := webui.NewErrorPages(page)
 	cfg.RenderErrorPage = func(e httpapi.ErrorPage) ([]byte, string) { return errorPages.Render(webui.ErrorPage(e)) }
 	server := httpapi.New(cfg, usecases, meter, log)

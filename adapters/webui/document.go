@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/locales"
 )
 
 const documentName = "index.html"
@@ -18,7 +20,8 @@ const documentName = "index.html"
 type Page struct {
 	Name      string // of the relying party
 	Brand     Brand
-	SecuredBy bool // show "Secured by Keylodge"
+	SecuredBy bool             // show "Secured by Keylodge"
+	Language  locales.Language // in a browser without a supported language
 }
 
 // render returns the document. It replaces sections of it, each between two comments with its name.
@@ -27,6 +30,7 @@ func (p Page) render(files fs.FS) (*resource, error) {
 	if err != nil {
 		return nil, err
 	}
+	document = bytes.Replace(document, []byte(`<html lang="en"`), []byte(`<html lang="en" data-language="`+string(p.Language)+`"`), 1)
 	urls, name := p.Brand.URLs(), html.EscapeString(p.Name)
 	replace := func(section, markup string) {
 		pattern := regexp.MustCompile("(?s)<!--" + section + "-->.*?<!--/" + section + "-->")

@@ -9,10 +9,8 @@ const modules = {
   de: () => import('./languages/de.js'),
 };
 
-/** Returns the first of the BCP 47 tags whose language is known, such as en-GB; 'en' if there is none. */
-export function bestLanguage(...tags) {
-  return tags.find((tag) => tag && languageOf(tag) in modules) ?? 'en';
-}
+/** Returns the first of the BCP 47 tags whose language is known, such as en-GB; undefined if there is none. */
+export const bestLanguage = (...tags) => tags.find((tag) => tag && Object.hasOwn(modules, languageOf(tag)));
 
 const languageOf = (tag) => tag.toLowerCase().split('-')[0];
 

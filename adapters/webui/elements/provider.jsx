@@ -32,7 +32,8 @@ export function Provider({ host, origin, language, emit, children }) {
   const load = async () => {
     setFailed(false);
     try {
-      const tag = bestLanguage(language, host.closest('[lang]')?.lang, ...navigator.languages);
+      const wanted = bestLanguage(language, host.closest('[lang]')?.lang, ...navigator.languages);
+      const tag = wanted ?? bestLanguage((await client.config()).language, 'en');
       const [config, { direction, texts }] = await Promise.all([client.config(), loadMessages(tag)]);
       host.dir = direction;
       setLoaded({ config, texts, tag });

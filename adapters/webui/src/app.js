@@ -20,7 +20,7 @@ const viewAt = Object.fromEntries(Object.entries(addressOf).map(([view, address]
 // ——— Language ———
 
 const languageKey = 'keylodge-language';
-const language = bestLanguage(localStorage.getItem(languageKey), ...navigator.languages);
+const language = bestLanguage(localStorage.getItem(languageKey), ...navigator.languages, document.documentElement.dataset.language, 'en');
 document.documentElement.lang = language;
 
 const choice = document.getElementById('language');
