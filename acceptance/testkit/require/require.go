@@ -35,6 +35,7 @@ var (
 	Caddy      = Need{"caddy", "Caddy", []string{"caddy"}, false}
 	Nginx      = Need{"nginx", "nginx", []string{"nginx", "/usr/sbin/nginx"}, false}
 	Traefik    = Need{"traefik", "Traefik", []string{"traefik"}, true}
+	Axe        = Need{"axe", "axe-core: run `make javascript` once", nil, true}
 	Tools      = Need{"tools", "curl, lsof, sqlite3, systemd-analyze or another program of the operator", nil, false}
 	Root       = Need{"root", "the rights of root", nil, false}
 	SmallDisk  = Need{"disk", "a small disk, which only root can mount", nil, false}
