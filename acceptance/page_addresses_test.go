@@ -309,7 +309,8 @@ func TestPage_LanguageOfServer(t *testing.T) {
 	b.waitFor("the element is in German", `find('h1')?.textContent === 'Anmelden'`)
 }
 
-// Forms open inside the window, and nothing covers what the user presses next: on a phone, also with its keyboard, and on a desktop.
+// Forms open inside the window, and nothing covers what the user presses next: on a phone, also with its keyboard or with text of 200 %,
+// and on a desktop.
 func TestPage_FormsOpenInsideWindow(t *testing.T) {
 	_, b, _ := openPage(t)
 	const inside = `['%s', '%s'].every((name) => {
@@ -321,9 +322,13 @@ func TestPage_FormsOpenInsideWindow(t *testing.T) {
 		while (top?.shadowRoot) top = top.shadowRoot.elementFromPoint(...at);
 		return box.top >= 0 && box.bottom <= innerHeight && element.contains(top);
 	})`
-	for _, size := range [][2]int64{{360, 740}, {360, 400}, {1280, 800}} {
-		call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: size[0], Height: size[1], DeviceScaleFactor: 1})
+	for _, size := range []struct{ width, height, font int64 }{{360, 740, 16}, {360, 400, 16}, {1280, 800, 16}, {360, 740, 32}} {
+		call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: size.width, Height: size.height, DeviceScaleFactor: 1})
+		call(b, page.SetFontSizes, page.SetFontSizesParams{FontSizes: &page.FontSizes{Standard: size.font}})
 		b.reload()
+		if font := eval[string](b, `getComputedStyle(document.documentElement).fontSize`); font != fmt.Sprintf("%dpx", size.font) {
+			t.Fatalf("the text has %s", font)
+		}
 		for _, form := range []struct{ opener, field, submit string }{{"rename", "name", "save"}, {"add-passkey", "passkey_name", "make-passkey"}, {"delete-account", "word", "delete-for-good"}} {
 			// The opener is at the lower edge of the window when it is pressed.
 			eval[bool](b, fmt.Sprintf(`(find(%q).scrollIntoView({ block: 'end' }), true)`, named(form.opener)))
