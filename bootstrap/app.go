@@ -27,6 +27,7 @@ type App struct {
 	usecases   application.UseCases
 	server     publicServer
 	operations operations
+	meter      jobs.Meter
 	log        *slog.Logger
 	cleanup    func()
 }
@@ -83,7 +84,7 @@ const shutdownTimeout = 15 * time.Second
 func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	background, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	running.Go(func() { jobs.Run(background, a.Jobs, a.log) })
+	running.Go(func() { jobs.Run(background, a.Jobs, a.meter, a.log) })
 	defer func() {
 		stopJobs()
 		running.Wait()

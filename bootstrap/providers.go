@@ -98,10 +98,10 @@ var appSet = wire.NewSet(
 	assembleUseCases,
 	masterKey, masterKeys,
 	openStore, sessioncache.New,
-	metrics.New, wire.Bind(new(httpapi.Meter), new(*metrics.Metrics)),
+	newMetrics, wire.Bind(new(httpapi.Meter), new(*metrics.Metrics)), wire.Bind(new(jobs.Meter), new(*metrics.Metrics)),
 	rateLimits,
 	httpConfig, httpServer, wire.FieldsOf(new(config.Config), "Brand"), operationsServer, jobs.New,
-	wire.Struct(new(App), "Jobs", "usecases", "server", "operations", "log"),
+	wire.Struct(new(App), "Jobs", "usecases", "server", "operations", "meter", "log"),
 )
 
 func externalKeys(cfg config.Config) signingkeys.ExternalKeys { return cfg.ExternalKeys }
@@ -208,3 +208,10 @@ func operationsServer(usecases application.UseCases, m *metrics.Metrics, log *sl
 }
 
 func pause() ports.Pause { return system.Pause }
+
+// newMetrics returns the metrics of this program.
+func newMetrics() *metrics.Metrics {
+	m := metrics.New()
+	m.SetVersion(version())
+	return m
+}

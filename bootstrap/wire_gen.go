@@ -10,7 +10,6 @@ import (
 	"github.com/keylodge/keylodge/adapters/jobs"
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/masterkey"
-	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/useragent"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/account"
@@ -298,8 +297,8 @@ func assembleApp(cfg config.Config, clock ports.Clock, log *slog.Logger) (*App, 
 		cleanup()
 		return nil, nil, err
 	}
-	metricsMetrics := metrics.New()
-	service, cleanup2, err := rateLimits(cfg, keys, store, clock, metricsMetrics, log)
+	metrics := newMetrics()
+	service, cleanup2, err := rateLimits(cfg, keys, store, clock, metrics, log)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
@@ -310,16 +309,17 @@ func assembleApp(cfg config.Config, clock ports.Clock, log *slog.Logger) (*App, 
 		cleanup()
 		return nil, nil, err
 	}
-	v := jobs.New(useCases, log)
+	v := jobs.New(useCases, metrics, log)
 	brand := cfg.Brand
 	httpapiConfig := httpConfig(cfg, keys)
-	bootstrapPublicServer := httpServer(brand, httpapiConfig, useCases, metricsMetrics, log)
-	bootstrapOperations := operationsServer(useCases, metricsMetrics, log)
+	bootstrapPublicServer := httpServer(brand, httpapiConfig, useCases, metrics, log)
+	bootstrapOperations := operationsServer(useCases, metrics, log)
 	app := &App{
 		Jobs:       v,
 		usecases:   useCases,
 		server:     bootstrapPublicServer,
 		operations: bootstrapOperations,
+		meter:      metrics,
 		log:        log,
 	}
 	return app, func() {

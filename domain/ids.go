@@ -104,6 +104,11 @@ func (u uuid) String() string {
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
+// Time returns the time of the id, to the millisecond.
+func (u uuid) Time() time.Time {
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(u[:8]) >> 16)).UTC()
+}
+
 // MarshalText returns the id as String does.
 func (u uuid) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 

@@ -261,6 +261,8 @@ type OutboxEmails interface {
 	ListDue(ctx context.Context, now time.Time, limit int) ([]*domain.OutboxEmail, error)
 	// List returns up to limit e-mails with ids after the given one, in ascending order; the zero id starts at the first.
 	List(ctx context.Context, after domain.OutboxEmailID, limit int) ([]*domain.OutboxEmail, error)
+	// Count returns the number of e-mails.
+	Count(ctx context.Context) (int, error)
 	// Save stores the changes of an e-mail. It succeeds without effect if the e-mail was deleted.
 	Save(ctx context.Context, m *domain.OutboxEmail) error
 	// Remove deletes an e-mail. It succeeds if there is none.

@@ -31,14 +31,27 @@ const jobTimeout = 2 * time.Minute
 // RefreshSigningKeys is the name of a job.
 const RefreshSigningKeys = "refresh signing keys"
 
+// Meter records what the jobs do.
+type Meter interface {
+	// ObserveJob records a run of a job.
+	ObserveJob(name string, took time.Duration, succeeded bool)
+	// CountEmails counts e-mails whose delivery was attempted.
+	CountEmails(sent, retried, discarded int)
+	// SetEmailBacklog records the e-mails that wait, and when the oldest of them was queued; zero if none waits.
+	SetEmailBacklog(waiting int, oldestSince time.Time)
+	// SetSigningKey records when the key that signs was created; zero if the operator provides it.
+	SetSigningKey(createdAt time.Time)
+}
+
 // New returns the jobs of a server.
-func New(usecases application.UseCases, log *slog.Logger) []Job {
-	run := runner{usecases, log}
+func New(usecases application.UseCases, meter Meter, log *slog.Logger) []Job {
+	run := runner{usecases, meter, log}
 	return []Job{
 		{Name: "delete expired data", Every: time.Minute, Timeout: jobTimeout, Run: run.deleteExpired},
 		{Name: "delete expired rate limits", Every: time.Minute, Timeout: jobTimeout, Run: usecases.RateLimit.DeleteExpired},
 		{Name: RefreshSigningKeys, Every: 30 * time.Second, Timeout: jobTimeout, Run: run.refreshSigningKeys},
 		{Name: "send e-mails", Every: 2 * time.Second, Run: run.sendEmails},
+		{Name: "measure", Every: 15 * time.Second, Timeout: jobTimeout, Run: run.measure},
 		{Name: "write last uses of sessions", Every: time.Second, Timeout: jobTimeout, Run: run.writeLastSeen, AtStop: true},
 	}
 }
@@ -48,26 +61,26 @@ const shutdownTimeout = 5 * time.Second
 
 // Run runs each job immediately and then at its interval, until ctx ends. It logs the error of a job, which runs again at its interval.
 // Before it returns, it runs the jobs with AtStop.
-func Run(ctx context.Context, jobs []Job, log *slog.Logger) {
+func Run(ctx context.Context, jobs []Job, meter Meter, log *slog.Logger) {
 	var running sync.WaitGroup
 	for _, job := range jobs {
-		running.Go(func() { job.repeat(ctx, log) })
+		running.Go(func() { job.repeat(ctx, meter, log) })
 	}
 	running.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	for _, job := range jobs {
 		if job.AtStop {
-			job.once(ctx, log)
+			job.once(ctx, meter, log)
 		}
 	}
 }
 
-func (j Job) repeat(ctx context.Context, log *slog.Logger) {
+func (j Job) repeat(ctx context.Context, meter Meter, log *slog.Logger) {
 	ticker := time.NewTicker(j.Every)
 	defer ticker.Stop()
 	for {
-		j.once(ctx, log)
+		j.once(ctx, meter, log)
 		select {
 		case <-ctx.Done():
 			return
@@ -76,13 +89,19 @@ func (j Job) repeat(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-func (j Job) once(ctx context.Context, log *slog.Logger) {
+func (j Job) once(ctx context.Context, meter Meter, log *slog.Logger) {
 	if j.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, j.Timeout)
 		defer cancel()
 	}
-	if err := j.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	began := time.Now()
+	err := j.Run(ctx)
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	meter.ObserveJob(j.Name, time.Since(began), err == nil)
+	if err != nil {
 		// Meaning: A background job, which job names, has ended with an error. If it repeats, correct the cause in error.
 		log.Error("a job failed and will be retried", slog.String("job", j.Name), slog.Any("error", err))
 	}
@@ -91,6 +110,7 @@ func (j Job) once(ctx context.Context, log *slog.Logger) {
 // runner has the jobs that log what they did.
 type runner struct {
 	usecases application.UseCases
+	meter    Meter
 	log      *slog.Logger
 }
 
@@ -119,9 +139,11 @@ func (r runner) deleteExpired(ctx context.Context) error {
 // sendEmails logs each e-mail that could not be sent by its id, without the recipient.
 func (r runner) sendEmails(ctx context.Context) error {
 	delivered, err := r.usecases.Outbox.Deliver(ctx)
+	discarded := 0
 	for _, f := range delivered.Failed {
 		attributes := []any{slog.String("email_id", f.ID.String()), slog.String("kind", string(f.Kind)), slog.Int("attempts", f.Attempts), slog.Any("error", f.Cause)}
 		if f.GivenUp {
+			discarded++
 			// Meaning: The e-mail has expired or the mail server rejects it. docs/runbooks/email-not-sent.md has the causes.
 			r.log.Error("an e-mail could not be sent and was discarded", attributes...)
 		} else {
@@ -129,6 +151,7 @@ func (r runner) sendEmails(ctx context.Context) error {
 			r.log.Warn("an e-mail could not be sent and will be retried", attributes...)
 		}
 	}
+	r.meter.CountEmails(delivered.Sent, len(delivered.Failed)-discarded, discarded)
 	return err
 }
 
@@ -140,6 +163,22 @@ func (r runner) refreshSigningKeys(ctx context.Context) error {
 func WithKeyAdvice(err error) error {
 	if errors.Is(err, signingkeys.ErrUndecryptable) {
 		return fmt.Errorf("%w; only if that secret is lost, remove the keys with: keylodge keys rotate", err)
+	}
+	return err
+}
+
+// measure records what only the database knows.
+func (r runner) measure(ctx context.Context) error {
+	backlog, err := r.usecases.Outbox.Backlog(ctx)
+	if err != nil {
+		return err
+	}
+	r.meter.SetEmailBacklog(backlog.Waiting, backlog.OldestSince)
+	keys, err := r.usecases.SigningKeys.List(ctx)
+	for _, key := range keys {
+		if key.State == signingkeys.KeySigning {
+			r.meter.SetSigningKey(key.CreatedAt)
+		}
 	}
 	return err
 }

@@ -8,6 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,6 +22,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/jobs"
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/outbox"
@@ -53,6 +58,7 @@ func newSigningKeys(t *testing.T, store ports.Store) *signingkeys.Service {
 // runningJobs are jobs in the background. The log may be read while all jobs wait. stop cancels the jobs and waits for their end.
 type runningJobs struct {
 	log      *bytes.Buffer
+	meter    *metrics.Metrics
 	sessions *sessions.Service
 	stop     func()
 }
@@ -67,21 +73,22 @@ func startJobsWith(t *testing.T, store ports.Store, emails *outbox.Service) runn
 	t.Helper()
 	log, service := &bytes.Buffer{}, &sessions.Service{Store: sessioncache.New(store), Clock: clock{}, Lifetime: sessionLifetime}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	meter := metrics.New()
 	all := jobs.New(application.UseCases{
 		Maintenance: &maintenance.Service{Store: store, Clock: clock{}},
 		SigningKeys: newSigningKeys(t, store),
 		Outbox:      emails,
 		Sessions:    service,
 		RateLimit:   &ratelimit.Service{},
-	}, logger)
+	}, meter, logger)
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
 	go func() {
-		jobs.Run(ctx, all, logger)
+		jobs.Run(ctx, all, meter, logger)
 		close(stopped)
 	}()
 	synctest.Wait()
-	return runningJobs{log, service, func() {
+	return runningJobs{log, meter, service, func() {
 		cancel()
 		<-stopped
 	}}
@@ -376,6 +383,65 @@ func TestRun_LogsDeletedCounts(t *testing.T) {
 		run.stop()
 		if run.log.Len() > 0 {
 			t.Errorf("after the stop: logged %s", run.log)
+		}
+	})
+}
+
+// exported returns the value of a series; "" if it is not exported.
+func (r runningJobs) exported(series string) string {
+	response := httptest.NewRecorder()
+	r.meter.Handler().ServeHTTP(response, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	_, value, _ := strings.Cut(response.Body.String(), "\n"+series+" ")
+	value, _, _ = strings.Cut(value, "\n")
+	return value
+}
+
+func TestRun_MeasuresJobs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &flakyStore{Store: sqlitestore.NewInBubble(t)}
+		run := startJobs(t, store)
+		defer run.stop()
+		const job = `{job_name="refresh signing keys"}`
+		began := time.Now()
+		if last, failed, runs := run.exported("keylodge_job_last_success_timestamp_seconds"+job), run.exported("keylodge_job_failures_total"+job),
+			run.exported("keylodge_job_duration_seconds_count"+job); failed != "0" || runs != "1" || last == "" {
+			t.Errorf("after a success: last %s, %s failed, %s runs", last, failed, runs)
+		}
+		first := run.exported("keylodge_job_last_success_timestamp_seconds" + job)
+		advance(16 * time.Second)
+		store.down.Store(true)
+		advance(14*time.Second + 100*time.Millisecond)
+		if failed, runs := run.exported("keylodge_job_failures_total"+job), run.exported("keylodge_job_duration_seconds_count"+job); failed != "1" || runs != "2" ||
+			run.exported("keylodge_job_last_success_timestamp_seconds"+job) != first {
+			t.Errorf("after a failure: %s failed, %s runs", failed, runs)
+		}
+		created, err := strconv.ParseFloat(run.exported("keylodge_signing_key_created_timestamp_seconds"), 64)
+		if err != nil || math.Abs(created-float64(began.Unix())) > 30 {
+			t.Errorf("the signing key was created at %v, %v", created, err)
+		}
+	})
+}
+
+func TestSendEmails_MeasuresBacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := sqlitestore.NewInBubble(t)
+		id := enqueueEmail(t, store)
+		mailer := &fakeMailer{errs: map[domain.OutboxEmailID]error{id: errors.New("451 busy")}}
+		queued := time.Now()
+		run := startJobsWithMailer(t, store, mailer)
+		defer run.stop()
+		advance(16 * time.Second)
+		oldest, err := strconv.ParseFloat(run.exported("keylodge_oldest_email_timestamp_seconds"), 64)
+		if waiting := run.exported("keylodge_emails_waiting"); waiting != "1" || err != nil || math.Abs(oldest-float64(queued.Unix())) > 1 {
+			t.Errorf("%s e-mails wait, the oldest since %v, %v", waiting, oldest, err)
+		}
+		mailer.acceptAll()
+		advance(2 * time.Minute)
+		if waiting, oldest := run.exported("keylodge_emails_waiting"), run.exported("keylodge_oldest_email_timestamp_seconds"); waiting != "0" || oldest != "0" {
+			t.Errorf("after the delivery %s e-mails wait, the oldest since %s", waiting, oldest)
+		}
+		if sent, retried := run.exported(`keylodge_email_deliveries_total{outcome="sent"}`), run.exported(`keylodge_email_deliveries_total{outcome="retried"}`); sent != "1" || retried != "1" {
+			t.Errorf("%s sent, %s to be retried", sent, retried)
 		}
 	})
 }

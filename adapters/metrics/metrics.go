@@ -3,6 +3,7 @@ package metrics
 
 import (
 	"net/http"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -24,6 +25,15 @@ type Metrics struct {
 	limited   *prometheus.CounterVec
 	storeUp   prometheus.Gauge
 	fallback  *prometheus.CounterVec
+
+	jobDuration    *prometheus.SummaryVec
+	jobFailures    *prometheus.CounterVec
+	jobLastSuccess *prometheus.GaugeVec
+	emails         *prometheus.CounterVec
+	emailsWaiting  prometheus.Gauge
+	oldestEmail    prometheus.Gauge
+	signingKey     prometheus.Gauge
+	build          *prometheus.GaugeVec
 }
 
 // New returns the metrics of this server, of Go's runtime and of the process. Every label value is exported from the start, at
@@ -56,9 +66,34 @@ func New() *Metrics {
 		fallback: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "keylodge_rate_limit_fallback_total", Help: "Requests decided while the shared rate-limit store was unreachable: counted by this server alone (local) or rejected.",
 		}, []string{"outcome"}),
+		jobDuration: prometheus.NewSummaryVec(prometheus.SummaryOpts{
+			Name: "keylodge_job_duration_seconds", Help: "Duration of the runs of background jobs, failed ones included.",
+		}, []string{"job_name"}),
+		jobFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "keylodge_job_failures_total", Help: "Failed runs of background jobs.",
+		}, []string{"job_name"}),
+		jobLastSuccess: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "keylodge_job_last_success_timestamp_seconds", Help: "When a background job last succeeded, in Unix time.",
+		}, []string{"job_name"}),
+		emails: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "keylodge_email_deliveries_total", Help: "Attempts of this server to send an e-mail: sent, to be retried, or discarded.",
+		}, []string{"outcome"}),
+		emailsWaiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "keylodge_emails_waiting", Help: "E-mails in the database that wait to be sent.",
+		}),
+		oldestEmail: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "keylodge_oldest_email_timestamp_seconds", Help: "When the oldest e-mail that waits was queued, in Unix time; 0 if none waits.",
+		}),
+		signingKey: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "keylodge_signing_key_created_timestamp_seconds", Help: "When the key that signs access tokens was created, in Unix time; 0 if KEYLODGE_JWT_KEY_FILE provides it.",
+		}),
+		build: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "keylodge_build_info", Help: "1, with the versions of the program and of Go.",
+		}, []string{"version", "goversion"}),
 	}
 	m.storeUp.Set(1)
 	m.registry.MustRegister(m.requests, m.rejected, m.signIns, m.steps, m.anomalies, m.limited, m.storeUp, m.fallback,
+		m.jobDuration, m.jobFailures, m.jobLastSuccess, m.emails, m.emailsWaiting, m.oldestEmail, m.signingKey, m.build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, reason := range domain.Reasons {
 		m.rejected.WithLabelValues(string(reason))
@@ -75,6 +110,9 @@ func New() *Metrics {
 	}
 	for _, policy := range domain.RatePolicies() {
 		m.limited.WithLabelValues(string(policy))
+	}
+	for _, outcome := range []string{emailSent, emailRetried, emailDiscarded} {
+		m.emails.WithLabelValues(outcome)
 	}
 	for _, outcome := range []string{outcomeLocal, outcomeRejected} {
 		m.fallback.WithLabelValues(outcome)
@@ -131,6 +169,53 @@ func (m *Metrics) CountFallback(rejected bool) {
 		outcome = outcomeRejected
 	}
 	m.fallback.WithLabelValues(outcome).Inc()
+}
+
+// SetVersion records the version of the program.
+func (m *Metrics) SetVersion(version string) {
+	m.build.WithLabelValues(version, runtime.Version()).Set(1)
+}
+
+// ObserveJob records a run of a background job.
+func (m *Metrics) ObserveJob(name string, took time.Duration, succeeded bool) {
+	m.jobDuration.WithLabelValues(name).Observe(took.Seconds())
+	failures := m.jobFailures.WithLabelValues(name) // exported at zero with the first run
+	if !succeeded {
+		failures.Inc()
+		return
+	}
+	m.jobLastSuccess.WithLabelValues(name).SetToCurrentTime()
+}
+
+// Outcomes of an attempt to send an e-mail.
+const (
+	emailSent      = "sent"
+	emailRetried   = "retried"
+	emailDiscarded = "discarded"
+)
+
+// CountEmails counts e-mails whose delivery was attempted.
+func (m *Metrics) CountEmails(sent, retried, discarded int) {
+	m.emails.WithLabelValues(emailSent).Add(float64(sent))
+	m.emails.WithLabelValues(emailRetried).Add(float64(retried))
+	m.emails.WithLabelValues(emailDiscarded).Add(float64(discarded))
+}
+
+// SetEmailBacklog records the e-mails that wait, and when the oldest of them was queued.
+func (m *Metrics) SetEmailBacklog(waiting int, oldestSince time.Time) {
+	m.emailsWaiting.Set(float64(waiting))
+	m.oldestEmail.Set(unixSeconds(oldestSince))
+}
+
+// SetSigningKey records when the key that signs was created.
+func (m *Metrics) SetSigningKey(createdAt time.Time) { m.signingKey.Set(unixSeconds(createdAt)) }
+
+// unixSeconds returns 0 for the zero time.
+func unixSeconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
 }
 
 // Handler serves the metrics.

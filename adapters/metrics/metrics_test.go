@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,11 @@ func TestMetrics_Exposition(t *testing.T) {
 	for _, rejected := range []bool{true, false, false} {
 		m.CountFallback(rejected)
 	}
+	m.CountEmails(2, 1, 0)
+	m.SetEmailBacklog(3, time.UnixMilli(1_700_000_000_250))
+	m.SetSigningKey(time.Time{})
+	m.SetVersion("1.2.3")
+	m.ObserveJob("send e-mails", 250*time.Millisecond, false)
 	m.SetRateLimitStoreUp(true)
 	m.SetRateLimitStoreUp(false)
 	response := httptest.NewRecorder()
@@ -37,6 +43,14 @@ func TestMetrics_Exposition(t *testing.T) {
 		`keylodge_rate_limited_total{limit="login-account"} 1`,
 		`keylodge_rate_limited_total{limit="recovery"} 0`,
 		"keylodge_rate_limit_store_up 0",
+		`keylodge_email_deliveries_total{outcome="sent"} 2`,
+		`keylodge_email_deliveries_total{outcome="discarded"} 0`,
+		"keylodge_emails_waiting 3",
+		"keylodge_oldest_email_timestamp_seconds 1.70000000025e+09",
+		"keylodge_signing_key_created_timestamp_seconds 0",
+		`keylodge_build_info{goversion="` + runtime.Version() + `",version="1.2.3"} 1`,
+		`keylodge_job_duration_seconds_sum{job_name="send e-mails"} 0.25`,
+		`keylodge_job_failures_total{job_name="send e-mails"} 1`,
 		`keylodge_rate_limit_fallback_total{outcome="local"} 2`,
 		`keylodge_rate_limit_fallback_total{outcome="rejected"} 1`,
 	} {
@@ -51,6 +65,7 @@ func TestMetrics_Exposition(t *testing.T) {
 func TestMetrics_DocumentedAlertsSelectExportedSeries(t *testing.T) {
 	m := New()
 	m.ObserveRequest(http.MethodGet, "/readyz", http.StatusOK, time.Second)
+	m.ObserveJob("send e-mails", 0, true)
 	response := httptest.NewRecorder()
 	m.Handler().ServeHTTP(response, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	exported := response.Body.String()

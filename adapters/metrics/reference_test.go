@@ -29,7 +29,9 @@ func TestReference_Metrics(t *testing.T) {
 func describe(t *testing.T) string {
 	t.Helper()
 	m := New()
-	m.ObserveRequest("GET", "/v1/me", 200, 0) // this metric has no label values before the first request
+	m.ObserveRequest("GET", "/v1/me", 200, 0) // these metrics have no label values before the first request and the first run
+	m.ObserveJob("send e-mails", 0, true)
+	m.SetVersion("1.2.3")
 	families, err := m.registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +41,8 @@ func describe(t *testing.T) string {
 
 ` + "`KEYLODGE_OPS_LISTEN`" + ` serves these metrics for Prometheus at ` + "`/metrics`" + `, with those of Go's
 runtime (` + "`go_…`" + `) and of the process (` + "`process_…`" + `). No metric has an address, a name or an id. Every
-value of a label is exported from the start, at zero, except those of requests.
+value of a label is exported from the start, at zero, except those of requests and of jobs, which
+are exported from the first one.
 
 ` + "`make generate`" + ` writes this page from the registry.
 
@@ -72,10 +75,11 @@ value of a label is exported from the start, at zero, except those of requests.
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		name, label, _ := strings.Cut(key, " ")
 		all := "`" + strings.Join(slices.Sorted(maps.Keys(values[key])), "`, `") + "`"
-		if name == "keylodge_http_request_duration_seconds" {
-			all = map[string]string{
-				"method": "the method", "route": "the pattern of the path, such as `/v1/me/passkeys/:id`; `none` without a route", "status": "the status",
-			}[label]
+		if open := map[string]string{
+			"method": "the method", "route": "the pattern of the path, such as `/v1/me/passkeys/:id`; `none` without a route", "status": "the status",
+			"job_name": "the name of the job, as in the log", "version": "the version of the program", "goversion": "the version of Go",
+		}[label]; open != "" {
+			all = open
 		}
 		fmt.Fprintf(&b, "| `%s` | `%s` | %s |\n", name, label, all)
 	}

@@ -47,6 +47,11 @@ func (o outboxEmails) List(ctx context.Context, after domain.OutboxEmailID, limi
 	return restoreAll(rows, outboxEmailOf)
 }
 
+func (o outboxEmails) Count(ctx context.Context) (int, error) {
+	count, err := o.q.CountOutboxEmails(ctx)
+	return int(count), o.wrap("counting the e-mails", err)
+}
+
 func (o outboxEmails) Save(ctx context.Context, email *domain.OutboxEmail) error {
 	s := email.State()
 	return o.wrap("saving an e-mail", o.q.SaveOutboxEmail(ctx, sqlitedb.SaveOutboxEmailParams{

@@ -10,6 +10,9 @@ SELECT * FROM outbox_emails WHERE due_at <= @now ORDER BY due_at, id LIMIT @up_t
 -- name: ListOutboxEmails :many
 SELECT * FROM outbox_emails WHERE id > @after ORDER BY id LIMIT @up_to::bigint;
 
+-- name: CountOutboxEmails :one
+SELECT count(*) FROM outbox_emails;
+
 -- The recipient and the content of an e-mail never change.
 -- name: SaveOutboxEmail :exec
 UPDATE outbox_emails SET attempts = @attempts, due_at = @due_at WHERE id = @id;

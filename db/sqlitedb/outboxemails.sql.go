@@ -55,6 +55,17 @@ func (q *Queries) AddOutboxEmail(ctx context.Context, arg AddOutboxEmailParams) 
 	return err
 }
 
+const countOutboxEmails = `-- name: CountOutboxEmails :one
+SELECT count(*) FROM outbox_emails
+`
+
+func (q *Queries) CountOutboxEmails(ctx context.Context) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countOutboxEmails)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const deleteExpiredOutboxEmails = `-- name: DeleteExpiredOutboxEmails :many
 DELETE FROM outbox_emails
 WHERE id IN (

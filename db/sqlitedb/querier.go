@@ -36,6 +36,7 @@ type Querier interface {
 	ConsumeBackupCode(ctx context.Context, digest []byte) (int64, error)
 	ConsumeChallenge(ctx context.Context, id string) (int64, error)
 	CountBackupCodes(ctx context.Context, userID string) (CountBackupCodesRow, error)
+	CountOutboxEmails(ctx context.Context) (int64, error)
 	// Two range scans, because <> cannot use the index.
 	CountPasskeysOfOtherRPIDs(ctx context.Context, rpID string) ([]CountPasskeysOfOtherRPIDsRow, error)
 	DeleteExpiredAuthorizationCodes(ctx context.Context, expired column.Time, upTo int64) (int64, error)

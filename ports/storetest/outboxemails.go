@@ -112,6 +112,19 @@ var outboxEmails = rules{
 		wantPages(t, want, page)
 	},
 
+	"Count returns the number of e-mails": func(t *testing.T, store ports.Store) {
+		count := func() (int, error) {
+			return get(t, store, func(ctx context.Context, tx ports.Tx) (int, error) { return tx.OutboxEmails.Count(ctx) })
+		}
+		if n, err := count(); n != 0 || err != nil {
+			t.Errorf("without e-mails: %d, %v", n, err)
+		}
+		addEmails(t, store, emailWithoutUser("ada"), emailWithoutUser("ben"), emailWithoutUser("carol"))
+		if n, err := count(); n != 3 || err != nil {
+			t.Errorf("with three e-mails: %d, %v", n, err)
+		}
+	},
+
 	"List returns every field": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		addEmails(t, store, outboxEmail("ada", "code"))
