@@ -313,15 +313,6 @@ func TestPage_LanguageOfServer(t *testing.T) {
 // and on a desktop.
 func TestPage_FormsOpenInsideWindow(t *testing.T) {
 	_, b, _ := openPage(t)
-	const inside = `['%s', '%s'].every((name) => {
-		const element = find('.panel [name="' + name + '"]');
-		if (!element) return false;
-		const box = element.getBoundingClientRect();
-		const at = [box.x + box.width / 2, box.y + box.height / 2];
-		let top = document.elementFromPoint(...at);
-		while (top?.shadowRoot) top = top.shadowRoot.elementFromPoint(...at);
-		return box.top >= 0 && box.bottom <= innerHeight && element.contains(top);
-	})`
 	for _, size := range []struct{ width, height, font int64 }{{360, 740, 16}, {360, 400, 16}, {1280, 800, 16}, {360, 740, 32}} {
 		call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: size.width, Height: size.height, DeviceScaleFactor: 1})
 		call(b, page.SetFontSizes, page.SetFontSizesParams{FontSizes: &page.FontSizes{Standard: size.font}})
@@ -333,7 +324,7 @@ func TestPage_FormsOpenInsideWindow(t *testing.T) {
 			// The opener is at the lower edge of the window when it is pressed.
 			eval[bool](b, fmt.Sprintf(`(find(%q).scrollIntoView({ block: 'end' }), true)`, named(form.opener)))
 			eval[bool](b, fmt.Sprintf(`(find(%q).click(), true)`, named(form.opener)))
-			b.waitFor(fmt.Sprintf("%s is inside %v", form.opener, size), fmt.Sprintf(inside, form.field, form.submit))
+			b.waitFor(fmt.Sprintf("%s is inside %v", form.opener, size), insideWindow(`.panel `+named(form.field), `.panel `+named(form.submit)))
 			b.press(`.panel ` + named("cancel"))
 			b.waitFor("the opener has the focus", fmt.Sprintf(`find(%q)?.matches(':focus') ?? false`, named(form.opener)))
 		}
@@ -363,4 +354,33 @@ func TestPage_ErrorOfForwardAuth(t *testing.T) {
 	if link := eval[string](b, `(a => [document.documentElement.lang, a.textContent, a.href, getComputedStyle(a).backgroundColor].join(' '))(document.querySelector('main a'))`); link != "de Erneut anmelden https://wiki.example.org/page rgb(10, 95, 180)" {
 		t.Errorf("the page has the link %s", link)
 	}
+}
+
+// With text of 200 %, the button of a form is in the window while a field has the focus.
+func TestPage_FormsFitIntoWindow(t *testing.T) {
+	_, b, _ := openPage(t)
+	b.signOut()
+	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 360, Height: 740, DeviceScaleFactor: 1})
+	call(b, page.SetFontSizes, page.SetFontSizesParams{FontSizes: &page.FontSizes{Standard: 32}})
+	for _, form := range []struct{ path, field, submit string }{
+		{"/login", "email", "sign-in-by-email"}, {"/signup", "display_name", "sign-up"}, {"/signup", "email", "sign-up"}, {"/recover", "backup_code", "recover"},
+	} {
+		b.navigate(b.server.origin + form.path)
+		b.waitFor("the form is shown", visible(named(form.field)))
+		eval[bool](b, fmt.Sprintf(`(find(%q).focus(), true)`, named(form.field)))
+		b.waitFor(fmt.Sprintf("%v fits", form), insideWindow(named(form.field), named(form.submit)))
+	}
+}
+
+// insideWindow returns an expression that is true if each of two elements is inside the window, and nothing covers its middle.
+func insideWindow(one, other string) string {
+	return fmt.Sprintf(`[%q, %q].every((selector) => {
+		const element = find(selector);
+		if (!element) return false;
+		const box = element.getBoundingClientRect();
+		const at = [box.x + box.width / 2, box.y + box.height / 2];
+		let top = document.elementFromPoint(...at);
+		while (top?.shadowRoot) top = top.shadowRoot.elementFromPoint(...at);
+		return box.top >= 0 && box.bottom <= innerHeight && element.contains(top);
+	})`, one, other)
 }

@@ -16,6 +16,7 @@ export function Form({ action, onSubmit, label, children, class: name, formRef }
       noValidate
       aria-label={label}
       onInput={action.clear}
+      onFocusIn={({ currentTarget, target }) => revealSubmit(currentTarget, target)}
       onSubmit={(event) => {
         event.preventDefault();
         const form = event.currentTarget;
@@ -28,6 +29,12 @@ export function Form({ action, onSubmit, label, children, class: name, formRef }
       {children}
     </form>
   );
+}
+
+// Shows the submit button too while a field has the focus, if both fit into the window: with large text the browser shows the field only.
+function revealSubmit(form, field) {
+  const submit = form.querySelector('[type="submit"]');
+  if (submit && submit.getBoundingClientRect().bottom - field.getBoundingClientRect().top <= innerHeight) submit.scrollIntoView({ block: 'nearest' });
 }
 
 /** A labelled input. The error of an action that names the field is shown below it, and the field gets the focus. */
