@@ -109,10 +109,13 @@ func TestUsersGroups(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.arguments, text, c.text)
 		}
 	}
-	for arguments, want := range map[string][]any{"": {}, " --add b --add a": {"a", "b"}} {
-		result := decodeJSON[map[string]any](t, f.mustSucceed(t, "users groups "+ben.ID.String()+arguments+" --json"))
-		if got, isList := result["groups"].([]any); !isList || !slices.Equal(got, want) {
-			t.Errorf("%s: %v, want %v", arguments, result, want)
+	for _, c := range []struct {
+		arguments string
+		want      []any
+	}{{"", []any{}}, {" --add b --add a", []any{"a", "b"}}} {
+		result := decodeJSON[map[string]any](t, f.mustSucceed(t, "users groups "+ben.ID.String()+c.arguments+" --json"))
+		if got, isList := result["groups"].([]any); !isList || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.arguments, result, c.want)
 		}
 	}
 	for _, flag := range []string{"--add", "--remove"} {
