@@ -216,7 +216,7 @@ func TestKit_ExampleTokens(t *testing.T) {
 		return response;
 	}, '')`)
 	a.press("#orders")
-	a.waitForMessage("has no orders yet")
+	a.waitForMessage("has 0 orders")
 	user := strings.Fields(a.textOf("#message"))[1]
 	a.press("#account")
 	a.waitForMessage(user)

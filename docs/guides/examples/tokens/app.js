@@ -50,7 +50,9 @@ on('sign-out', async () => {
 on('orders', async () => {
   const token = await keylodge.accessToken();
   const response = await fetch('/orders', { headers: { Authorization: `Bearer ${token}` } });
-  say(await response.text());
+  if (!response.ok) return say(await response.text());
+  const { user, orders } = await response.json();
+  say(`User ${user} has ${orders.length} orders.`);
 });
 on('account', async () => say(JSON.stringify(await keylodge.account.get())));
 

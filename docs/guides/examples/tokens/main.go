@@ -5,7 +5,7 @@ package main
 import (
 	"context"
 	"embed"
-	"fmt"
+	"encoding/json"
 	"log"
 	"net/http"
 	"strings"
@@ -47,7 +47,8 @@ func serveOrders(w http.ResponseWriter, r *http.Request, keys jwk.Set) {
 		http.Error(w, "this access token is not valid here", http.StatusUnauthorized)
 		return
 	}
-	if _, err := fmt.Fprintf(w, "User %s has no orders yet.\n", user); err != nil {
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(map[string]any{"user": user, "orders": []string{}}); err != nil {
 		log.Print(err)
 	}
 }
