@@ -31,10 +31,12 @@ export function Form({ action, onSubmit, label, children, class: name, formRef }
   );
 }
 
-// Shows the submit button too while a field has the focus, if both fit into the window: with large text the browser shows the field only.
+// Shows the submit button too while a field for text has the focus, if both fit into the window: with large text the browser shows the
+// field only. Under a press of any other control nothing may scroll: the press would end beside it, and be no click.
 function revealSubmit(form, field) {
   const submit = form.querySelector('[type="submit"]');
-  if (submit && submit.getBoundingClientRect().bottom - field.getBoundingClientRect().top <= innerHeight) submit.scrollIntoView({ block: 'nearest' });
+  if (!submit || !field.matches('input:not([type="radio"], [type="checkbox"])')) return;
+  if (submit.getBoundingClientRect().bottom - field.getBoundingClientRect().top <= innerHeight) submit.scrollIntoView({ block: 'nearest' });
 }
 
 /** A labelled input. The error of an action that names the field is shown below it, and the field gets the focus. */
