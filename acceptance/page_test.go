@@ -115,6 +115,7 @@ func TestPage_DetectsUserChangedInOtherWindow(t *testing.T) {
 		return b.script(`await keylodge.signUp({ display_name: 'Ben' })`)
 	})
 	ada.requireRejected(b.changeAccount("Ada Lovelace", ""), "session_changed")
+	b.waitFor("the page shows Ben", `find('[data-name="who"]')?.textContent === 'Ben'`)
 	if user := b.shownIdentity(); user.name != "Ben" {
 		t.Errorf("the page shows %+v", user)
 	}
