@@ -44,9 +44,11 @@ type APIKeyToken struct{ Secret }
 const (
 	apiKeyPrefix       = "klk_" // lets secret scanners find a leaked token
 	apiKeySecretLength = 32
-	maxAPIKeyTTL       = 366 * 24 * time.Hour
 	lastUsePrecision   = time.Minute
 )
+
+// MaxAPIKeyTTL is the longest time after which a key expires.
+const MaxAPIKeyTTL = 366 * 24 * time.Hour
 
 // NewAPIKey returns a key that expires after ttl, and its token. It returns an *InvalidInput for a name that is empty or not valid, for
 // no scope, and for a ttl that is not positive or above 366 days.
@@ -59,8 +61,8 @@ func NewAPIKey(name string, scopes []Scope, ttl time.Duration, now time.Time, ra
 	if len(scopes) == 0 {
 		badScopes = Invalid("scopes", "required", "give the key at least one scope")
 	}
-	if ttl <= 0 || ttl > maxAPIKeyTTL {
-		badTTL = Invalid("ttl", "out_of_range", fmt.Sprintf("a key expires after at most %d days", maxAPIKeyTTL/(24*time.Hour)))
+	if ttl <= 0 || ttl > MaxAPIKeyTTL {
+		badTTL = Invalid("ttl", "out_of_range", fmt.Sprintf("a key expires after at most %d days", MaxAPIKeyTTL/(24*time.Hour)))
 	}
 	if err := JoinInvalid(badName, badScopes, badTTL); err != nil {
 		return nil, APIKeyToken{}, err

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -23,6 +23,7 @@ func (p *Program) apiKeys() *cobra.Command {
 }
 
 func (p *Program) createAPIKey() *cobra.Command {
+	const day, maxDays = 24 * time.Hour, int(domain.MaxAPIKeyTTL / (24 * time.Hour))
 	var texts []string
 	var days int
 	cmd := &cobra.Command{
@@ -37,11 +38,11 @@ scopes are:
 			if err != nil {
 				return err
 			}
-			if days < 1 || days > 366 {
-				return invalidArguments(cmd, errors.New("--days must be 1 to 366"))
+			if days < 1 || days > maxDays {
+				return invalidArguments(cmd, fmt.Errorf("--days must be 1 to %d", maxDays))
 			}
 			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
-				key, token, err := usecases.APIKeys.Create(cmd.Context(), args[0], scopes, time.Duration(days)*24*time.Hour)
+				key, token, err := usecases.APIKeys.Create(cmd.Context(), args[0], scopes, time.Duration(days)*day)
 				if err != nil {
 					return err
 				}
@@ -55,7 +56,7 @@ scopes are:
 		},
 	}
 	cmd.Flags().StringSliceVar(&texts, "scope", nil, "what the key may do: a `SCOPE`; may be given several times")
-	cmd.Flags().IntVar(&days, "days", 90, "the key expires after `N` days, at most 366")
+	cmd.Flags().IntVar(&days, "days", 90, fmt.Sprintf("the key expires after `N` days, at most %d", maxDays))
 	return cmd
 }
 
@@ -82,8 +83,7 @@ func (p *Program) listAPIKeys() *cobra.Command {
 		Long: "List the API keys, oldest first, with those that were revoked or have expired.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
-				const all = 10_000
-				keys, err := usecases.APIKeys.List(cmd.Context(), domain.APIKeyID{}, all)
+				keys, err := allAPIKeys(cmd.Context(), usecases.APIKeys)
 				if err != nil {
 					return err
 				}
@@ -100,6 +100,21 @@ func (p *Program) listAPIKeys() *cobra.Command {
 				return nil
 			})
 		},
+	}
+}
+
+func allAPIKeys(ctx context.Context, service *apikeys.Service) (keys []apikeys.Key, err error) {
+	const size = 100
+	var last domain.APIKeyID
+	for {
+		page, err := service.List(ctx, last, size)
+		if err != nil {
+			return nil, err
+		}
+		if keys = append(keys, page...); len(page) < size {
+			return keys, nil
+		}
+		last = page[size-1].ID()
 	}
 }
 

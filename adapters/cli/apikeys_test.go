@@ -3,8 +3,10 @@ package cli_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keylodge/keylodge/adapters/cli"
+	"github.com/keylodge/keylodge/domain"
 )
 
 func TestAPIKeys_CreateListRevoke(t *testing.T) {
@@ -64,5 +66,22 @@ func TestAPIKeys_RejectInvalidArguments(t *testing.T) {
 	f.mustFail(t, "api-keys revoke 01a2077e-25b2-7e51-876e-0112354addcb", cli.ExitNotFound)
 	if keys := decodeJSON[map[string][]map[string]any](t, f.mustSucceed(t, "api-keys list --json"))["api_keys"]; len(keys) != 0 {
 		t.Errorf("keys were created: %v", keys)
+	}
+}
+
+func TestAPIKeys_ListHasEveryKey(t *testing.T) {
+	f := newFixture(t)
+	usecases, err := f.usecases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const keys = 101 // more than one page
+	for range keys {
+		if _, _, err := usecases.APIKeys.Create(t.Context(), "Backup", domain.Scopes, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list := decodeJSON[map[string][]map[string]any](t, f.mustSucceed(t, "api-keys list --json"))["api_keys"]; len(list) != keys {
+		t.Errorf("listed %d keys, want %d", len(list), keys)
 	}
 }

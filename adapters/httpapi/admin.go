@@ -6,7 +6,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/admin"
-	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -25,6 +24,17 @@ func (s *server) requireAPIKey(handle adminHandler) fiber.Handler {
 		}
 		stateOf(c).apiKey = key.ID()
 		return handle(c, s.usecases.Admin.As(key.Operator(), s.client(c)))
+	}
+}
+
+// ofUser handles a request about the user whose id is in the path. It returns domain.ErrUserNotFound for a malformed id.
+func ofUser(handle func(c *fiber.Ctx, usecases *admin.Service, user domain.UserRef) error) adminHandler {
+	return func(c *fiber.Ctx, usecases *admin.Service) error {
+		id, err := domain.ParseUserID(c.Params("id"))
+		if err != nil {
+			return domain.ErrUserNotFound
+		}
+		return handle(c, usecases, domain.UserRef{ID: id})
 	}
 }
 
@@ -53,11 +63,7 @@ func (s *server) listUsers(c *fiber.Ctx, usecases *admin.Service) error {
 	return answerList(c, items, more, func(u managedUser) string { return u.ID })
 }
 
-func (s *server) showUser(c *fiber.Ctx, usecases *admin.Service) error {
-	ref, err := userRef(c)
-	if err != nil {
-		return err
-	}
+func (s *server) showUser(c *fiber.Ctx, usecases *admin.Service, ref domain.UserRef) error {
 	account, err := usecases.ShowUser(c.UserContext(), ref)
 	if err != nil {
 		return err
@@ -65,16 +71,12 @@ func (s *server) showUser(c *fiber.Ctx, usecases *admin.Service) error {
 	return c.JSON(fiber.Map{
 		"user":     managedUserOf(account.User),
 		"passkeys": mapSlice(account.Passkeys, s.passkeyOf),
-		"sessions": mapSlice(account.Sessions, managedSessionOf),
+		"sessions": mapSlice(account.Sessions, sessionDetailsOf),
 		"events":   mapSlice(account.Events, managedEventOf),
 	})
 }
 
-func (s *server) disableUser(c *fiber.Ctx, usecases *admin.Service) error {
-	ref, err := userRef(c)
-	if err != nil {
-		return err
-	}
+func (s *server) disableUser(c *fiber.Ctx, usecases *admin.Service, ref domain.UserRef) error {
 	revoked, err := usecases.DisableUser(c.UserContext(), ref)
 	if err != nil {
 		return err
@@ -82,62 +84,45 @@ func (s *server) disableUser(c *fiber.Ctx, usecases *admin.Service) error {
 	return c.JSON(fiber.Map{"revoked": revoked})
 }
 
-func (s *server) enableUser(c *fiber.Ctx, usecases *admin.Service) error {
-	ref, err := userRef(c)
-	if err != nil {
-		return err
-	}
+func (s *server) enableUser(c *fiber.Ctx, usecases *admin.Service, ref domain.UserRef) error {
 	if err := usecases.EnableUser(c.UserContext(), ref); err != nil {
 		return err
 	}
 	return c.SendStatus(http.StatusNoContent)
 }
 
-func (s *server) deleteUser(c *fiber.Ctx, usecases *admin.Service) error {
-	ref, err := userRef(c)
-	if err != nil {
-		return err
-	}
+func (s *server) deleteUser(c *fiber.Ctx, usecases *admin.Service, ref domain.UserRef) error {
 	if err := usecases.DeleteUser(c.UserContext(), ref); err != nil {
 		return err
 	}
 	return c.SendStatus(http.StatusNoContent)
 }
 
-func (s *server) addUserToGroup(c *fiber.Ctx, usecases *admin.Service) error {
-	return changeGroup(c, func(ref domain.UserRef, group []domain.Group) (*domain.User, error) {
-		return usecases.ChangeGroups(c.UserContext(), ref, group, nil)
-	})
-}
-
-func (s *server) removeUserFromGroup(c *fiber.Ctx, usecases *admin.Service) error {
-	return changeGroup(c, func(ref domain.UserRef, group []domain.Group) (*domain.User, error) {
-		return usecases.ChangeGroups(c.UserContext(), ref, nil, group)
-	})
-}
-
-// changeGroup changes the membership of a user in the group of the path, and answers with the user.
-func changeGroup(c *fiber.Ctx, change func(domain.UserRef, []domain.Group) (*domain.User, error)) error {
-	ref, err := userRef(c)
-	if err != nil {
-		return err
-	}
+func (s *server) addUserToGroup(c *fiber.Ctx, usecases *admin.Service, ref domain.UserRef) error {
 	group, err := domain.ParseGroup("group", c.Params("group"))
 	if err != nil {
 		return err
 	}
-	user, err := change(ref, []domain.Group{group})
+	user, err := usecases.ChangeGroups(c.UserContext(), ref, []domain.Group{group}, nil)
 	if err != nil {
 		return err
 	}
 	return c.JSON(fiber.Map{"user": managedUserOf(user)})
 }
 
-func (s *server) issueRecoveryLink(c *fiber.Ctx, usecases *admin.Service) error {
-	ref, err := userRef(c)
+func (s *server) removeUserFromGroup(c *fiber.Ctx, usecases *admin.Service, ref domain.UserRef) error {
+	group, err := domain.ParseGroup("group", c.Params("group"))
 	if err != nil {
 		return err
 	}
+	user, err := usecases.ChangeGroups(c.UserContext(), ref, nil, []domain.Group{group})
+	if err != nil {
+		return err
+	}
+	return c.JSON(fiber.Map{"user": managedUserOf(user)})
+}
+
+func (s *server) issueRecoveryLink(c *fiber.Ctx, usecases *admin.Service, ref domain.UserRef) error {
 	issued, err := usecases.RecoverUser(c.UserContext(), ref)
 	if err != nil {
 		return err
@@ -145,11 +130,7 @@ func (s *server) issueRecoveryLink(c *fiber.Ctx, usecases *admin.Service) error 
 	return c.JSON(fiber.Map{"link": issued.Link.Reveal(), "expires_at": timestamp.Of(issued.ExpiresAt)})
 }
 
-func (s *server) revokeSessionsOfUser(c *fiber.Ctx, usecases *admin.Service) error {
-	ref, err := userRef(c)
-	if err != nil {
-		return err
-	}
+func (s *server) revokeSessionsOfUser(c *fiber.Ctx, usecases *admin.Service, ref domain.UserRef) error {
 	revoked, err := usecases.RevokeSessions(c.UserContext(), ref)
 	if err != nil {
 		return err
@@ -186,25 +167,6 @@ func (s *server) listAllEvents(c *fiber.Ctx, usecases *admin.Service) error {
 	return c.JSON(fiber.Map{"items": mapSlice(found.Events, managedEventOf), "more": found.More, "cursor": cursor})
 }
 
-// managedSession is a session as the operator sees it.
-type managedSession struct {
-	ID         string          `json:"id"`
-	CreatedAt  timestamp.Time  `json:"created_at"`
-	LastSeenAt timestamp.Time  `json:"last_seen_at"`
-	ExpiresAt  timestamp.Time  `json:"expires_at"`
-	AuthTime   *timestamp.Time `json:"auth_time"`
-	AMR        []string        `json:"amr"`
-	Assurance  string          `json:"assurance"`
-	Transport  string          `json:"transport"`
-	PasskeyID  string          `json:"passkey_id"`
-	Device     device          `json:"device"`
-}
-
-func managedSessionOf(stored *domain.Session) managedSession {
-	s := sessionOf(stored, identity.Principal{Session: stored})
-	return managedSession{s.ID, s.CreatedAt, s.LastSeenAt, s.ExpiresAt, s.AuthTime, s.AMR, s.Assurance, s.Transport, s.PasskeyID, s.Device}
-}
-
 // managedEvent is an event as the operator sees it.
 type managedEvent struct {
 	event
@@ -223,13 +185,4 @@ func managedEventOf(e *domain.Event) managedEvent {
 		response.APIKeyID = optional(state.APIKey.String())
 	}
 	return response
-}
-
-// userRef returns the user of the path. It returns domain.ErrUserNotFound for a malformed id.
-func userRef(c *fiber.Ctx) (domain.UserRef, error) {
-	id, err := domain.ParseUserID(c.Params("id"))
-	if err != nil {
-		return domain.UserRef{}, domain.ErrUserNotFound
-	}
-	return domain.UserRef{ID: id}, nil
 }

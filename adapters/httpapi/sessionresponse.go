@@ -34,7 +34,14 @@ type user struct {
 	CreatedAt     timestamp.Time `json:"created_at"`
 }
 
+// session is a session of the user, who sees which one is the current one.
 type session struct {
+	sessionDetails
+
+	Current bool `json:"current"`
+}
+
+type sessionDetails struct {
 	ID         string          `json:"id"`
 	CreatedAt  timestamp.Time  `json:"created_at"`
 	LastSeenAt timestamp.Time  `json:"last_seen_at"`
@@ -45,7 +52,6 @@ type session struct {
 	Transport  string          `json:"transport"`
 	PasskeyID  string          `json:"passkey_id"`
 	Device     device          `json:"device"`
-	Current    bool            `json:"current"`
 }
 
 type device struct {
@@ -111,10 +117,14 @@ func userOf(u *domain.User) user {
 
 // sessionOf returns a session of the principal, which may be the current one or another.
 func sessionOf(stored *domain.Session, principal identity.Principal) session {
+	return session{sessionDetailsOf(stored), stored.ID() == principal.Session.ID()}
+}
+
+func sessionDetailsOf(stored *domain.Session) sessionDetails {
 	state := stored.State()
-	return session{
+	return sessionDetails{
 		ID: state.ID.String(), CreatedAt: timestamp.Of(state.CreatedAt), LastSeenAt: timestamp.Of(state.LastSeenAt), ExpiresAt: timestamp.Of(state.ExpiresAt), AuthTime: authTime(state.AuthTime),
-		AMR: state.AMR, Assurance: string(state.Assurance), Transport: string(state.Transport), PasskeyID: state.CredentialID.String(), Current: state.ID == principal.Session.ID(),
+		AMR: state.AMR, Assurance: string(state.Assurance), Transport: string(state.Transport), PasskeyID: state.CredentialID.String(),
 		Device: device{Name: state.Device.Name, UserAgent: state.Device.UserAgent, IP: state.Device.IP},
 	}
 }

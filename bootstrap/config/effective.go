@@ -2,7 +2,6 @@ package config
 
 import (
 	"net/url"
-	"os"
 	"reflect"
 
 	"github.com/keylodge/keylodge/ports/dbadmin"
@@ -18,9 +17,9 @@ func Effective() ([]dbadmin.Setting, error) {
 		tag := fields.Type().Field(i).Tag
 		name := tag.Get("envconfig")
 		s := dbadmin.Setting{Name: name, Value: fields.Field(i).String(), Origin: from[name]}
-		switch set := os.Getenv(name) != ""; {
+		switch {
 		case s.Origin != "":
-		case set || tag.Get("empty") != "" && s.Value == "":
+		case hasValue(name) || tag.Get("empty") != "" && s.Value == "":
 			s.Origin = "environment"
 		default:
 			s.Origin = "default"

@@ -213,15 +213,15 @@ func loadWith(override func(*environment)) (Config, error) {
 // it returns SettingErrors and the texts that were read.
 func read(override func(*environment)) (Config, environment, origins, error) {
 	var env environment
-	from, err := readFiles()
-	if err != nil {
-		return Config{}, env, from, err
-	}
+	from, fileErr := readFiles()
 	if err := envconfig.Process("", &env); err != nil {
 		return Config{}, env, from, err
 	}
 	quoted := env.normalize()
 	override(&env)
+	if fileErr != nil { // the settings of the file are missing, so that the errors of others would mislead
+		return Config{}, env, from, fileErr
+	}
 	config, errs := env.parse()
 	if errs = slices.Concat(unknownSettings(), quoted, errs); len(errs) > 0 {
 		return Config{}, env, from, errs
@@ -261,8 +261,10 @@ func isQuoted(s string) bool {
 	return false
 }
 
-// isSet reports whether the environment contains a value for a setting.
-func isSet(setting string) bool { return strings.TrimSpace(os.Getenv(prefix+"_"+setting)) != "" }
+// isSet reports whether the environment contains a value for a setting, which is named without the prefix.
+func isSet(setting string) bool { return hasValue(prefix + "_" + setting) }
+
+func hasValue(name string) bool { return strings.TrimSpace(os.Getenv(name)) != "" }
 
 // serviceLink matches the variables that Kubernetes sets for a Service named keylodge.
 var serviceLink = regexp.MustCompile(`^KEYLODGE_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)`)

@@ -97,7 +97,7 @@ func (o origins) readSettingFiles() (errs SettingErrors) {
 		if file == "" || settingOfFile(variable) == "" {
 			continue
 		}
-		if strings.TrimSpace(os.Getenv(name)) != "" {
+		if hasValue(name) {
 			errs = append(errs, SettingError{variable, name + " is also set", "remove one of the two"})
 			continue
 		}

@@ -111,3 +111,17 @@ func TestEffective(t *testing.T) {
 		t.Errorf("%d settings, want %d", len(all), len(settingNames()))
 	}
 }
+
+// The settings that are read are shown beside the error of a file.
+func TestEffective_WithInvalidFile(t *testing.T) {
+	settings.Set(t, "LISTEN=127.0.0.1:1234", "RP_NAME_FILE=/nonexistent/name")
+	all, err := Effective()
+	if err == nil || !strings.Contains(err.Error(), "KEYLODGE_RP_NAME_FILE") {
+		t.Errorf("got %v", err)
+	}
+	for _, s := range all {
+		if s.Name == "KEYLODGE_LISTEN" && (s.Value != "127.0.0.1:1234" || s.Origin != "environment") {
+			t.Errorf("got %+v", s)
+		}
+	}
+}
