@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"io"
@@ -203,7 +202,7 @@ func (e *Event) State() EventState { return e.state.clone() }
 // section 6.2, method 2). With it, events of the same millisecond sort in the order in which they were recorded.
 func (e *Event) WithIDAfter(last EventID) *Event {
 	s := e.State()
-	if bytes.Compare(s.ID.uuid[:], last.uuid[:]) > 0 {
+	if s.ID.After(last) {
 		return e
 	}
 	s.ID = last

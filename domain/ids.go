@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -34,7 +35,22 @@ func NewChallengeID(now time.Time, random io.Reader) ChallengeID {
 func NewSessionID(now time.Time, random io.Reader) SessionID {
 	return SessionID{newUUIDv7(now, random)}
 }
-func NewEventID(now time.Time, random io.Reader) EventID   { return EventID{newUUIDv7(now, random)} }
+func NewEventID(now time.Time, random io.Reader) EventID { return EventID{newUUIDv7(now, random)} }
+
+// FirstEventID returns the lowest id of the millisecond: those of all earlier events sort before it.
+func FirstEventID(at time.Time) EventID { return EventID{newUUIDv7(at, zeros{})} }
+
+// zeros is a source of zeros.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
+}
+
+// After reports whether the id sorts after the other one.
+func (id EventID) After(other EventID) bool { return bytes.Compare(id.uuid[:], other.uuid[:]) > 0 }
+
 func NewAPIKeyID(now time.Time, random io.Reader) APIKeyID { return APIKeyID{newUUIDv7(now, random)} }
 func NewOutboxEmailID(now time.Time, random io.Reader) OutboxEmailID {
 	return OutboxEmailID{newUUIDv7(now, random)}

@@ -148,9 +148,9 @@ type Events interface {
 	// ListByUser returns up to limit events of the user with ids before the given one, newest first; the zero id starts at the
 	// newest. With kinds, it returns events of these kinds only. The zero user lists the events without a user.
 	ListByUser(ctx context.Context, user domain.UserID, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error)
-	// List returns up to limit events, of all users and of none, with ids after the given one, oldest first; the zero id starts at the
-	// oldest. With kinds, it returns events of these kinds only.
-	List(ctx context.Context, after domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error)
+	// List returns up to limit events, of all users and of none, with ids between the given ones, oldest first; the zero id starts at
+	// the oldest. With kinds, it returns events of these kinds only.
+	List(ctx context.Context, after, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error)
 	// DeleteExpired deletes up to limit events from at or before the given time, oldest first, and returns their number.
 	DeleteExpired(ctx context.Context, before time.Time, limit int) (int, error)
 }

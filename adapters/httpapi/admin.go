@@ -160,11 +160,7 @@ func (s *server) listAllEvents(c *fiber.Ctx, usecases *admin.Service) error {
 	if err != nil {
 		return err
 	}
-	cursor := optional(c.Query("cursor"))
-	if n := len(found.Events); n > 0 {
-		cursor = optional(found.Events[n-1].ID().String())
-	}
-	return c.JSON(fiber.Map{"items": mapSlice(found.Events, managedEventOf), "more": found.More, "cursor": cursor})
+	return c.JSON(fiber.Map{"items": mapSlice(found.Events, managedEventOf), "more": found.More, "cursor": found.Next.String()})
 }
 
 // managedEvent is an event as the operator sees it.

@@ -513,7 +513,7 @@ func TestListEvents_AfterTheyAreSettled(t *testing.T) {
 	h := newFixture(t)
 	ada := h.addUser("ada")
 	var ids []domain.EventID
-	for _, age := range []time.Duration{time.Hour, 11 * time.Second, 10 * time.Second, 9 * time.Second, 0} {
+	for _, age := range []time.Duration{time.Hour, 11 * time.Second, 10*time.Second + time.Millisecond, 10 * time.Second, 0} {
 		e := domain.NewEvent(domain.EventState{UserID: ada.user.ID(), Kind: domain.EventSignedIn}, noon.Add(-age), rand.Reader)
 		ids = append(ids, e.ID())
 		h.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
@@ -535,8 +535,16 @@ func TestListEvents_AfterTheyAreSettled(t *testing.T) {
 		for _, e := range got.Events {
 			listed = append(listed, e.ID())
 		}
-		if err != nil || !slices.Equal(listed, c.want) || got.More != c.more {
-			t.Errorf("after %v, at most %d: %v, more %t, %v; want %v", c.after, c.limit, listed, got.More, err, c.want)
+		next := domain.FirstEventID(noon.Add(-10 * time.Second))
+		if c.more {
+			next = ids[1]
 		}
+		if err != nil || !slices.Equal(listed, c.want) || got.More != c.more || got.Next != next {
+			t.Errorf("after %v, at most %d: %v, more %t, next %v, %v; want %v", c.after, c.limit, listed, got.More, got.Next, err, c.want)
+		}
+	}
+	// A client that is ahead, because the clock was set back, keeps its position.
+	if got, err := service.ListEvents(t.Context(), ids[4], 2); err != nil || len(got.Events) != 0 || got.Next != ids[4] {
+		t.Errorf("after the latest event: %+v, %v", got, err)
 	}
 }

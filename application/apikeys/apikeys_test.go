@@ -38,7 +38,7 @@ func mustCreate(t *testing.T, s *apikeys.Service, name string) (apikeys.Key, dom
 func events(t *testing.T, s *apikeys.Service) (all []domain.EventState) {
 	t.Helper()
 	err := s.Store.View(t.Context(), func(tx ports.Tx) error {
-		found, err := tx.Events.List(t.Context(), domain.EventID{}, 100)
+		found, err := tx.Events.List(t.Context(), domain.EventID{}, domain.FirstEventID(noon.Add(time.Hour)), 100)
 		all = nil
 		for _, e := range found {
 			all = append(all, e.State())

@@ -29,7 +29,7 @@ ORDER BY id DESC LIMIT @up_to::bigint;
 
 -- name: ListEvents :many
 SELECT * FROM events
-WHERE id > @after AND (@kinds::text = '[]' OR strpos(@kinds::text, '"' || kind || '"') > 0)
+WHERE id > @after AND id < @before AND (@kinds::text = '[]' OR strpos(@kinds::text, '"' || kind || '"') > 0)
 ORDER BY id LIMIT @up_to::bigint;
 
 -- A new column must be cleared here, or be allowed by events_user_id_check.

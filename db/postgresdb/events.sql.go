@@ -176,18 +176,24 @@ func (q *Queries) ListAnonymousEvents(ctx context.Context, arg ListAnonymousEven
 
 const listEvents = `-- name: ListEvents :many
 SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
-WHERE id > $1 AND ($2::text = '[]' OR strpos($2::text, '"' || kind || '"') > 0)
-ORDER BY id LIMIT $3::bigint
+WHERE id > $1 AND id < $2 AND ($3::text = '[]' OR strpos($3::text, '"' || kind || '"') > 0)
+ORDER BY id LIMIT $4::bigint
 `
 
 type ListEventsParams struct {
-	After string
-	Kinds string
-	UpTo  int64
+	After  string
+	Before string
+	Kinds  string
+	UpTo   int64
 }
 
 func (q *Queries) ListEvents(ctx context.Context, arg ListEventsParams) ([]Event, error) {
-	rows, err := q.db.Query(ctx, listEvents, arg.After, arg.Kinds, arg.UpTo)
+	rows, err := q.db.Query(ctx, listEvents,
+		arg.After,
+		arg.Before,
+		arg.Kinds,
+		arg.UpTo,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ ORDER BY id DESC LIMIT @up_to;
 
 -- name: ListEvents :many
 SELECT * FROM events
-WHERE id > @after AND (CAST(@kinds AS TEXT) = '[]' OR instr(CAST(@kinds AS TEXT), '"' || kind || '"') > 0)
+WHERE id > @after AND id < @before AND (CAST(@kinds AS TEXT) = '[]' OR instr(CAST(@kinds AS TEXT), '"' || kind || '"') > 0)
 ORDER BY id LIMIT @up_to;
 
 -- AnonymizeEvents writes each event anew with the columns that may stay: a new column is cleared unless it is named here.

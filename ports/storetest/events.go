@@ -139,9 +139,10 @@ var events = rules{
 			}
 		}
 		addEvents(t, store, all[3], all[0], all[4], all[2], all[1])
+		end := domain.FirstEventID(hour(99))
 		list := func(after domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
 			return get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Event, error) {
-				return tx.Events.List(ctx, after, limit, kinds...)
+				return tx.Events.List(ctx, after, end, limit, kinds...)
 			})
 		}
 		got, err := list(domain.EventID{}, 3)
@@ -154,6 +155,9 @@ var events = rules{
 		wantList(t, got, err, all[1], all[3])
 		got, err = list(all[1].ID, 9, domain.EventSignedIn, domain.EventPasskeySuspended)
 		wantList(t, got, err, all[2:]...)
+		end = all[3].ID
+		got, err = list(all[0].ID, 9)
+		wantList(t, got, err, all[1:3]...)
 	},
 
 	"concurrent repetitions are all counted": func(t *testing.T, store ports.Store) {
