@@ -91,8 +91,9 @@ type filler struct {
 }
 
 func (f filler) run() error {
+	// To create an index SQLite sorts in up to as much memory as the cache has, beside the cache: together less than its limit.
 	if err := f.exec(
-		"PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -150000", "PRAGMA foreign_keys = OFF",
+		"PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -50000", "PRAGMA foreign_keys = OFF",
 		"PRAGMA temp_store = FILE",
 		"CREATE TEMP TABLE people (number INTEGER PRIMARY KEY, id TEXT NOT NULL, credential_id BLOB NOT NULL)",
 	); err != nil {
