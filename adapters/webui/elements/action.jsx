@@ -10,8 +10,9 @@ export const LostNotice = createContext(null);
 
 /**
  * Returns an action: {busy, notice, run, start, show, clear}. run(work) runs work, an async function, unless another action of the
- * element runs: a press is then ignored. start(work) waits for the other action, and is for what no press begins. The text that work returns, or its error, becomes the notice: {tone, text, code?, field?, link?}, which replaces that of any
- * other action. about is the subject of the form, as errorText takes it.
+ * element runs: a press is then ignored. start(work) waits for the other action, and is for what no press begins. The text that work
+ * returns, or its error, becomes the notice: {tone, text, code?, field?, link?}, which replaces that of any other action. about is the
+ * subject of the form, as errorText takes it.
  */
 export function useAction({ about } = {}) {
   const { t, has, config, lock, announce, emit, ended } = useElement();
