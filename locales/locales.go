@@ -10,10 +10,11 @@
 //   - errors: by the code of a problem
 //   - fields: by the code of an invalid member
 //   - events: the audit log
+//   - document: what the page shows before its script runs
 //   - error_page: an error that a browser shows as a page
 //   - mail: e-mails, by their kinds
 //
-// The server reads format, errors, error_page and mail. The page imports the other sections, and format and errors, from the same file.
+// The server reads format, errors, document, error_page and mail. The page imports the other sections, and format and errors, from the same file.
 package locales
 
 import (
@@ -47,8 +48,19 @@ type Texts struct {
 	Format    Format   `json:"format"`
 
 	Errors    map[string]Message `json:"errors"` // by the code of a problem
+	Document  Document           `json:"document"`
 	ErrorPage ErrorPage          `json:"error_page"`
 	Mail      Mail               `json:"mail"`
+}
+
+// Document has the texts of the page before its script runs.
+type Document struct {
+	Description   Message `json:"description"` // for search engines
+	Loading       Message `json:"loading"`
+	Late          Message `json:"late"`  // the script has not arrived
+	Again         Message `json:"again"` // the label of a link that loads the page again
+	NoScriptTitle Message `json:"no_script_title"`
+	NoScript      Message `json:"no_script"`
 }
 
 // ErrorPage has the texts of an error that a browser shows as a page.

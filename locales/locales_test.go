@@ -78,7 +78,7 @@ func TestFlatten_RejectsOtherValues(t *testing.T) {
 	}
 }
 
-// The server reads each message of format, error_page and mail; a message that it does not read has no effect.
+// The server reads each message of format, document, error_page and mail; a message that it does not read has no effect.
 func TestFiles_ServerReadsItsSections(t *testing.T) {
 	for _, l := range Languages() {
 		text, err := os.ReadFile(string(l) + ".json")
@@ -88,6 +88,7 @@ func TestFiles_ServerReadsItsSections(t *testing.T) {
 		var sections struct {
 			Language, Name, Direction    string
 			Format, Mail                 json.RawMessage
+			Document                     json.RawMessage
 			ErrorPage                    json.RawMessage `json:"error_page"`
 			Page, Errors, Fields, Events json.RawMessage
 		}
@@ -99,7 +100,7 @@ func TestFiles_ServerReadsItsSections(t *testing.T) {
 		if sections.Language != string(l) || sections.Name == "" || sections.Direction != "ltr" && sections.Direction != "rtl" {
 			t.Errorf("%s has the language %q, name %q and direction %q", l, sections.Language, sections.Name, sections.Direction)
 		}
-		for section, target := range map[string]any{string(sections.Format): &Format{}, string(sections.ErrorPage): &ErrorPage{}, string(sections.Mail): &Mail{}} {
+		for section, target := range map[string]any{string(sections.Format): &Format{}, string(sections.Document): &Document{}, string(sections.ErrorPage): &ErrorPage{}, string(sections.Mail): &Mail{}} {
 			decoder := json.NewDecoder(strings.NewReader(section))
 			decoder.DisallowUnknownFields()
 			if err := decoder.Decode(target); err != nil {

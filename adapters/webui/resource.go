@@ -23,6 +23,7 @@ var contentTypes = map[string]string{
 type resource struct {
 	contentType  string
 	cacheControl string
+	language     string // "" for none
 	shared       bool   // pages of every origin may load it
 	forms        []form // the preferred one first; the last one has no content coding
 }
@@ -74,6 +75,9 @@ func (r *resource) serve(c *fiber.Ctx) error {
 		return nil
 	}
 	c.Set(fiber.HeaderContentType, r.contentType)
+	if r.language != "" {
+		c.Set(fiber.HeaderContentLanguage, r.language)
+	}
 	if f.coding != "" {
 		c.Set(fiber.HeaderContentEncoding, f.coding)
 	}

@@ -65,12 +65,12 @@ func Mount(app fiber.Router, page Page) {
 	if err != nil {
 		panic(fmt.Errorf("reading the embedded page: %w", err))
 	}
-	document, err := page.render(files)
+	documents, err := page.documents(files)
 	if err != nil {
 		panic(fmt.Errorf("rendering the page: %w", err))
 	}
 	for _, path := range pages {
-		app.Get(path, document.serve)
+		app.Get(path, documents.servePage)
 	}
 	page.Brand.mount(app)
 	err = fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -90,7 +90,7 @@ func Mount(app fiber.Router, page Page) {
 	if err := mountDocumentation(app); err != nil {
 		panic(err)
 	}
-	app.Use(serveMissing(document))
+	app.Use(documents.serveMissing)
 }
 
 func isCompressed(name string) bool {

@@ -2,6 +2,7 @@ package webui_test
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base32"
@@ -25,6 +26,7 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/webui"
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/locales"
 )
 
 var contentTypes = map[string]string{
@@ -184,10 +186,10 @@ func TestMount_RendersDocument(t *testing.T) {
 	}
 	brand := webui.NewBrand(webui.NewAccent(light), files)
 	pages := map[string]webui.Page{
-		"plain":   {Name: `Ada & "Ben" <b>`, SecuredBy: true},
+		"plain":   {Name: `Ada & "Ben" <b> {loading}`, SecuredBy: true},
 		"branded": {Name: "Example", Brand: brand},
 	}
-	escaped := "<title>Ada &amp; &#34;Ben&#34; &lt;b&gt;</title>"
+	escaped := "<title>Ada &amp; &#34;Ben&#34; &lt;b&gt; {loading}</title>"
 	for path, status := range map[string]int{"/": 200, "/login": 200, "/signup": 200, "/recover": 200, "/logout": 200, "/account": 200, "/account/ways-back": 200, "/nowhere": 404, "/account/nowhere": 404} {
 		res, _ := requestPage(t, pages["plain"], http.MethodGet, path, "Accept", "text/html,*/*", "If-None-Match", "*")
 		if status == 200 && res.StatusCode != 304 || status == 404 && res.StatusCode != 404 {
@@ -221,6 +223,31 @@ func TestMount_RendersDocument(t *testing.T) {
 	}
 	if text := string(unzipped); strings.Contains(text, `id="secured-by"`) || strings.Contains(text, "/assets/favicon") || !strings.Contains(text, `alt="Example"`) {
 		t.Errorf("the branded document is %s", text)
+	}
+}
+
+// The document has the texts of the user's language, and of no other one the script with the messages.
+func TestMount_RendersDocumentInEachLanguage(t *testing.T) {
+	for _, c := range []struct {
+		preferences string
+		fallback    locales.Language
+		want        locales.Language
+	}{{"", "", "en"}, {"fr", "de", "de"}, {"de-AT,en;q=0.5", "en", "de"}, {"en", "de", "en"}} {
+		for _, path := range []string{"/", "/nowhere"} {
+			res, body := requestPage(t, webui.Page{Language: c.fallback}, http.MethodGet, path, "Accept", "text/html", "Accept-Language", c.preferences)
+			texts := locales.Of(c.want).Document
+			for _, part := range []locales.Message{`<html lang="` + locales.Message(c.want) + `" dir="ltr" data-language="` + locales.Message(cmp.Or(c.fallback, "en")) + `">`, texts.Description, texts.Loading, texts.Late, texts.Again, texts.NoScriptTitle, texts.NoScript} {
+				if part == "" || !strings.Contains(string(body), string(part)) {
+					t.Errorf("%q, fallback %q: %s lacks %q: %s", c.preferences, c.fallback, path, part, body)
+				}
+			}
+			if found := regexp.MustCompile(`href="(/assets/[a-z]{2}-[^"]*)"`).FindAllSubmatch(body, -1); len(found) != 1 || !strings.HasPrefix(string(found[0][1]), "/assets/"+string(c.want)+"-") {
+				t.Errorf("%q, fallback %q: %s loads the messages %q", c.preferences, c.fallback, path, found)
+			}
+			if got := res.Header.Get("Vary") + " " + res.Header.Get("Content-Language"); got != "Accept-Language, Accept-Encoding "+string(c.want) {
+				t.Errorf("%q, fallback %q: %s has the headers %s", c.preferences, c.fallback, path, got)
+			}
+		}
 	}
 }
 

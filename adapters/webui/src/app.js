@@ -137,7 +137,8 @@ function start() {
 }
 
 async function showFooter() {
-  const [{ brand: { links } }, { texts }] = await Promise.all([client.config(), loadMessages(language)]);
+  const [{ brand: { links } }, { direction, texts }] = await Promise.all([client.config(), loadMessages(language)]);
+  document.documentElement.dir = direction;
   const t = translator(texts, language);
   document.getElementById('links').append(...Object.entries(links).filter(([, address]) => address).map(([name, address]) => {
     const item = document.createElement('li');
