@@ -3,6 +3,9 @@ package acceptance
 // attacks are forged, copied, repeated and concurrent requests, which a page cannot send.
 // Cases of: TestStories
 var attacks = []story{
+	{title: "Of several sign-ups with one invite, one succeeds", run: oneCeremonyUsesAnInvite, settings: requireInvite},
+	{title: "An invite is revoked while the prompt is open", run: inviteIsRevokedDuringTheCeremony, settings: requireInvite},
+
 	// Requirement: WebAuthn-7.1-7, WebAuthn-7.1-9, WebAuthn-7.1-10, WebAuthn-7.1-14, WebAuthn-7.1-17, ASVS-6.3.3
 	{title: "A response is forged as no browser can", run: forgedResponsesAreRejected},
 	// Requirement: WebAuthn-7.2-5

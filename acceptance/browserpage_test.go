@@ -117,9 +117,15 @@ func (b *browserPage) navigate(url string) {
 
 func (b *browserPage) signUp(user profile, forgeries ...forgery) result[shownUser] {
 	b.t.Helper()
+	if user.invite != "" {
+		b.navigate(b.server.origin + "/signup#invite=" + user.invite)
+		b.waitForState("sign-up")
+	}
 	b.view("sign-up")
-	if !b.isVisible(named("sign-up")) {
-		return result[shownUser]{shownUser{}, rejection{code: "registration_closed"}} // there is no form
+	if !b.isVisible(named("sign-up")) { // there is no form
+		b.navigate(b.server.origin + "/signup")
+		b.waitForState("sign-up")
+		return result[shownUser]{shownUser{}, rejection{code: eval[string](b, `find('.lead[data-code]').dataset.code`)}}
 	}
 	b.fill(named("display_name"), user.name)
 	b.fill(named("email"), user.email)

@@ -92,7 +92,7 @@ type httpAPI struct {
 }
 
 func (c *httpAPI) beginSignUp(user profile) result[pendingCeremony] {
-	return c.begun(c.BeginSignUp(client.SignUpOptionsRequest{Email: &user.email, DisplayName: &user.name}))
+	return c.begun(c.BeginSignUp(client.SignUpOptionsRequest{Email: &user.email, DisplayName: &user.name, Invite: user.invite}))
 }
 
 func (c *httpAPI) finishSignUp(challengeID string, response authenticator.RegistrationResponse) result[shownUser] {

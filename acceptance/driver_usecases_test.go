@@ -93,7 +93,14 @@ func (c *useCaseAPI) beginSignUp(user profile) result[pendingCeremony] {
 	if err := domain.JoinInvalid(badEmail, badName); err != nil {
 		return result[pendingCeremony]{rejection: rejectionOf(c.t, err)}
 	}
-	started, err := c.usecases.SignUp.Begin(c.context(), signup.Input{Email: email, DisplayName: name}, c.binding)
+	var invite domain.InviteToken
+	if user.invite != "" {
+		var err error
+		if invite, err = domain.ParseInviteToken(user.invite); err != nil {
+			return result[pendingCeremony]{rejection: rejectionOf(c.t, err)}
+		}
+	}
+	started, err := c.usecases.SignUp.Begin(c.context(), signup.Input{Email: email, DisplayName: name, Invite: invite}, c.binding)
 	return result[pendingCeremony]{pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)}
 }
 

@@ -124,8 +124,8 @@ type shownSession struct {
 // shownEvent is an event of the audit log as the account's owner sees it.
 type shownEvent struct{ kind, reason string }
 
-// profile is the input of a sign-up.
-type profile struct{ name, email string }
+// profile is the input of a sign-up. The invite is a token; "" for none.
+type profile struct{ name, email, invite string }
 
 // shownUser is the signed-in user, as the server states it.
 type shownUser struct{ name, email string }

@@ -11,11 +11,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ncruces/go-sqlite3/driver"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/authenticator"
 	"github.com/keylodge/keylodge/acceptance/testkit/client"
+	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
@@ -268,6 +270,10 @@ func (a *fullAccount) validRequest(o operation) (path string, body map[string]an
 		a.redeemBackupCode()
 		begun := begin("/v1/recovery/options", a.encode(map[string]string{"grant_token": a.grantToken}), a.anonymousHeaders)
 		return o.path, finishBody(begun, a.createCredential(authenticator.New(a.origin), begun), map[string]any{"grant_token": a.grantToken})
+	case "createInvites":
+		return o.path, map[string]any{"email": "friend-of-" + a.email, "expires_in": 3600}
+	case "revokeInvite":
+		return strings.Replace(o.path, "{id}", a.createInvite(), 1), nil
 	}
 	if o.byAPIKey {
 		return strings.NewReplacer("{id}", a.userID, "{group}", "staff").Replace(o.path), nil
@@ -276,6 +282,16 @@ func (a *fullAccount) validRequest(o operation) (path string, body map[string]an
 		a.t.Errorf("the operation %s is new: add it to fullAccount.validRequest", o.id)
 	}
 	return o.path, nil
+}
+
+// createInvite returns the id of a new invite.
+func (a *fullAccount) createInvite() string {
+	a.t.Helper()
+	created, err := a.server.app.UseCases().Admin.CreateInvites(a.t.Context(), admin.InviteInput{TTL: time.Hour, Count: 1})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return created[0].ID().String()
 }
 
 func (a *fullAccount) redeemBackupCode() {

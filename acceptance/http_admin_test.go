@@ -34,6 +34,9 @@ var scopeOfOperation = map[string]domain.Scope{
 	"revokeSessionsOfUser": domain.ScopeSessionsWrite,
 	"revokeSession":        domain.ScopeSessionsWrite,
 	"listAllEvents":        domain.ScopeEventsRead,
+	"listInvites":          domain.ScopeInvitesRead,
+	"createInvites":        domain.ScopeInvitesWrite,
+	"revokeInvite":         domain.ScopeInvitesWrite,
 }
 
 // Function level: the operations of the operator need an active API key with their scope, and nothing else opens them.

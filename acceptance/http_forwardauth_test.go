@@ -18,15 +18,15 @@ import (
 // Forward auth without the proxies, which acceptance/forwardauth_proxies_test.go runs: the test sends what they send.
 
 const (
-	wiki  = "https://wiki.example.org"
-	admin = "https://admin.example.net" // requires an authentication within ten minutes
+	wiki      = "https://wiki.example.org"
+	adminPage = "https://admin.example.net" // requires an authentication within ten minutes
 )
 
 func withForwardAuth(c *config.Config) {
 	c.Applications = domain.Applications{
 		{Origin: "https://app.example.org", Name: "Example App"},
 		{Origin: wiki, Name: "Wiki", ForwardAuth: true},
-		{Origin: admin, Name: "Admin", ForwardAuth: true, MaxAge: 10 * time.Minute},
+		{Origin: adminPage, Name: "Admin", ForwardAuth: true, MaxAge: 10 * time.Minute},
 	}
 }
 
@@ -191,7 +191,7 @@ func TestForwardAuth_SignsInOnce(t *testing.T) {
 		t.Errorf("returned to %s", back)
 	}
 	// Each application has a sign-in of its own, for which the user only opens the page.
-	s.forwardedBrowser(t, admin, ada).signIn("/")
+	s.forwardedBrowser(t, adminPage, ada).signIn("/")
 	ada.requireSignedIn()
 	if sessions := ada.device.sessions().must(t); len(sessions) != 1 {
 		t.Errorf("Ada sees the sessions %+v, want her own", sessions)
@@ -244,7 +244,7 @@ func TestForwardAuth_TokenExpires(t *testing.T) {
 func TestForwardAuth_MaxAge(t *testing.T) {
 	s, e := startForwardAuth(t)
 	ada := e.newUser("Ada", phone)
-	b, atWiki := s.forwardedBrowser(t, admin, ada), s.forwardedBrowser(t, wiki, ada)
+	b, atWiki := s.forwardedBrowser(t, adminPage, ada), s.forwardedBrowser(t, wiki, ada)
 	b.signIn("/")
 	atWiki.signIn("/")
 	e.advance(10*time.Minute - time.Second)
@@ -267,7 +267,7 @@ func TestForwardAuth_MaxAge(t *testing.T) {
 func TestForwardAuth_OtherHosts(t *testing.T) {
 	s, e := startForwardAuth(t)
 	ada := e.newUser("Ada", phone)
-	atWiki, atAdmin := s.forwardedBrowser(t, wiki, ada), s.forwardedBrowser(t, admin, ada)
+	atWiki, atAdmin := s.forwardedBrowser(t, wiki, ada), s.forwardedBrowser(t, adminPage, ada)
 	atWiki.signIn("/")
 	atAdmin.jar = atWiki.jar
 	atAdmin.requireSignIn()
@@ -284,7 +284,7 @@ func TestForwardAuth_OtherHosts(t *testing.T) {
 	}
 	for name, headers := range map[string][]string{
 		"the headers of two proxies": append(proxied(wiki, "/"), byNginx(wiki, "/")...),
-		"another host by the client": append(proxied(admin, "/"), "X-Original-URL", wiki+"/"),
+		"another host by the client": append(proxied(adminPage, "/"), "X-Original-URL", wiki+"/"),
 		"no headers":                 nil,
 		"two addresses":              append(proxied(wiki, "/"), "X-Forwarded-Uri", "/x"),
 	} {
@@ -317,7 +317,7 @@ func TestForwardAuth_UntrustedProxy(t *testing.T) {
 func TestForwardAuth_ForgedTokens(t *testing.T) {
 	s, e := startForwardAuth(t)
 	ada := e.newUser("Ada", phone)
-	b, other := s.forwardedBrowser(t, wiki, ada), s.forwardedBrowser(t, admin, ada)
+	b, other := s.forwardedBrowser(t, wiki, ada), s.forwardedBrowser(t, adminPage, ada)
 	b.signIn("/")
 	other.signIn("/")
 	const name = "__Host-keylodge_forward_auth"
@@ -362,7 +362,7 @@ func TestForwardAuth_StolenCodes(t *testing.T) {
 			return adas.open(strings.Replace(callback, "path=%2Fpage", "path=%2Fdelete", 1))
 		},
 		"at another application": func(callback string, adas *forwardedBrowser) apiResponse {
-			atAdmin := s.forwardedBrowser(t, admin, ben)
+			atAdmin := s.forwardedBrowser(t, adminPage, ben)
 			atAdmin.jar = adas.jar
 			return atAdmin.open(callback)
 		},

@@ -16,6 +16,9 @@ var journeys = []story{
 	{title: "A user responds to the prompt too late", run: respondsTooLate},
 	{title: "A user without a registered passkey cannot sign in", run: hasNoPasskey},
 	{title: "Sign-up is closed", run: signUpIsClosed, settings: closeRegistration},
+	{title: "A user signs up with an invite, which works once", run: signsUpWithAnInvite, settings: requireInvite},
+	{title: "Sign-up needs an invite that is known, not revoked and not expired", run: signUpNeedsAnInvite, settings: requireInvite},
+	{title: "An invite for an e-mail address accepts no other", run: inviteIsForAnAddress, settings: requireInvite},
 
 	// Requirement: WebAuthn-7.2-21
 	{title: "A signature is invalid", run: badSignatureIsRejected},

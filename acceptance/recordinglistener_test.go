@@ -158,10 +158,10 @@ func readExchange(in, out *bufio.Reader) (x exchange, err error) {
 // Members that are not secret: ids, times, values of the API, and constant values of WebAuthn. Every other string in a JSON
 // body counts as a secret, so a new member is one until it is listed here.
 var (
-	publicResponseMembers = setOf("id", "addresses", "user_id", "api_key_id", "cursor", "session_id", "passkey_id", "rp_id", "rpId", "rp_name", "accepted_credential_ids", "next_cursor", "request_id", "aaguid", "ip", "kid",
+	publicResponseMembers = setOf("id", "addresses", "user_id", "api_key_id", "invite_id", "cursor", "session_id", "passkey_id", "rp_id", "rpId", "rp_name", "accepted_credential_ids", "next_cursor", "request_id", "aaguid", "ip", "kid",
 		"code", "title", "detail", "field", "type", "status", "kind", "reason", "registration", "policy", "mail", "transport", "assurance", "amr", "party", "changed", "way", "mediation", "uiMode",
 		"transports", "token_type", "attestation", "userVerification", "residentKey", "hints", "alg",
-		"created_at", "last_seen_at", "expires_at", "auth_time", "last_used_at", "confirmed_at", "generated_at", "at", "disabled_at")
+		"created_at", "last_seen_at", "expires_at", "auth_time", "last_used_at", "confirmed_at", "generated_at", "at", "disabled_at", "used_at", "revoked_at")
 	publicRequestMembers = setOf("id", "rawId", "user_id", "type", "transport", "transports", "authenticatorAttachment", "assurance", "way", "outcome")
 )
 

@@ -66,7 +66,7 @@ func (a *fullAccount) runExample(o operation, command string) (status, body stri
 	tokens := signedIn.Tokens
 	a.refreshToken, a.anonymousHeaders, a.headers = tokens.RefreshToken, nil, []string{"Authorization", "Bearer " + tokens.AccessToken}
 	environment := append(os.Environ(), "URL="+a.origin, "ACCESS_TOKEN="+tokens.AccessToken, "COOKIE="+a.sessionCookie, "CSRF_TOKEN="+a.csrf,
-		"PASSKEY_ID="+a.passkeyID, "SESSION_ID="+a.appSessionID, "USER_ID="+a.userID, "API_KEY="+a.newAPIKey(domain.Scopes...))
+		"PASSKEY_ID="+a.passkeyID, "SESSION_ID="+a.appSessionID, "USER_ID="+a.userID, "API_KEY="+a.newAPIKey(domain.Scopes...), "INVITE_ID="+a.createInvite())
 	if o.id == "redeemAuthorizationCode" {
 		a.headers = a.headersInBrowserOf(a) // where the code is issued
 	}

@@ -56,6 +56,7 @@ type fixture struct {
 	ada          identity.Principal
 	cookie       domain.SessionToken // of her session
 	otherSession domain.SessionID
+	invite       domain.InviteToken // of sign-ups
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -163,6 +164,7 @@ type storeDump struct {
 	codes          []int
 	recoveryGrants []domain.RecoveryGrantState
 	outboxEmails   []domain.OutboxEmailState
+	invites        []domain.InviteState
 	sendLimits     []domain.LockoutState // of the mailboxes that the tests use
 }
 
@@ -233,11 +235,15 @@ func (f *fixture) dump() (d storeDump) {
 		for _, email := range emails {
 			d.outboxEmails = append(d.outboxEmails, email.State())
 		}
+		invites, invitesErr := tx.Invites.List(ctx, domain.InviteID{}, 100)
+		for _, i := range invites {
+			d.invites = append(d.invites, i.State())
+		}
 		keys, err := tx.SigningKeys.All(ctx)
 		for _, key := range keys {
 			d.keys = append(d.keys, key.State())
 		}
-		return errors.Join(err, messagesErr)
+		return errors.Join(err, messagesErr, invitesErr)
 	})
 	return d
 }

@@ -59,7 +59,7 @@ func (s *failing) wrap(tx ports.Tx) ports.Tx {
 		Users: failingUsers{tx.Users, s}, Credentials: failingCredentials{tx.Credentials, s}, Challenges: failingChallenges{tx.Challenges, s},
 		Sessions: failingSessions{tx.Sessions, s}, Events: failingEvents{tx.Events, s}, SigningKeys: failingKeys{tx.SigningKeys, s},
 		TOTPs: failingTOTPs{tx.TOTPs, s}, BackupCodes: failingCodes{tx.BackupCodes, s}, RecoveryGrants: failingRecoveryGrants{tx.RecoveryGrants, s}, Lockouts: failingLockouts{tx.Lockouts, s},
-		OutboxEmails: failingOutboxEmails{tx.OutboxEmails, s}, AuthorizationCodes: failingAuthorizationCodes{tx.AuthorizationCodes, s},
+		OutboxEmails: failingOutboxEmails{tx.OutboxEmails, s}, AuthorizationCodes: failingAuthorizationCodes{tx.AuthorizationCodes, s}, Invites: failingInvites{tx.Invites, s},
 	}
 }
 
@@ -298,7 +298,7 @@ func (f *fixture) beginSignUp(email domain.Email) (ceremony.Begun, error) {
 	begin := &signup.Service{
 		Policy: domain.RegistrationOpen, EmailVerification: f.verification, Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Random: rand.Reader, Challenges: f.challenges(),
 	}
-	return begin.Begin(f.t.Context(), signup.Input{Email: email}, domain.Binding{})
+	return begin.Begin(f.t.Context(), signup.Input{Email: email, Invite: f.invite}, domain.Binding{})
 }
 
 func (f *fixture) signUp(email domain.Email) (execute func() error) {
@@ -309,7 +309,7 @@ func (f *fixture) signUp(email domain.Email) (execute func() error) {
 	}
 	input := signup.FinishInput{ChallengeID: begun.ChallengeID, Credential: f.createCredential(begun.Options), Client: identity.Client{SessionToken: f.cookie}}
 	return func() error {
-		finish := &signup.Service{Policy: domain.RegistrationOpen, Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Challenges: f.challenges(), SessionIssuer: f.sessionIssuer(), EmailVerification: f.verification}
+		finish := &signup.Service{Policy: domain.RegistrationOpen, Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Challenges: f.challenges(), SessionIssuer: f.sessionIssuer(), EmailVerification: f.verification, Audit: f.auditLog}
 		_, err := finish.Finish(f.t.Context(), input)
 		return err
 	}

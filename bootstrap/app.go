@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -68,6 +69,18 @@ func UseCases(cfg config.Config, store ports.Store, clock ports.Clock) (applicat
 		return application.UseCases{}, errors.New("the settings have no secret: a given store has no key file beside it")
 	}
 	return assembleUseCases(cfg, *cfg.Secret, sessioncache.New(store), clock, new(ratelimit.Service))
+}
+
+// printFirstInvite prints an invite for the first user of a new server on which sign-up requires one. It prints to standard output, so that
+// the link, which is a secret, is not in the log.
+func (a *App) printFirstInvite(ctx context.Context, stdout io.Writer) error {
+	first, err := a.usecases.Admin.FirstInvite(ctx)
+	if err != nil || first == nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "Sign-up requires an invite, and there is no user yet. Create the first account with this link. It works once, until %s:\n%s\n",
+		first.ExpiresAt().UTC().Format(time.RFC3339), first.Link.Reveal())
+	return err
 }
 
 // UseCases returns the use cases of the server.

@@ -314,7 +314,7 @@ func TestCommand_WhileServerRuns(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	log := newLineLog()
 	stopped := make(chan error, 1)
-	go func() { stopped <- run(ctx, cfg, system.Clock{}, slog.New(slog.NewTextHandler(log, nil))) }()
+	go func() { stopped <- run(ctx, cfg, system.Clock{}, io.Discard, slog.New(slog.NewTextHandler(log, nil))) }()
 	if first := nextLine(t, log, stopped); !strings.Contains(first, "is ready") {
 		t.Fatal(first)
 	}

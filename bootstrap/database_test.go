@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -27,7 +28,7 @@ func TestRun_OnPostgres(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		log := newLineLog()
 		stopped := make(chan error, 1)
-		go func() { stopped <- run(ctx, cfg, system.Clock{}, slog.New(slog.NewTextHandler(log, nil))) }()
+		go func() { stopped <- run(ctx, cfg, system.Clock{}, io.Discard, slog.New(slog.NewTextHandler(log, nil))) }()
 		if first := nextLine(t, log, stopped); !strings.Contains(first, "is ready") || !strings.Contains(first, "as user keylodge") {
 			t.Errorf("the first line is %q", first)
 		}
@@ -101,7 +102,7 @@ func TestDatabaseURL_UnknownParameter(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = "the server knows no parameter pgbouncer: remove it from the URL"
-	if err := run(t.Context(), cfg, system.Clock{}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
+	if err := run(t.Context(), cfg, system.Clock{}, io.Discard, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("start: %v", err)
 	}
 	if exitCode, stdout, _ := runCommand("doctor"); exitCode != cli.ExitUnhealthy || !strings.Contains(stdout, want) {

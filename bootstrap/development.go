@@ -19,7 +19,7 @@ import (
 )
 
 // develop runs a server in the development mode, with a page at pageAddress, until ctx ends. It leaves no data.
-func develop(ctx context.Context, pageAddress string, stderr io.Writer) (err error) {
+func develop(ctx context.Context, pageAddress string, stdout, stderr io.Writer) (err error) {
 	folder, err := os.MkdirTemp("", "keylodge-dev-")
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func develop(ctx context.Context, pageAddress string, stderr io.Writer) (err err
 	// Meaning: keylodge dev runs, and not keylodge serve. All data is deleted when it stops.
 	log.Warn("DEVELOPMENT MODE, not for real accounts: data is deleted at the end, e-mails are not sent, and the page shows all codes",
 		slog.String("page", "http://"+listener.Addr().String()))
-	return serveWith(ctx, cfg, clock, log)
+	return serveWith(ctx, cfg, clock, stdout, log)
 }
 
 // listenOnLoopback listens on an address of this machine that others cannot reach.

@@ -31,8 +31,8 @@ func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	return cli.Run(ctx, cli.Program{
 		Version:           version(),
-		Serve:             func(ctx context.Context) error { return serve(ctx, stderr) },
-		Develop:           func(ctx context.Context, pageAddress string) error { return develop(ctx, pageAddress, stderr) },
+		Serve:             func(ctx context.Context) error { return serve(ctx, stdout, stderr) },
+		Develop:           func(ctx context.Context, pageAddress string) error { return develop(ctx, pageAddress, stdout, stderr) },
 		Open:              openForCommand,
 		OpenForImport:     openForImport,
 		Maintain:          newMaintenance,
@@ -48,18 +48,18 @@ func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}, arguments)
 }
 
-func serve(ctx context.Context, stderr io.Writer) error {
+func serve(ctx context.Context, stdout, stderr io.Writer) error {
 	cfg, err := loadSettings()
 	if err != nil {
 		return err
 	}
-	return serveWith(ctx, cfg, system.Clock{}, newLogger(cfg, stderr))
+	return serveWith(ctx, cfg, system.Clock{}, stdout, newLogger(cfg, stderr))
 }
 
-func serveWith(ctx context.Context, cfg config.Config, clock ports.Clock, log *slog.Logger) error {
+func serveWith(ctx context.Context, cfg config.Config, clock ports.Clock, stdout io.Writer, log *slog.Logger) error {
 	// A goroutine in fdatasync occupies a processor: with only one, a commit would block all other requests.
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
-	if err := run(ctx, cfg, clock, log); err != nil {
+	if err := run(ctx, cfg, clock, stdout, log); err != nil {
 		// Meaning: The server did not start, or stopped. docs/runbooks/the-server-does-not-start.md lists the errors with their
 		// fixes.
 		log.Error("the server failed", slog.Any("error", err))
@@ -68,7 +68,7 @@ func serveWith(ctx context.Context, cfg config.Config, clock ports.Clock, log *s
 	return nil
 }
 
-func run(ctx context.Context, cfg config.Config, clock ports.Clock, log *slog.Logger) error {
+func run(ctx context.Context, cfg config.Config, clock ports.Clock, stdout io.Writer, log *slog.Logger) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("%w; %s", err, config.ListenFix("KEYLODGE_LISTEN", err))
@@ -82,6 +82,9 @@ func run(ctx context.Context, cfg config.Config, clock ports.Clock, log *slog.Lo
 		return err
 	}
 	defer app.Close()
+	if err := app.printFirstInvite(ctx, stdout); err != nil {
+		return err
+	}
 	collectGarbageLessOften()
 	// Meaning: The server accepts requests.
 	log.Info("Keylodge is ready", slog.String("url", cfg.PublicURL),

@@ -55,7 +55,7 @@ func TestRun_AddressInUseLeavesNoFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t.Context(), cfg, system.Clock{}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_LISTEN") {
+	if err := run(t.Context(), cfg, system.Clock{}, io.Discard, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_LISTEN") {
 		t.Errorf("got %v", err)
 	}
 	if made, _ := os.ReadDir("."); len(made) > 0 {
@@ -73,14 +73,14 @@ func TestRun_OpsAddressInUseFailsOnlyIfSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t.Context(), cfg, system.Clock{}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_OPS_LISTEN") {
+	if err := run(t.Context(), cfg, system.Clock{}, io.Discard, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_OPS_LISTEN") {
 		t.Errorf("set: %v", err)
 	}
 	cfg.OpsListenSet = false
 	ctx, stop := context.WithCancel(t.Context())
 	log := newLineLog()
 	stopped := make(chan error, 1)
-	go func() { stopped <- run(ctx, cfg, system.Clock{}, slog.New(slog.NewTextHandler(log, nil))) }()
+	go func() { stopped <- run(ctx, cfg, system.Clock{}, io.Discard, slog.New(slog.NewTextHandler(log, nil))) }()
 	if first, second := nextLine(t, log, stopped), nextLine(t, log, stopped); !strings.Contains(first, "is ready") || !strings.Contains(second, "KEYLODGE_OPS_LISTEN") {
 		t.Errorf("default: logged %q and %q", first, second)
 	}
@@ -100,7 +100,7 @@ func TestRun_CreatesDatabaseAndSecretOnce(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		log := newLineLog()
 		stopped := make(chan error, 1)
-		go func() { stopped <- run(ctx, cfg, system.Clock{}, slog.New(slog.NewTextHandler(log, nil))) }()
+		go func() { stopped <- run(ctx, cfg, system.Clock{}, io.Discard, slog.New(slog.NewTextHandler(log, nil))) }()
 		if first := nextLine(t, log, stopped); !strings.Contains(first, "url=http://localhost ") {
 			t.Errorf("the first line is %q", first)
 		}

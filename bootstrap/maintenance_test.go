@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -32,7 +33,7 @@ func startServer(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	log := newLineLog()
 	stopped := make(chan error, 1)
-	go func() { stopped <- run(ctx, cfg, system.Clock{}, slog.New(slog.NewTextHandler(log, nil))) }()
+	go func() { stopped <- run(ctx, cfg, system.Clock{}, io.Discard, slog.New(slog.NewTextHandler(log, nil))) }()
 	if first := nextLine(t, log, stopped); !strings.Contains(first, "is ready") {
 		t.Fatal(first)
 	}

@@ -88,7 +88,7 @@ var (
 	recoverySet      = wire.NewSet(
 		wire.Struct(new(recovery.Service), "*"), totpCodes, wire.Bind(new(ports.TOTPCodes), new(*totp.Codes)), wire.FieldsOf(new(config.Config), "Recovery"),
 	)
-	adminSet       = wire.NewSet(wire.Struct(new(admin.Service), "*"), wire.Struct(new(apikeys.Service), "*"), recoveryURL)
+	adminSet       = wire.NewSet(wire.Struct(new(admin.Service), "*"), wire.Struct(new(apikeys.Service), "*"), recoveryURL, inviteURL)
 	transferSet    = wire.NewSet(wire.Struct(new(transfer.Service), "*"))
 	maintenanceSet = wire.NewSet(wire.Struct(new(maintenance.Service), "*"), pause, rpIDs)
 )
@@ -120,6 +120,8 @@ func decoys(cfg config.Config, keys masterkey.Keys) domain.Decoys {
 }
 
 func recoveryURL(cfg config.Config) admin.RecoveryURL { return webui.RecoveryURL(cfg.Access.Issuer) }
+
+func inviteURL(cfg config.Config) admin.InviteURL { return webui.InviteURL(cfg.Access.Issuer) }
 
 func emailPolicy(cfg config.Config) domain.EmailPolicy { return cfg.SMTP != nil }
 

@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ func TestRun_WarnsOfTooManyRelatedOrigins(t *testing.T) {
 		t.Cleanup(stop)
 		log := newLineLog()
 		stopped := make(chan error, 1)
-		go func() { stopped <- run(ctx, cfg, system.Clock{}, slog.New(slog.NewTextHandler(log, nil))) }()
+		go func() { stopped <- run(ctx, cfg, system.Clock{}, io.Discard, slog.New(slog.NewTextHandler(log, nil))) }()
 		warned := false
 		for last := false; !last; {
 			select {

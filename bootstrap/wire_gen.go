@@ -123,6 +123,7 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 		SessionIssuer:     sessionIssuer,
 		EmailVerification: emailverifyService,
 		Decoys:            domainDecoys,
+		Audit:             log,
 	}
 	usePolicy := cfg.Use
 	passkeyUsage := &ceremony.PasskeyUsage{
@@ -219,15 +220,18 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 		Decoys:        domainDecoys,
 	}
 	adminRecoveryURL := recoveryURL(cfg)
+	adminInviteURL := inviteURL(cfg)
 	adminService := &admin.Service{
-		Store:       store,
-		Clock:       clock,
-		Random:      reader,
-		Audit:       log,
-		Notifier:    notifier,
-		Keys:        keyRing4,
-		Lockout:     lockoutKey,
-		RecoveryURL: adminRecoveryURL,
+		Store:        store,
+		Clock:        clock,
+		Random:       reader,
+		Audit:        log,
+		Notifier:     notifier,
+		Keys:         keyRing4,
+		Lockout:      lockoutKey,
+		RecoveryURL:  adminRecoveryURL,
+		Registration: registrationPolicy,
+		InviteURL:    adminInviteURL,
 	}
 	apikeysService := &apikeys.Service{
 		Store:  store,

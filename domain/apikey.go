@@ -33,10 +33,12 @@ const (
 	ScopeUsersWrite    Scope = "users:write"    // disable, enable, delete and recover users, and change their groups
 	ScopeSessionsWrite Scope = "sessions:write" // revoke sessions
 	ScopeEventsRead    Scope = "events:read"    // list the events of all users
+	ScopeInvitesRead   Scope = "invites:read"   // list invites
+	ScopeInvitesWrite  Scope = "invites:write"  // create invites without groups, and revoke invites
 )
 
 // Scopes lists all scopes, in alphabetical order.
-var Scopes = []Scope{ScopeEventsRead, ScopeSessionsWrite, ScopeUsersRead, ScopeUsersWrite}
+var Scopes = []Scope{ScopeEventsRead, ScopeInvitesRead, ScopeInvitesWrite, ScopeSessionsWrite, ScopeUsersRead, ScopeUsersWrite}
 
 // APIKeyToken is the secret of an API key.
 type APIKeyToken struct{ Secret }

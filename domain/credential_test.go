@@ -169,10 +169,10 @@ func TestPolicies_ZeroValueRejects(t *testing.T) {
 	if _, err := credential(t, synced, 0).RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 1}, unset, noon); domain.ReasonOf(err) != domain.ReasonBackupEligibilityChanged {
 		t.Errorf("a changed BE flag: got %v", err)
 	}
-	if err := domain.RegistrationOpen.RequireOpen(); err != nil {
+	if err := domain.RegistrationOpen.RequireSignUp(false); err != nil {
 		t.Errorf("an open sign-up: %v", err)
 	}
-	if err := domain.RegistrationPolicy("").RequireOpen(); !errors.Is(err, domain.ErrRegistrationClosed) {
+	if err := domain.RegistrationPolicy("").RequireSignUp(true); !errors.Is(err, domain.ErrRegistrationClosed) {
 		t.Errorf("the zero value: got %v", err)
 	}
 }

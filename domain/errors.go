@@ -52,8 +52,15 @@ var (
 	ErrAPIKeyInvalid = &Error{KindUnauthenticated, "api_key_invalid", "this API key is unknown, revoked or has expired; create another one on the server, with keylodge api-keys create"}
 
 	ErrRegistrationClosed = &Error{KindForbidden, "registration_closed", "sign-up is closed here; ask the operator for an account"}
-	ErrUserDisabled       = &Error{KindForbidden, "user_disabled", "this account is disabled; ask the operator"}
-	ErrStepUpRequired     = &Error{KindForbidden, "step_up_required", "this action requires a recent authentication; confirm with your passkey and try again"}
+	// Only a client with the token of an invite gets the errors that distinguish its status: a token cannot be guessed.
+	ErrInviteRequired      = &Error{KindForbidden, "invite_required", "sign-up needs an invite here; ask the operator for one"}
+	ErrInviteInvalid       = &Error{KindForbidden, "invite_invalid", "this invite is unknown; open the complete link, or ask the operator for another invite"}
+	ErrInviteUsed          = &Error{KindForbidden, "invite_used", "this invite was used; sign in, or ask the operator for another invite"}
+	ErrInviteRevoked       = &Error{KindForbidden, "invite_revoked", "this invite was revoked; ask the operator for another one"}
+	ErrInviteExpired       = &Error{KindForbidden, "invite_expired", "this invite has expired; ask the operator for another one"}
+	ErrInviteEmailMismatch = &Error{KindForbidden, "invite_email_mismatch", "this invite is for another e-mail address; enter that address, or none"}
+	ErrUserDisabled        = &Error{KindForbidden, "user_disabled", "this account is disabled; ask the operator"}
+	ErrStepUpRequired      = &Error{KindForbidden, "step_up_required", "this action requires a recent authentication; confirm with your passkey and try again"}
 	// ErrForwardAuthNotAllowed is about a request of a reverse proxy.
 	ErrForwardAuthNotAllowed = &Error{KindForbidden, "forward_auth_not_allowed", "the host of this request is not an application with forward_auth; add it to KEYLODGE_APPLICATIONS"}
 	ErrInsufficientScope     = &Error{KindForbidden, "insufficient_scope", "this API key lacks the scope for this operation; use another key"}
@@ -65,6 +72,7 @@ var (
 	ErrPasskeyNotFound   = &Error{KindNotFound, "not_found", "your account has no such passkey; list your passkeys again"}
 	ErrSessionNotFound   = &Error{KindNotFound, "not_found", "there is no such session, or it has ended; list the sessions again"}
 
+	ErrInviteNotFound = &Error{KindNotFound, "not_found", "there is no such invite; list them again"}
 	ErrAPIKeyNotFound = &Error{KindNotFound, "not_found", "there is no such API key; list them again"}
 
 	ErrEmailOff       = &Error{KindNotFound, "not_found", "this server sends no e-mail and verifies no addresses; ask the operator"}
@@ -75,6 +83,8 @@ var (
 	ErrPasskeyAlreadyRegistered = &Error{KindConflict, "passkey_already_registered", "this passkey is already registered; sign in with it"}
 	ErrPasskeyLimitReached      = &Error{KindConflict, "passkey_limit_reached", "this account has the maximum number of passkeys; remove one first"}
 	ErrRecoveryOfDisabledUser   = &Error{KindConflict, "user_disabled", "this account is disabled; enable it first"}
+	ErrInviteAlreadyUsed        = &Error{KindConflict, "invite_used", "this invite was used; disable or delete its user instead"}
+	ErrInvitesNotAccepted       = &Error{KindConflict, "registration_closed", "sign-up is closed, so that no invite would be accepted; set KEYLODGE_REGISTRATION to invite first"}
 	ErrLastPasskey              = &Error{KindConflict, "last_passkey", "this is the account's only active passkey; add another one first"}
 
 	ErrChallengeExpired = &Error{KindGone, "challenge_expired", "this attempt has expired; start again"}

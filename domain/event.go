@@ -28,6 +28,7 @@ type EventState struct {
 	Changed      []string     `export:"changed,omitempty"`    // names of changed fields, or the factors of a recovery
 	RequestID    string       `export:"request_id,omitempty"` // as in the operator's log
 	APIKey       APIKeyID     `export:"api_key,omitzero"`     // of the operator's program; zero on the server itself
+	Invite       InviteID     `export:"invite,omitzero"`      // that was created, used or revoked
 
 	// An event that repeats an earlier one is counted in that entry and adds none.
 	Key      RepetitionKey `export:"key,omitzero"`        // equal for repetitions; zero for an event that is not repeatable
@@ -64,6 +65,7 @@ type EventKind string
 
 const (
 	EventSignedUp            EventKind = "signed_up"             // an account was created with its first passkey
+	EventInviteUsed          EventKind = "invite_used"           // the account was created with the invite that the event names
 	EventSignedIn            EventKind = "signed_in"             // a session was opened with a passkey
 	EventSignInRefused       EventKind = "sign_in_refused"       // a sign-in with a passkey of the account was rejected
 	EventSignedOut           EventKind = "signed_out"            // the session was ended by a sign-out
@@ -94,11 +96,13 @@ const (
 	EventAccountDeleted       EventKind = "account_deleted"        // the account was deleted; the event has no user
 	EventAPIKeyCreated        EventKind = "api_key_created"        // the operator created the API key that the event names; it has no user
 	EventAPIKeyRevoked        EventKind = "api_key_revoked"        // the operator revoked the API key that the event names; it has no user
+	EventInviteCreated        EventKind = "invite_created"         // the operator created the invite that the event names; it has no user
+	EventInviteRevoked        EventKind = "invite_revoked"         // the operator revoked the invite that the event names; it has no user
 )
 
 // EventKinds lists the kinds of events about an account.
 var EventKinds = []EventKind{
-	EventSignedUp, EventSignedIn, EventSignInRefused, EventSignedOut, EventSteppedUp, EventStepUpRefused, EventSessionRevoked,
+	EventSignedUp, EventInviteUsed, EventSignedIn, EventSignInRefused, EventSignedOut, EventSteppedUp, EventStepUpRefused, EventSessionRevoked,
 	EventRefreshTokenReused, EventApplicationSignedIn, EventAuthorizationCodeReused, EventPasskeyAdded, EventPasskeyAddRefused, EventPasskeyRenamed, EventPasskeyRemoved,
 	EventPasskeyFlagged, EventPasskeySuspended, EventAccountChanged, EventTOTPAdded, EventTOTPRemoved, EventBackupCodesGenerated,
 	EventRecoveryGranted, EventRecoveryRefused, EventRecoveryLocked, EventRecovered, EventAccountDisabled, EventAccountEnabled,
@@ -106,7 +110,7 @@ var EventKinds = []EventKind{
 }
 
 // ServerEventKinds lists the kinds of events that are about no account.
-var ServerEventKinds = []EventKind{EventAPIKeyCreated, EventAPIKeyRevoked}
+var ServerEventKinds = []EventKind{EventAPIKeyCreated, EventAPIKeyRevoked, EventInviteCreated, EventInviteRevoked}
 
 // AllEventKinds returns EventKinds and ServerEventKinds.
 func AllEventKinds() []EventKind { return slices.Concat(EventKinds, ServerEventKinds) }

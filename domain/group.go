@@ -45,13 +45,17 @@ func (u *User) ChangeGroups(add, remove []Group) (changed bool, err error) {
 	slices.Sort(groups)
 	groups = slices.DeleteFunc(slices.Compact(groups), func(g Group) bool { return slices.Contains(remove, g) })
 	if len(groups) > maxGroupsPerUser {
-		return false, Invalid("groups", "too_many", fmt.Sprintf("a user has at most %d groups", maxGroupsPerUser))
+		return false, tooManyGroups()
 	}
 	if slices.Equal(groups, u.state.Groups) {
 		return false, nil
 	}
 	u.state.Groups = groups
 	return true, nil
+}
+
+func tooManyGroups() error {
+	return Invalid("groups", "too_many", fmt.Sprintf("a user has at most %d groups", maxGroupsPerUser))
 }
 
 // Groups returns a copy of the user's groups.

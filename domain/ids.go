@@ -25,6 +25,9 @@ type EventID struct{ uuid }
 // APIKeyID identifies an API key in lists and events. It does not authenticate: the token does.
 type APIKeyID struct{ uuid }
 
+// InviteID identifies an invite in lists and events. It does not authenticate: the token does.
+type InviteID struct{ uuid }
+
 // OutboxEmailID identifies an e-mail in logs and towards mail servers, so that they can recognise one that is sent twice.
 type OutboxEmailID struct{ uuid }
 
@@ -52,6 +55,7 @@ func (zeros) Read(b []byte) (int, error) {
 func (id EventID) After(other EventID) bool { return bytes.Compare(id.uuid[:], other.uuid[:]) > 0 }
 
 func NewAPIKeyID(now time.Time, random io.Reader) APIKeyID { return APIKeyID{newUUIDv7(now, random)} }
+func NewInviteID(now time.Time, random io.Reader) InviteID { return InviteID{newUUIDv7(now, random)} }
 func NewOutboxEmailID(now time.Time, random io.Reader) OutboxEmailID {
 	return OutboxEmailID{newUUIDv7(now, random)}
 }
@@ -79,6 +83,11 @@ func ParseEventID(s string) (EventID, error) {
 func ParseAPIKeyID(s string) (APIKeyID, error) {
 	id, err := parseUUID(s)
 	return APIKeyID{id}, err
+}
+
+func ParseInviteID(s string) (InviteID, error) {
+	id, err := parseUUID(s)
+	return InviteID{id}, err
 }
 
 func ParseOutboxEmailID(s string) (OutboxEmailID, error) {

@@ -32,16 +32,25 @@ type RegistrationPolicy string
 
 const (
 	RegistrationOpen   RegistrationPolicy = "open"
+	RegistrationInvite RegistrationPolicy = "invite" // with an invite only
 	RegistrationClosed RegistrationPolicy = "closed"
 )
 
-// Open reports whether new users may sign up.
-func (p RegistrationPolicy) Open() bool { return p == RegistrationOpen }
+// RequireSignUp returns ErrRegistrationClosed, or ErrInviteRequired for a sign-up without a required invite.
+func (p RegistrationPolicy) RequireSignUp(invited bool) error {
+	switch {
+	case p == RegistrationOpen, p == RegistrationInvite && invited:
+		return nil
+	case p == RegistrationInvite:
+		return ErrInviteRequired
+	}
+	return ErrRegistrationClosed
+}
 
-// RequireOpen returns ErrRegistrationClosed unless sign-up is open.
-func (p RegistrationPolicy) RequireOpen() error {
-	if !p.Open() {
-		return ErrRegistrationClosed
+// RequireInvites returns ErrInvitesNotAccepted if no invite allows a sign-up.
+func (p RegistrationPolicy) RequireInvites() error {
+	if p.RequireSignUp(true) != nil {
+		return ErrInvitesNotAccepted
 	}
 	return nil
 }

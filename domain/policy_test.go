@@ -17,12 +17,16 @@ func TestRecoveryPolicy_RequireEnabled(t *testing.T) {
 	}
 }
 
-func TestRegistrationPolicy_RequireOpen(t *testing.T) {
-	for policy, want := range map[domain.RegistrationPolicy]error{
-		domain.RegistrationOpen: nil, domain.RegistrationClosed: domain.ErrRegistrationClosed, "": domain.ErrRegistrationClosed,
+func TestRegistrationPolicy_RequireSignUp(t *testing.T) {
+	for policy, want := range map[domain.RegistrationPolicy]struct{ plain, invited, invites error }{
+		domain.RegistrationOpen:   {},
+		domain.RegistrationInvite: {plain: domain.ErrInviteRequired},
+		domain.RegistrationClosed: {domain.ErrRegistrationClosed, domain.ErrRegistrationClosed, domain.ErrInvitesNotAccepted},
+		"":                        {domain.ErrRegistrationClosed, domain.ErrRegistrationClosed, domain.ErrInvitesNotAccepted},
 	} {
-		if err := policy.RequireOpen(); !errors.Is(err, want) || policy.Open() != (want == nil) {
-			t.Errorf("%q: open %t, %v, want %v", policy, policy.Open(), err, want)
+		plain, invited, invites := policy.RequireSignUp(false), policy.RequireSignUp(true), policy.RequireInvites()
+		if !errors.Is(plain, want.plain) || !errors.Is(invited, want.invited) || !errors.Is(invites, want.invites) {
+			t.Errorf("%q: without an invite %v, with one %v, creating one %v", policy, plain, invited, invites)
 		}
 	}
 }

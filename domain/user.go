@@ -32,12 +32,16 @@ type PendingUser struct {
 	Email       Email
 	DisplayName DisplayName
 	Locale      Locale
+	Invite      InviteID // zero without an invite
 }
 
 // NewPendingUser returns a pending user with new random ids.
 func NewPendingUser(email Email, name DisplayName, now time.Time, random io.Reader) *PendingUser {
 	return &PendingUser{UserID: NewUserID(now, random), Handle: NewUserHandle(random), Email: email, DisplayName: name}
 }
+
+// Invited reports whether the person signs up with an invite.
+func (p *PendingUser) Invited() bool { return !p.Invite.IsZero() }
 
 // Entity returns the user entity for the registration of the passkey.
 func (p *PendingUser) Entity() UserEntity { return entity(p.UserID, p.Handle, p.Email, p.DisplayName) }

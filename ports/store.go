@@ -47,6 +47,7 @@ type Tx struct {
 	Events             Events
 	SigningKeys        SigningKeys
 	APIKeys            APIKeys
+	Invites            Invites
 	TOTPs              TOTPs
 	BackupCodes        BackupCodes
 	RecoveryGrants     RecoveryGrants
@@ -68,9 +69,9 @@ type Users interface {
 	List(ctx context.Context, after domain.UserID, limit int) ([]*domain.User, error)
 	// Save stores the changes of a user. It returns domain.ErrEmailTaken or domain.ErrUserNotFound.
 	Save(ctx context.Context, u *domain.User) error
-	// Remove deletes the user with their passkeys, sessions, authenticator app, backup codes, recovery grant and e-mails, and
-	// the challenges bound to any of these. The user's events are anonymised: they keep their id, kind, time, actor, API key, reason
-	// and repetitions. A later Add of a record of this user is an error. It returns domain.ErrUserNotFound.
+	// Remove deletes the user with their passkeys, sessions, authenticator app, backup codes, recovery grant, invite and e-mails,
+	// and the challenges bound to any of these. The user's events are anonymised: they keep their id, kind, time, actor, API key,
+	// invite, reason and repetitions. A later Add of a record of this user is an error. It returns domain.ErrUserNotFound.
 	Remove(ctx context.Context, id domain.UserID) error
 }
 
@@ -177,6 +178,23 @@ type APIKeys interface {
 	List(ctx context.Context, after domain.APIKeyID, limit int) ([]*domain.APIKey, error)
 	// Save stores the changes of a key. It returns domain.ErrAPIKeyNotFound.
 	Save(ctx context.Context, k *domain.APIKey) error
+}
+
+// Invites stores the invites. Those that were used or revoked are kept until DeleteExpired.
+type Invites interface {
+	// Add stores a new invite. An id or a token that exists is an error, and so is a user who does not exist.
+	Add(ctx context.Context, i *domain.Invite) error
+	// ByToken returns the invite, also if it was used or revoked or has expired, or domain.ErrInviteInvalid.
+	ByToken(ctx context.Context, token domain.TokenDigest) (*domain.Invite, error)
+	// ByID returns the invite, also if it was used or revoked or has expired, or domain.ErrInviteNotFound.
+	ByID(ctx context.Context, id domain.InviteID) (*domain.Invite, error)
+	// List returns up to limit invites with ids after the given one, in ascending order; the zero id starts at the first.
+	List(ctx context.Context, after domain.InviteID, limit int) ([]*domain.Invite, error)
+	// End stores the use or the revocation of an invite. Of concurrent callers exactly one succeeds; the others, and those with an invite
+	// that does not exist, get domain.ErrInviteUsed. A user who does not exist is an error.
+	End(ctx context.Context, i *domain.Invite) error
+	// DeleteExpired deletes up to limit invites that expired at or before the given time, used or not, and returns their number.
+	DeleteExpired(ctx context.Context, expired time.Time, limit int) (int, error)
 }
 
 // TOTPs stores the authenticator apps, at most one per user.

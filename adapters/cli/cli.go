@@ -103,7 +103,7 @@ func (p *Program) root() *cobra.Command {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(p.Stdout, cmd) })
 	root.SetHelpCommand(helpCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	root.AddCommand(p.serve(), p.develop(), p.users(), p.sessions(), p.keys(), p.apiKeys(), p.backup(), p.restore(), p.exportAll(), p.importAll(), p.migrate(), p.config(), p.doctor(),
+	root.AddCommand(p.serve(), p.develop(), p.users(), p.sessions(), p.keys(), p.apiKeys(), p.invites(), p.backup(), p.restore(), p.exportAll(), p.importAll(), p.migrate(), p.config(), p.doctor(),
 		p.healthcheck(), p.version())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {

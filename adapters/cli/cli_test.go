@@ -89,6 +89,10 @@ func (f *fixture) usecases() (application.UseCases, error) {
 		APIKeys:     &apikeys.Service{Store: f.store, Clock: fixedClock{}, Random: rand.Reader, Audit: log},
 		Admin: &admin.Service{
 			Store: f.store, Clock: fixedClock{}, Random: rand.Reader, Audit: log, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)},
+			Registration: domain.RegistrationInvite,
+			InviteURL: func(token domain.InviteToken) domain.Secret {
+				return domain.NewSecret("https://id.example.org/signup#invite=" + token.Reveal())
+			},
 			RecoveryURL: func(token domain.RecoveryGrantToken) domain.Secret {
 				return domain.NewSecret("https://id.example.org/#recover=" + token.Reveal())
 			},

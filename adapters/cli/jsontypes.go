@@ -80,6 +80,7 @@ type (
 		Reason    *string        `json:"reason"`
 		Changed   []string       `json:"changed"`
 		APIKeyID  *string        `json:"api_key_id"` // of the operator's program
+		InviteID  *string        `json:"invite_id"`
 		RequestID *string        `json:"request_id"`
 	}
 
@@ -110,6 +111,25 @@ type (
 		ExpiresAt  timestamp.Time  `json:"expires_at"`
 		LastUsedAt *timestamp.Time `json:"last_used_at"`
 		RevokedAt  *timestamp.Time `json:"revoked_at"`
+	}
+
+	invite struct {
+		ID        string          `json:"id"`
+		Status    string          `json:"status"`
+		Email     *string         `json:"email"`
+		Groups    []string        `json:"groups"`
+		CreatedAt timestamp.Time  `json:"created_at"`
+		ExpiresAt timestamp.Time  `json:"expires_at"`
+		UsedAt    *timestamp.Time `json:"used_at"`
+		UserID    *string         `json:"user_id"`
+		RevokedAt *timestamp.Time `json:"revoked_at"`
+	}
+
+	inviteLink struct {
+		invite
+
+		Token string `json:"token"`
+		Link  string `json:"link"`
 	}
 
 	setting struct {
@@ -180,6 +200,9 @@ func eventOf(e *domain.Event) event {
 	if !state.APIKey.IsZero() {
 		document.APIKeyID = optional(state.APIKey.String())
 	}
+	if !state.Invite.IsZero() {
+		document.InviteID = optional(state.Invite.String())
+	}
 	if state.CredentialID != "" {
 		document.Passkey = &namedPasskey{state.CredentialID.String(), optional(string(state.PasskeyName))}
 	}
@@ -202,6 +225,22 @@ func apiKeyOf(k apikeys.Key) apiKey {
 		ID: state.ID.String(), Name: state.Name, Scopes: domain.ScopeTexts(state.Scopes), Status: string(k.Status), CreatedAt: timestamp.Of(state.CreatedAt),
 		ExpiresAt: timestamp.Of(state.ExpiresAt), LastUsedAt: timestamp.Optional(state.LastUsedAt), RevokedAt: timestamp.Optional(state.RevokedAt),
 	}
+}
+
+func inviteOf(i admin.Invite) invite {
+	state := i.State()
+	document := invite{
+		ID: state.ID.String(), Status: string(i.Status), Email: optional(string(state.Email)), Groups: state.Groups.Strings(), CreatedAt: timestamp.Of(state.CreatedAt),
+		ExpiresAt: timestamp.Of(state.ExpiresAt), UsedAt: timestamp.Optional(state.UsedAt), RevokedAt: timestamp.Optional(state.RevokedAt),
+	}
+	if !state.UserID.IsZero() {
+		document.UserID = optional(state.UserID.String())
+	}
+	return document
+}
+
+func inviteLinkOf(i admin.InviteLink) inviteLink {
+	return inviteLink{inviteOf(i.Invite), i.Token.Reveal(), i.Link.Reveal()}
 }
 
 // optional returns nil for the zero value.

@@ -126,6 +126,6 @@ func (p *Program) printImported(cmd *cobra.Command, outcome transfer.Outcome) er
 func describeCounts(c transfer.Counts) string {
 	return strings.Join([]string{
 		pluralize(c.Users, "user"), pluralize(c.Passkeys, "passkey"), pluralize(c.Sessions, "session"), pluralize(c.Events, "event"), pluralize(c.SigningKeys, "signing key"),
-		pluralize(c.Lockouts, "lockout"), pluralize(c.OutboxEmails, "e-mail"),
+		pluralize(c.Lockouts, "lockout"), pluralize(c.Invites, "invite"), pluralize(c.OutboxEmails, "e-mail"),
 	}, ", ")
 }

@@ -49,13 +49,13 @@ func TestTransfer_File(t *testing.T) {
 	directory := t.TempDir()
 	file := filepath.Join(directory, "export.jsonl")
 	text := fixtureWithUsers(t, 0).mustSucceed(t, "export "+file)
-	if text != "Exported to "+file+": 2 users, 0 passkeys, 1 session, 0 events, 0 signing keys, 0 lockouts, 0 e-mails. The import needs the same secret.\n" {
+	if text != "Exported to "+file+": 2 users, 0 passkeys, 1 session, 0 events, 0 signing keys, 0 lockouts, 0 invites, 0 e-mails. The import needs the same secret.\n" {
 		t.Errorf("unexpected output: %q", text)
 	}
 	wantFiles(t, directory, "export.jsonl")
 
 	f := newFixture(t)
-	if text = f.mustSucceed(t, "import "+file); text != "Imported: 2 users, 0 passkeys, 1 session, 0 events, 0 signing keys, 0 lockouts, 0 e-mails.\n" {
+	if text = f.mustSucceed(t, "import "+file); text != "Imported: 2 users, 0 passkeys, 1 session, 0 events, 0 signing keys, 0 lockouts, 0 invites, 0 e-mails.\n" {
 		t.Errorf("unexpected output: %q", text)
 	}
 	if text = f.mustSucceed(t, "import "+file); !strings.Contains(text, "\nAlready in the database: 2 users, 0 passkeys, 1 session,") {
@@ -68,8 +68,8 @@ func TestTransfer_File(t *testing.T) {
 
 func TestTransfer_JSONOutput(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "export.jsonl")
-	counts := map[string]any{"users": 2.0, "passkeys": 0.0, "sessions": 1.0, "events": 0.0, "signing_keys": 0.0, "lockouts": 0.0, "outbox_emails": 0.0}
-	none := map[string]any{"users": 0.0, "passkeys": 0.0, "sessions": 0.0, "events": 0.0, "signing_keys": 0.0, "lockouts": 0.0, "outbox_emails": 0.0}
+	counts := map[string]any{"users": 2.0, "passkeys": 0.0, "sessions": 1.0, "events": 0.0, "signing_keys": 0.0, "lockouts": 0.0, "invites": 0.0, "outbox_emails": 0.0}
+	none := map[string]any{"users": 0.0, "passkeys": 0.0, "sessions": 0.0, "events": 0.0, "signing_keys": 0.0, "lockouts": 0.0, "invites": 0.0, "outbox_emails": 0.0}
 	wantJSON(t, fixtureWithUsers(t, 0).mustSucceed(t, "export --json "+file), map[string]any{"exported": counts})
 	f := newFixture(t)
 	wantJSON(t, f.mustSucceed(t, "import --json "+file), map[string]any{"imported": counts, "already_there": none})

@@ -197,7 +197,7 @@ AT                    EVENT            ACTOR  IP            DETAILS
 		Events: []map[string]any{{
 			"kind": "passkey_flagged", "at": "2026-11-23T12:00:00.000000Z", "count": 3.0, "last_at": "2026-11-23T12:02:00.000000Z", "actor": "user", "session_id": sessionID(1).String(), "reason": "counter_regressed",
 			"passkey": map[string]any{"id": "a2V5", "name": "Blue key"}, "device": map[string]any{"name": "Firefox on Linux", "ip": "192.0.2.7"},
-			"addresses": []any{"192.0.2.7", "192.0.2.8", "192.0.2.9"}, "changed": []any{}, "api_key_id": nil, "request_id": "r1",
+			"addresses": []any{"192.0.2.7", "192.0.2.8", "192.0.2.9"}, "changed": []any{}, "api_key_id": nil, "invite_id": nil, "request_id": "r1",
 		}},
 	}
 	if !reflect.DeepEqual(shown, wanted) {

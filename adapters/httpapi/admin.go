@@ -169,6 +169,7 @@ type managedEvent struct {
 
 	UserID   *string `json:"user_id"`
 	APIKeyID *string `json:"api_key_id"`
+	InviteID *string `json:"invite_id"`
 }
 
 func managedEventOf(e *domain.Event) managedEvent {
@@ -179,6 +180,9 @@ func managedEventOf(e *domain.Event) managedEvent {
 	}
 	if !state.APIKey.IsZero() {
 		response.APIKeyID = optional(state.APIKey.String())
+	}
+	if !state.Invite.IsZero() {
+		response.InviteID = optional(state.Invite.String())
 	}
 	return response
 }

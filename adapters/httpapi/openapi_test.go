@@ -190,7 +190,7 @@ func TestOpenAPI_ResponsesDeclareOnlyValuesOfTheServer(t *testing.T) {
 	reasons := append(valuesOf(domain.Reasons...), "passkey_suspended", "user_disabled", "invalid_code", // codes of errors
 		"passkey_removed", "account_disabled", "signed_in", "signed_up", "recovered", domain.ReasonSessionLimit) // causes of a revocation
 	known := map[string][]string{ // by the name of the member
-		"registration": valuesOf(domain.RegistrationOpen, domain.RegistrationClosed),
+		"registration": valuesOf(domain.RegistrationOpen, domain.RegistrationInvite, domain.RegistrationClosed),
 		"policy":       valuesOf(domain.RecoveryAny, domain.RecoveryBoth, domain.RecoveryOff),
 		"mail":         {"on", "off"},
 		"kind":         valuesOf(domain.EventKinds...),
@@ -199,16 +199,17 @@ func TestOpenAPI_ResponsesDeclareOnlyValuesOfTheServer(t *testing.T) {
 		"reason":       append(reasons, "<nil>"),
 		"changed": append(valuesOf(domain.FactorTOTP, domain.FactorBackupCode, domain.FactorOperator),
 			"display_name", "email", "pending_email", "locale", "groups"),
-		"amr":         {"hwk", "swk", "user", "mfa", "otp"},
-		"assurance":   valuesOf(domain.AssurancePasskey, domain.AssuranceRecovery),
-		"transport":   valuesOf(domain.TransportCookie, domain.TransportBearer),
-		"status":      valuesOf(domain.CredentialActive, domain.CredentialSuspended),
-		"alg":         {"-7", "-8", "-257"},
-		"attestation": {"none", "direct"},
-		"way":         valuesOf(domain.SignInWays...),
-		"mediation":   {"conditional", "<nil>"},
-		"uiMode":      {"immediate", "<nil>"},
-		"hints":       {"hybrid", "security-key"},
+		"amr":                 {"hwk", "swk", "user", "mfa", "otp"},
+		"assurance":           valuesOf(domain.AssurancePasskey, domain.AssuranceRecovery),
+		"transport":           valuesOf(domain.TransportCookie, domain.TransportBearer),
+		"status":              valuesOf(domain.CredentialActive, domain.CredentialSuspended),
+		"status of an invite": valuesOf(domain.InviteActive, domain.InviteUsed, domain.InviteRevoked, domain.InviteExpired),
+		"alg":                 {"-7", "-8", "-257"},
+		"attestation":         {"none", "direct"},
+		"way":                 valuesOf(domain.SignInWays...),
+		"mediation":           {"conditional", "<nil>"},
+		"uiMode":              {"immediate", "<nil>"},
+		"hints":               {"hybrid", "security-key"},
 	}
 	seen := map[string]bool{}
 	for path, item := range openAPI(t).Paths.Map() {
@@ -225,6 +226,9 @@ func TestOpenAPI_ResponsesDeclareOnlyValuesOfTheServer(t *testing.T) {
 						member := memberOf(at)
 						if strings.HasSuffix(at, "/kind/oneOf/1") {
 							member = "kind/oneOf/1"
+						}
+						if member == "status" && strings.HasPrefix(path, "/v1/admin/invites") {
+							member = "status of an invite"
 						}
 						seen[member] = true
 						declared := []string{}

@@ -67,6 +67,9 @@ func (s *server) route(app *fiber.App) {
 	v1.Post("/admin/users/:id/recovery-link", s.requireAPIKey(ofUser(s.issueRecoveryLink)))
 	v1.Delete("/admin/users/:id/sessions", s.requireAPIKey(ofUser(s.revokeSessionsOfUser)))
 	v1.Delete("/admin/sessions/:id", s.requireAPIKey(s.revokeAnySession))
+	v1.Get("/admin/invites", s.requireAPIKey(s.listInvites))
+	v1.Post("/admin/invites", s.requireAPIKey(s.createInvites))
+	v1.Delete("/admin/invites/:id", s.requireAPIKey(s.revokeInvite))
 	v1.Get("/admin/events", s.requireAPIKey(s.listAllEvents))
 
 	v1.Post("/recovery/redeem", s.padResponseTime(onError), s.redeem)

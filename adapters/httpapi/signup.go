@@ -16,6 +16,7 @@ func (s *server) signUpOptions(c *fiber.Ctx) error {
 		Email       string `json:"email"`
 		DisplayName string `json:"display_name"`
 		Locale      string `json:"locale"`
+		Invite      string `json:"invite"`
 	}
 	if err := s.decodeLimited(c, domain.RateSignUp, &body, func() string { return emailAccountName(body.Email) }); err != nil {
 		return err
@@ -26,8 +27,15 @@ func (s *server) signUpOptions(c *fiber.Ctx) error {
 	if err := domain.JoinInvalid(badEmail, badName, badLocale); err != nil {
 		return err
 	}
+	var invite domain.InviteToken
+	if body.Invite != "" {
+		var err error
+		if invite, err = domain.ParseInviteToken(body.Invite); err != nil {
+			return err
+		}
+	}
 	browser := s.ceremonyBrowser(c)
-	begun, err := s.usecases.SignUp.Begin(c.UserContext(), signup.Input{Email: email, DisplayName: name, Locale: locale}, browser.binding)
+	begun, err := s.usecases.SignUp.Begin(c.UserContext(), signup.Input{Email: email, DisplayName: name, Locale: locale, Invite: invite}, browser.binding)
 	return s.answerOptions(c, browser, begun, err)
 }
 

@@ -130,7 +130,7 @@ func (r runner) deleteExpired(ctx context.Context) error {
 		// Meaning: The job that runs once a minute deleted expired rows. The level is INFO if one run could not delete all of
 		// them: the next run continues.
 		r.log.Log(ctx, level, message, slog.Int("challenges", deleted.Challenges), slog.Int("authorization_codes", deleted.AuthorizationCodes), slog.Int("sessions", deleted.Sessions),
-			slog.Int("recovery_grants", deleted.RecoveryGrants), slog.Int("lockouts", deleted.Lockouts), slog.Int("emails", deleted.OutboxEmails),
+			slog.Int("recovery_grants", deleted.RecoveryGrants), slog.Int("invites", deleted.Invites), slog.Int("lockouts", deleted.Lockouts), slog.Int("emails", deleted.OutboxEmails),
 			slog.Int("events", deleted.Events))
 	}
 	return err

@@ -368,10 +368,10 @@ func TestRun_LogsDeletedCounts(t *testing.T) {
 		old := domain.NewEvent(domain.EventState{Kind: domain.EventAccountDeleted}, time.Now().Add(-500*24*time.Hour), rand.Reader)
 		stale := domain.NewNotificationEmail("ada@example.org", "", domain.UserID{}, domain.EmailKindRecovered, old.State(), time.Now().Add(-5*24*time.Hour), rand.Reader)
 		for counts, add := range map[string]func(){
-			"challenges=1 authorization_codes=0 sessions=0 recovery_grants=0 lockouts=0 emails=0 events=0": func() { addExpiredChallenge(t, store) },
-			"challenges=0 authorization_codes=0 sessions=1 recovery_grants=0 lockouts=0 emails=0 events=0": func() { addSession(t, store, 48*time.Hour) },
-			"challenges=0 authorization_codes=0 sessions=0 recovery_grants=0 lockouts=0 emails=1 events=0": func() { update(t, store, func(tx ports.Tx) error { return tx.OutboxEmails.Add(t.Context(), stale) }) },
-			"challenges=0 authorization_codes=0 sessions=0 recovery_grants=0 lockouts=0 emails=0 events=1": func() { update(t, store, func(tx ports.Tx) error { return tx.Events.Add(t.Context(), old) }) },
+			"challenges=1 authorization_codes=0 sessions=0 recovery_grants=0 invites=0 lockouts=0 emails=0 events=0": func() { addExpiredChallenge(t, store) },
+			"challenges=0 authorization_codes=0 sessions=1 recovery_grants=0 invites=0 lockouts=0 emails=0 events=0": func() { addSession(t, store, 48*time.Hour) },
+			"challenges=0 authorization_codes=0 sessions=0 recovery_grants=0 invites=0 lockouts=0 emails=1 events=0": func() { update(t, store, func(tx ports.Tx) error { return tx.OutboxEmails.Add(t.Context(), stale) }) },
+			"challenges=0 authorization_codes=0 sessions=0 recovery_grants=0 invites=0 lockouts=0 emails=0 events=1": func() { update(t, store, func(tx ports.Tx) error { return tx.Events.Add(t.Context(), old) }) },
 		} {
 			add()
 			advance(time.Minute)

@@ -54,6 +54,10 @@ func (q queries) AddEvent(ctx context.Context, arg sqlitedb.AddEventParams) erro
 	return q.queued.AddEvent(ctx, postgresdb.AddEventParams(arg))
 }
 
+func (q queries) AddInvite(ctx context.Context, arg sqlitedb.AddInviteParams) error {
+	return q.queued.AddInvite(ctx, postgresdb.AddInviteParams(arg))
+}
+
 func (q queries) AddOutboxEmail(ctx context.Context, arg sqlitedb.AddOutboxEmailParams) error {
 	return q.queued.AddOutboxEmail(ctx, postgresdb.AddOutboxEmailParams(arg))
 }
@@ -112,6 +116,10 @@ func (q queries) CountPasskeysOfOtherRPIDs(ctx context.Context, rpID string) ([]
 	}), err
 }
 
+func (q queries) EndInvite(ctx context.Context, arg sqlitedb.EndInviteParams) (int64, error) {
+	return q.Queries.EndInvite(ctx, postgresdb.EndInviteParams(arg))
+}
+
 func (q queries) EventByKey(ctx context.Context, repeatKey []byte) (sqlitedb.Event, error) {
 	row, err := q.Queries.EventByKey(ctx, repeatKey)
 	return sqlitedb.Event(row), err
@@ -125,6 +133,16 @@ func (q queries) GetLockout(ctx context.Context, subject []byte) (sqlitedb.Recov
 func (q queries) GetTOTP(ctx context.Context, userID string) (sqlitedb.TOTP, error) {
 	row, err := q.Queries.GetTOTP(ctx, userID)
 	return sqlitedb.TOTP(row), err
+}
+
+func (q queries) InviteByID(ctx context.Context, id string) (sqlitedb.Invite, error) {
+	row, err := q.Queries.InviteByID(ctx, id)
+	return sqlitedb.Invite(row), err
+}
+
+func (q queries) InviteByToken(ctx context.Context, digest []byte) (sqlitedb.Invite, error) {
+	row, err := q.Queries.InviteByToken(ctx, digest)
+	return sqlitedb.Invite(row), err
 }
 
 func (q queries) ListActiveSessions(ctx context.Context, arg sqlitedb.ListActiveSessionsParams) ([]sqlitedb.Session, error) {
@@ -178,6 +196,11 @@ func (q queries) ListAPIKeys(ctx context.Context, after string, upTo int64) ([]s
 func (q queries) ListEvents(ctx context.Context, arg sqlitedb.ListEventsParams) ([]sqlitedb.Event, error) {
 	rows, err := q.Queries.ListEvents(ctx, postgresdb.ListEventsParams(arg))
 	return convert(rows, func(r postgresdb.Event) sqlitedb.Event { return sqlitedb.Event(r) }), err
+}
+
+func (q queries) ListInvites(ctx context.Context, after string, upTo int64) ([]sqlitedb.Invite, error) {
+	rows, err := q.Queries.ListInvites(ctx, after, upTo)
+	return convert(rows, func(r postgresdb.Invite) sqlitedb.Invite { return sqlitedb.Invite(r) }), err
 }
 
 func (q queries) ListSigningKeys(ctx context.Context) ([]sqlitedb.SigningKey, error) {

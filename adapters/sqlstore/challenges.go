@@ -29,6 +29,7 @@ func (c challenges) Add(ctx context.Context, challenge *domain.Challenge) error 
 		row.PendingEmail = column.Text(p.Email)
 		row.PendingDisplayName = column.Text(p.DisplayName)
 		row.PendingLocale = column.Text(p.Locale)
+		row.PendingInviteID = optionalID(p.Invite)
 	}
 	return c.wrap("adding a challenge", c.q.AddChallenge(ctx, row))
 }
@@ -70,6 +71,7 @@ func challengeOf(row sqlitedb.Challenge) (*domain.Challenge, error) {
 			Email:       domain.Email(row.PendingEmail),
 			DisplayName: domain.DisplayName(row.PendingDisplayName),
 			Locale:      domain.Locale(row.PendingLocale),
+			Invite:      parseID(&d, "pending_invite_id", row.PendingInviteID, domain.ParseInviteID),
 		}
 	}
 	return restore(d, "challenge", s, domain.RestoreChallenge)

@@ -29,6 +29,7 @@ func New(q sqlitedb.Querier, wrap func(operation string, err error) error) ports
 		Events:             events{c},
 		SigningKeys:        signingKeys{c},
 		APIKeys:            apiKeys{c},
+		Invites:            invites{c},
 		TOTPs:              totps{c},
 		BackupCodes:        backupCodes{c},
 		RecoveryGrants:     recoveryGrants{c},

@@ -22,6 +22,10 @@ type Service struct {
 	Lockout  domain.LockoutKey
 	// RecoveryURL returns the address of the page that redeems a recovery grant.
 	RecoveryURL RecoveryURL
+	// Registration says whether invites are accepted.
+	Registration domain.RegistrationPolicy
+	// InviteURL returns the address of the page where a person signs up with an invite.
+	InviteURL InviteURL
 
 	operator domain.Operator `wire:"-"`
 	client   identity.Client `wire:"-"` // of the operator's program
@@ -35,6 +39,9 @@ func (s *Service) As(operator domain.Operator, client identity.Client) *Service 
 	as.operator, as.client = operator, identity.Client{APIKey: operator.APIKeyID(), RequestID: client.RequestID}
 	return &as
 }
+
+// InviteURL builds the link of an invite. The link contains the token.
+type InviteURL func(domain.InviteToken) domain.Secret
 
 // RecoveryURL builds the link of a recovery grant. The link contains the token.
 type RecoveryURL func(domain.RecoveryGrantToken) domain.Secret

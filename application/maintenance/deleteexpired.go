@@ -8,12 +8,13 @@ import (
 )
 
 // Expired challenges and sessions are kept for a while, so that a late request gets the error that they have expired, and expired
-// authorization codes, so that a late second redemption revokes what the first gave. Lockouts are deleted
+// authorization codes, so that a late second redemption revokes what the first gave, and invites, so that the operator sees who used them. Lockouts are deleted
 // after this time without a failure, events at this age.
 const (
 	challengeRetention = 5 * time.Minute
 	codeRetention      = time.Hour
 	sessionRetention   = 24 * time.Hour
+	inviteRetention    = 30 * 24 * time.Hour
 	lockoutRetention   = 400 * 24 * time.Hour // unknown names create lockouts too, so they must not accumulate
 	eventRetention     = 400 * 24 * time.Hour // 13 months: the events of a year can be read in the month after it
 )
@@ -34,11 +35,11 @@ const maxRunTime = 40 * time.Second
 
 // Deleted counts the deleted records.
 type Deleted struct {
-	Challenges, AuthorizationCodes, Sessions, RecoveryGrants, Lockouts, OutboxEmails, Events int
-	Unfinished                                                                               bool // more records have expired
+	Challenges, AuthorizationCodes, Sessions, RecoveryGrants, Invites, Lockouts, OutboxEmails, Events int
+	Unfinished                                                                                        bool // more records have expired
 }
 
-// DeleteExpired deletes expired challenges, authorization codes, sessions, recovery grants and e-mails, and old lockouts and events, in small transactions,
+// DeleteExpired deletes expired challenges, authorization codes, sessions, recovery grants, invites and e-mails, and old lockouts and events, in small transactions,
 // for at most maxRunTime. The counts include what was deleted before an error.
 func (s *Service) DeleteExpired(ctx context.Context) (Deleted, error) {
 	ctx = ports.WithAsyncCommit(ctx) // what a power cut restores has still expired, and the next run deletes it
@@ -58,6 +59,9 @@ func (s *Service) DeleteExpired(ctx context.Context) (Deleted, error) {
 			return tx.Sessions.DeleteExpired(ctx, now.Add(-sessionRetention), 1)
 		}},
 		{&deleted.RecoveryGrants, func(tx ports.Tx) (int, error) { return tx.RecoveryGrants.DeleteExpired(ctx, now, 1) }},
+		{&deleted.Invites, func(tx ports.Tx) (int, error) {
+			return tx.Invites.DeleteExpired(ctx, now.Add(-inviteRetention), 1)
+		}},
 		{&deleted.Lockouts, func(tx ports.Tx) (int, error) {
 			return tx.Lockouts.DeleteExpired(ctx, now.Add(-lockoutRetention), 1)
 		}},

@@ -22,7 +22,7 @@ type clock time.Time
 
 func (c clock) Now() time.Time { return time.Time(c) }
 
-// seed stores n challenges, n sessions of one user with an authorization code each, n e-mails and a recovery grant, which expire at noon, and n events and lockouts of
+// seed stores n challenges, n sessions of one user with an authorization code each, n e-mails, n invites and a recovery grant, which expire at noon, and n events and lockouts of
 // noon.
 func seed(t *testing.T, store ports.Store, n int) {
 	t.Helper()
@@ -52,8 +52,12 @@ func seed(t *testing.T, store ports.Store, n int) {
 			code := domain.RestoreAuthorizationCode(domain.AuthorizationCodeState{
 				Digest: sha256.Sum256([]byte(session.ID().String())), SessionID: session.ID(), AuthTime: noon, ReturnTo: "https://app.example.org/", CreatedAt: noon.Add(-time.Minute), ExpiresAt: noon,
 			})
+			invite, _, err := domain.NewInvite("", nil, time.Hour, noon.Add(-time.Hour), rand.Reader)
+			if err != nil {
+				return err
+			}
 			err = errors.Join(
-				tx.Challenges.Add(t.Context(), challenge), tx.Sessions.Add(t.Context(), session), tx.AuthorizationCodes.Add(t.Context(), code), tx.Events.Add(t.Context(), event), tx.OutboxEmails.Add(t.Context(), email),
+				tx.Invites.Add(t.Context(), invite), tx.Challenges.Add(t.Context(), challenge), tx.Sessions.Add(t.Context(), session), tx.AuthorizationCodes.Add(t.Context(), code), tx.Events.Add(t.Context(), event), tx.OutboxEmails.Add(t.Context(), email),
 			)
 			if err != nil {
 				return err
@@ -77,8 +81,10 @@ func TestDeleteExpired_Retention(t *testing.T) {
 		24*time.Hour - 1:  {Challenges: 3, AuthorizationCodes: 3, RecoveryGrants: 1, OutboxEmails: 3},
 		24 * time.Hour:    {Challenges: 3, AuthorizationCodes: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3},
 
-		400*24*time.Hour - 1: {Challenges: 3, AuthorizationCodes: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3},
-		400 * 24 * time.Hour: {Challenges: 3, AuthorizationCodes: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3, Lockouts: 3, Events: 3},
+		30*24*time.Hour - 1:  {Challenges: 3, AuthorizationCodes: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3},
+		30 * 24 * time.Hour:  {Challenges: 3, AuthorizationCodes: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3, Invites: 3},
+		400*24*time.Hour - 1: {Challenges: 3, AuthorizationCodes: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3, Invites: 3},
+		400 * 24 * time.Hour: {Challenges: 3, AuthorizationCodes: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3, Invites: 3, Lockouts: 3, Events: 3},
 	} {
 		store := sqlitestore.New(t)
 		seed(t, store, 3)
@@ -239,19 +245,21 @@ func TestDeleteExpired_KeepsBatchesBeforeAnError(t *testing.T) {
 		5:  {Challenges: 48, AuthorizationCodes: 48, Sessions: 32},
 		6:  {Challenges: 48, AuthorizationCodes: 48, Sessions: 48},
 		7:  {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1},
-		8:  {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 32},
-		9:  {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48},
-		10: {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 32},
-		11: {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48},
-		12: {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 32},
-		13: {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 48},
+		8:  {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Invites: 32},
+		9:  {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Invites: 48},
+		10: {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Invites: 48, Lockouts: 32},
+		11: {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Invites: 48, Lockouts: 48},
+		12: {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Invites: 48, Lockouts: 48, OutboxEmails: 32},
+		13: {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Invites: 48, Lockouts: 48, OutboxEmails: 48},
+		14: {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Invites: 48, Lockouts: 48, OutboxEmails: 48, Events: 32},
+		15: {Challenges: 48, AuthorizationCodes: 48, Sessions: 48, RecoveryGrants: 1, Invites: 48, Lockouts: 48, OutboxEmails: 48, Events: 48},
 	} {
 		t.Run(fmt.Sprint(updates), func(t *testing.T) {
 			store := &failingAfter{sqlitestore.New(t), 1}
 			seed(t, store, 48)
 			store.remaining = updates
 			deleted, err := (&maintenance.Service{Store: store, Clock: clock(noon.Add(400 * 24 * time.Hour))}).DeleteExpired(t.Context())
-			if deleted != want || (err == nil) != (updates == 13) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
+			if deleted != want || (err == nil) != (updates == 15) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
 				t.Errorf("deleted %+v, %v; want %+v", deleted, err, want)
 			}
 		})

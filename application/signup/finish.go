@@ -23,29 +23,33 @@ type FinishInput struct {
 }
 
 // Finish verifies the new passkey, stores the user and the passkey, and returns the first session. If the server sends
-// e-mail, the user's address is pending until it is verified. It returns the errors of ceremony.Service.Finish,
-// domain.ErrRegistrationClosed, also if registration was open at Begin, domain.ErrPasskeyAlreadyRegistered,
-// domain.ErrEmailTaken, or a *domain.Rejection.
+// e-mail, the user's address is pending until it is verified. The invite is consumed with the creation of the user, and not by a failed
+// attempt. It returns the errors of ceremony.Service.Finish, the errors of domain.RegistrationPolicy.RequireSignUp and
+// domain.Invite.RequireActive, also if Begin succeeded, domain.ErrPasskeyAlreadyRegistered, domain.ErrEmailTaken, or a
+// *domain.Rejection.
 func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, error) {
-	if err := s.Policy.RequireOpen(); err != nil {
-		return sessions.SignIn{}, s.Challenges.Reject(ctx, in.ChallengeID, err)
-	}
 	now := s.Clock.Now()
 	var (
 		pending     domain.Email // of the user, to be verified
 		code        emailverify.PendingCode
+		invite      domain.InviteID
 		signIn      sessions.SignIn
 		attestation domain.Attestation
 	)
 	err := s.Challenges.Finish(ctx, ceremony.Answer{
 		ChallengeID: in.ChallengeID, Purpose: domain.PurposeSignUp, By: domain.ChallengeContext{Browser: in.Binding},
 		Verify: func(challenge *domain.Challenge, state []byte) error {
+			applicant := challenge.PendingUser()
+			if err := s.Policy.RequireSignUp(applicant.Invited()); err != nil {
+				return err
+			}
 			registration, err := s.RelyingParty.VerifyRegistration(state, in.Credential)
 			if err != nil {
 				return err
 			}
 			attestation = registration.Attestation
-			user := challenge.PendingUser().ToUser(now)
+			user := applicant.ToUser(now)
+			invite = applicant.Invite
 			if pending, code, err = s.generateEmailCode(user, now); err != nil {
 				return err
 			}
@@ -57,8 +61,17 @@ func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, 
 			return err
 		},
 		Commit: func(tx ports.Tx) error {
+			used, err := useInvite(ctx, tx, invite, signIn.User, now)
+			if err != nil {
+				return err
+			}
 			if err := s.addUser(ctx, tx, signIn.User, pending, code, now); err != nil {
 				return err
+			}
+			if used != nil {
+				if err := s.endInvite(ctx, tx, used, signIn.User, in.Client, now); err != nil {
+					return err
+				}
 			}
 			if err := ceremony.AddCredential(ctx, tx, s.Decoys, signIn.Credential, attestation); err != nil {
 				return err
@@ -71,6 +84,30 @@ func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, 
 		return sessions.SignIn{}, err
 	}
 	return signIn, nil
+}
+
+// useInvite returns the invite after its use by the user; nil without one.
+func useInvite(ctx context.Context, tx ports.Tx, id domain.InviteID, user *domain.User, now time.Time) (*domain.Invite, error) {
+	if id.IsZero() {
+		return nil, nil
+	}
+	invite, err := tx.Invites.ByID(ctx, id)
+	if errors.Is(err, domain.ErrInviteNotFound) {
+		return nil, domain.ErrInviteInvalid
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = invite.Use(user, now)
+	return invite, err
+}
+
+// endInvite stores the use of the invite by a user who has just been stored.
+func (s *Service) endInvite(ctx context.Context, tx ports.Tx, invite *domain.Invite, user *domain.User, client identity.Client, now time.Time) error {
+	if err := tx.Invites.End(ctx, invite); err != nil {
+		return err
+	}
+	return s.Audit.Record(ctx, tx, client, now, domain.EventState{Kind: domain.EventInviteUsed, UserID: user.ID(), Invite: invite.ID()})
 }
 
 // generateEmailCode removes an address that must be verified from the user and returns it with its code.

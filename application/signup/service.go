@@ -4,6 +4,7 @@ package signup
 import (
 	"io"
 
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/sessions"
@@ -22,4 +23,5 @@ type Service struct {
 	SessionIssuer     *sessions.SessionIssuer
 	EmailVerification *emailverify.Service
 	Decoys            domain.Decoys
+	Audit             *audit.Log
 }

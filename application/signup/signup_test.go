@@ -52,6 +52,8 @@ type fixture struct {
 	relyingParty *hookedRelyingParty
 	policy       domain.RegistrationPolicy
 	verification *emailverify.Service
+	invite       domain.InviteToken
+	auditLog     *audit.Log
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -60,7 +62,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fixture{t, sqlitestore.New(t), &hookedRelyingParty{RelyingParty: relyingParty}, domain.RegistrationOpen, &emailverify.Service{}}
+	return &fixture{t, sqlitestore.New(t), &hookedRelyingParty{RelyingParty: relyingParty}, domain.RegistrationOpen, &emailverify.Service{}, domain.InviteToken{}, &audit.Log{Random: rand.Reader, Devices: deviceNames{}}}
 }
 
 func (l *fixture) challenges() *ceremony.Service {
@@ -84,7 +86,7 @@ func (l *fixture) beginIn(browser domain.Binding, email domain.Email, variations
 	begin := &signup.Service{
 		Policy: l.policy, EmailVerification: l.verification, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Random: rand.Reader, Challenges: l.challenges(),
 	}
-	started, err := begin.Begin(l.t.Context(), signup.Input{Email: email}, browser)
+	started, err := begin.Begin(l.t.Context(), signup.Input{Email: email, Invite: l.invite}, browser)
 	if err != nil {
 		return attempt{}, err
 	}
@@ -98,10 +100,11 @@ func (l *fixture) beginIn(browser domain.Binding, email domain.Email, variations
 }
 
 func (l *fixture) finish(a attempt) (sessions.SignIn, error) {
+	l.auditLog.Notifier = notify.Notifier{Random: rand.Reader, Devices: deviceNames{}, Policy: l.verification.Policy}
 	finish := &signup.Service{
-		Policy: l.policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Challenges: l.challenges(), EmailVerification: l.verification,
+		Policy: l.policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Challenges: l.challenges(), EmailVerification: l.verification, Audit: l.auditLog,
 		SessionIssuer: &sessions.SessionIssuer{
-			Random: rand.Reader, Devices: deviceNames{}, Audit: &audit.Log{Random: rand.Reader, Devices: deviceNames{}, Notifier: notify.Notifier{Random: rand.Reader, Devices: deviceNames{}, Policy: l.verification.Policy}},
+			Random: rand.Reader, Devices: deviceNames{}, Audit: l.auditLog,
 			Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
 		},
 	}

@@ -51,6 +51,9 @@ func (s *Service) Export(ctx context.Context, w io.Writer, report ProgressFunc) 
 	if err != nil {
 		return Counts{}, err
 	}
+	if err := s.exportInvites(ctx, out, last); err != nil {
+		return Counts{}, err
+	}
 	if err := s.exportOutboxEmails(ctx, out, last); err != nil {
 		return Counts{}, err
 	}
@@ -158,6 +161,31 @@ func (s *Service) exportLockouts(ctx context.Context, out *writer) error {
 			state := l.State()
 			after = state.Subject
 			if err := out.write(line{Lockout: &state}); err != nil {
+				return err
+			}
+		}
+		if err != nil || len(page) < pageSize {
+			return err
+		}
+	}
+}
+
+// exportInvites leaves out invites of users who were added after the last one that was written.
+func (s *Service) exportInvites(ctx context.Context, out *writer, last domain.UserID) error {
+	var after domain.InviteID
+	for {
+		var page []*domain.Invite
+		err := s.Store.View(ctx, func(tx ports.Tx) (err error) {
+			page, err = tx.Invites.List(ctx, after, pageSize)
+			return err
+		})
+		for _, i := range page {
+			state := i.State()
+			after = state.ID
+			if state.UserID.String() > last.String() {
+				continue
+			}
+			if err := out.write(line{Invite: &state}); err != nil {
 				return err
 			}
 		}

@@ -20,6 +20,7 @@ type line struct {
 	Lockout      *domain.LockoutState    `json:"lockout,omitempty"`
 	User         *user                   `json:"user,omitempty"`
 	Events       *events                 `json:"events,omitempty"`
+	Invite       *domain.InviteState     `json:"invite,omitempty"`
 	OutboxEmails *outboxEmails           `json:"outbox_emails,omitempty"`
 	End          *end                    `json:"end,omitempty"`
 }
@@ -93,6 +94,8 @@ func (l line) counts() (c Counts) {
 		c.Users, c.Passkeys, c.Sessions, c.Events = 1, len(l.User.Passkeys), len(l.User.Sessions), len(l.User.Events)
 	case l.Events != nil:
 		c.Events = len(l.Events.List)
+	case l.Invite != nil:
+		c.Invites = 1
 	case l.OutboxEmails != nil:
 		c.OutboxEmails = len(l.OutboxEmails.List)
 	}

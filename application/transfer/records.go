@@ -94,6 +94,8 @@ func (l line) merge(ctx context.Context, tx ports.Tx, at time.Time) (added bool,
 		return l.mergeUser(ctx, tx, at)
 	case l.Events != nil:
 		return l.Events.merge(ctx, tx)
+	case l.Invite != nil:
+		return l.mergeInvite(ctx, tx)
 	default:
 		return l.OutboxEmails.merge(ctx, tx)
 	}
@@ -113,6 +115,20 @@ func (l line) mergeSigningKey(ctx context.Context, tx ports.Tx) (added bool, err
 		return false, nil
 	}
 	return true, tx.SigningKeys.Add(ctx, domain.RestoreSigningKey(*l.SigningKey))
+}
+
+func (l line) mergeInvite(ctx context.Context, tx ports.Tx) (added bool, err error) {
+	existing, err := tx.Invites.ByID(ctx, l.Invite.ID)
+	if errors.Is(err, domain.ErrInviteNotFound) {
+		return true, tx.Invites.Add(ctx, domain.RestoreInvite(*l.Invite))
+	}
+	if err != nil {
+		return false, err
+	}
+	if state := existing.State(); !same(line{Invite: &state}, l) {
+		return false, conflict("invite %s exists and differs from the one in the export; it may have been used since", state.ID)
+	}
+	return false, nil
 }
 
 // mergeLockout keeps the stricter of both lockouts. Lockouts are the only records that an import changes: wrong codes for an

@@ -1,7 +1,7 @@
 // Package transfer moves all data from one database to another with a file of lines; docs/operations/move.md has its format.
 //
 // The file has all persistent data: users, passkeys, sessions, authenticator apps, backup codes, audit logs, signing keys,
-// lockouts and e-mails in the outbox. Challenges and recovery grants are not in it: they expire within minutes.
+// lockouts, invites and e-mails in the outbox. Challenges and recovery grants are not in it: they expire within minutes.
 package transfer
 
 import (
@@ -43,13 +43,14 @@ type Counts struct {
 	Events       int `json:"events"`
 	SigningKeys  int `json:"signing_keys"`
 	Lockouts     int `json:"lockouts"`
+	Invites      int `json:"invites"`
 	OutboxEmails int `json:"outbox_emails"`
 }
 
 func (c Counts) plus(more Counts) Counts {
 	return Counts{
 		Users: c.Users + more.Users, Passkeys: c.Passkeys + more.Passkeys, Sessions: c.Sessions + more.Sessions, Events: c.Events + more.Events,
-		SigningKeys: c.SigningKeys + more.SigningKeys, Lockouts: c.Lockouts + more.Lockouts, OutboxEmails: c.OutboxEmails + more.OutboxEmails,
+		SigningKeys: c.SigningKeys + more.SigningKeys, Lockouts: c.Lockouts + more.Lockouts, Invites: c.Invites + more.Invites, OutboxEmails: c.OutboxEmails + more.OutboxEmails,
 	}
 }
 

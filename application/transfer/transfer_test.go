@@ -52,13 +52,15 @@ func (h *fixture) addUser(name string) domain.UserState {
 		s := filledState[domain.SessionState](h.t, name)
 		s.RevokedAt = time.Time{}
 		app := filledState[domain.TOTPState](h.t, name)
+		invite := filledState[domain.InviteState](h.t, name)
+		invite.UserID, invite.RevokedAt, invite.Token = u.ID, time.Time{}, domain.TokenDigest{name[0]}
 		e := filledState[domain.EventState](h.t, name)
 		m := filledState[domain.OutboxEmailState](h.t, name)
 		key.UserID, s.UserID, app.UserID, e.UserID, m.UserID = u.ID, u.ID, u.ID, u.ID, u.ID
 		key.ID, s.Token = domain.CredentialID(name), domain.TokenDigest{name[0]}
 		return errors.Join(
 			tx.Users.Add(ctx, domain.RestoreUser(u)), tx.Credentials.Add(ctx, domain.RestoreCredential(key.CredentialState), key.Attestation),
-			tx.Sessions.Add(ctx, domain.RestoreSession(s)), tx.TOTPs.Save(ctx, domain.RestoreTOTP(app)),
+			tx.Sessions.Add(ctx, domain.RestoreSession(s)), tx.TOTPs.Save(ctx, domain.RestoreTOTP(app)), tx.Invites.Add(ctx, domain.RestoreInvite(invite)),
 			tx.BackupCodes.Replace(ctx, u.ID, []domain.BackupCodeDigest{{name[0], 2}, {name[0], 1}}, noon),
 			tx.Events.Add(ctx, domain.RestoreEvent(e)), tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(m)))
 	})
@@ -98,11 +100,14 @@ func newFullFixture(t *testing.T) *fixture {
 	h.update(func(ctx context.Context, tx ports.Tx) error {
 		full := filledState[domain.EventState](t, "no user")
 		e := domain.EventState{ID: full.ID, Kind: full.Kind, At: full.At, Actor: full.Actor, Reason: full.Reason}
+		invite := filledState[domain.InviteState](t, "invite")
+		invite.UsedAt, invite.UserID = time.Time{}, domain.UserID{}
 		m := filledState[domain.OutboxEmailState](t, "no user")
 		m.UserID = domain.UserID{}
 		return errors.Join(
 			tx.SigningKeys.Add(ctx, domain.RestoreSigningKey(filledState[domain.SigningKeyState](t, "key"))),
 			tx.Lockouts.Save(ctx, domain.RestoreLockout(filledState[domain.LockoutState](t, "lockout"))),
+			tx.Invites.Add(ctx, domain.RestoreInvite(invite)),
 			tx.Events.Add(ctx, domain.RestoreEvent(e)), tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(m)))
 	})
 	return h
@@ -146,7 +151,7 @@ func TestExportImport_RoundTrip(t *testing.T) {
 	file := newFullFixture(t).export()
 	h := newFixture(t)
 	outcome, err := h.importFile(file)
-	want := Counts{Users: 2, Passkeys: 2, Sessions: 2, Events: 3, SigningKeys: 1, Lockouts: 1, OutboxEmails: 3}
+	want := Counts{Users: 2, Passkeys: 2, Sessions: 2, Events: 3, SigningKeys: 1, Lockouts: 1, Invites: 3, OutboxEmails: 3}
 	if err != nil || outcome != (Outcome{Added: want, Total: 2}) {
 		t.Fatalf("%+v, %v", outcome, err)
 	}
@@ -389,7 +394,7 @@ func TestImport_ComparesAttestations(t *testing.T) {
 	}
 }
 
-// Signing keys, events and e-mails that are not in the file do not conflict with it.
+// Signing keys, events, invites and e-mails that are not in the file do not conflict with it.
 func TestImport_MergesGlobalRecords(t *testing.T) {
 	file := newFullFixture(t).export()
 	h := newFixture(t)
@@ -399,7 +404,9 @@ func TestImport_MergesGlobalRecords(t *testing.T) {
 		m.UserID = domain.UserID{}
 		key := filledState[domain.SigningKeyState](t, "other")
 		key.ID = "another"
-		return errors.Join(tx.SigningKeys.Add(ctx, domain.RestoreSigningKey(key)), tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(m)),
+		invite := filledState[domain.InviteState](t, "other")
+		invite.UsedAt, invite.UserID, invite.Token = time.Time{}, domain.UserID{}, domain.TokenDigest{1}
+		return errors.Join(tx.SigningKeys.Add(ctx, domain.RestoreSigningKey(key)), tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(m)), tx.Invites.Add(ctx, domain.RestoreInvite(invite)),
 			tx.Events.Add(ctx, domain.RestoreEvent(domain.EventState{ID: full.ID, Kind: full.Kind, At: full.At, Actor: full.Actor})))
 	})
 	for range 2 {
@@ -408,7 +415,7 @@ func TestImport_MergesGlobalRecords(t *testing.T) {
 		}
 	}
 	counts, err := (&Service{h.store, clock{}, h.keys}).Export(t.Context(), &bytes.Buffer{}, noProgress)
-	if want := (Counts{Users: 2, Passkeys: 2, Sessions: 2, Events: 4, SigningKeys: 2, Lockouts: 1, OutboxEmails: 4}); err != nil || counts != want {
+	if want := (Counts{Users: 2, Passkeys: 2, Sessions: 2, Events: 4, SigningKeys: 2, Lockouts: 1, Invites: 4, OutboxEmails: 4}); err != nil || counts != want {
 		t.Errorf("%+v, %v", counts, err)
 	}
 }

@@ -33,6 +33,8 @@ func filledState[S any](t *testing.T, name string) S {
 			v.Set(reflect.ValueOf(domain.NewEventID(noon, random)))
 		case v.Type() == reflect.TypeFor[domain.APIKeyID]():
 			v.Set(reflect.ValueOf(domain.NewAPIKeyID(noon, random)))
+		case v.Type() == reflect.TypeFor[domain.InviteID]():
+			v.Set(reflect.ValueOf(domain.NewInviteID(noon, random)))
 		case v.Type() == reflect.TypeFor[domain.OutboxEmailID]():
 			v.Set(reflect.ValueOf(domain.NewOutboxEmailID(noon, random)))
 		case v.Type() == reflect.TypeFor[domain.RepetitionKey](): // unique, as an id is
@@ -135,6 +137,9 @@ func TestValues_RoundTrip(t *testing.T) {
 
 	signing := filledState[domain.SigningKeyState](t, "signing key")
 	requireEqual(t, *roundTrip(t, line{SigningKey: &signing}).SigningKey, signing)
+
+	invite := filledState[domain.InviteState](t, "invite")
+	requireEqual(t, *roundTrip(t, line{Invite: &invite}).Invite, invite)
 
 	l := filledState[domain.LockoutState](t, "lockout")
 	requireEqual(t, *roundTrip(t, line{Lockout: &l}).Lockout, l)

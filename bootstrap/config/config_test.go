@@ -228,7 +228,7 @@ func TestLoad_RejectsInvalidSettings(t *testing.T) {
 		"session TTL, too long":               {[]string{"SESSION_TTL=9000h"}, "SESSION_TTL", "out of range", "to 8760h"},
 		"unknown counter policy":              {[]string{"COUNTER_POLICY=ignore"}, "COUNTER_POLICY", `"ignore"`, "reject or flag or suspend"},
 		"unknown backup eligibility policy":   {[]string{"BACKUP_ELIGIBILITY_POLICY=accept"}, "BACKUP_ELIGIBILITY_POLICY", `"accept"`, "accept-and-record"},
-		"unknown registration policy":         {[]string{"REGISTRATION=maybe"}, "REGISTRATION", `"maybe"`, "open or closed"},
+		"unknown registration policy":         {[]string{"REGISTRATION=maybe"}, "REGISTRATION", `"maybe"`, "open or invite or closed"},
 		"unknown log level":                   {[]string{"LOG_LEVEL=loud"}, "LOG_LEVEL", `"loud"`, "debug, info, warn or error"},
 		"unknown log format":                  {[]string{"LOG_FORMAT=xml"}, "LOG_FORMAT", `"xml"`, "text or json"},
 		"proxy by name":                       {[]string{"TRUSTED_PROXIES=10.0.0.0/8,proxy"}, "TRUSTED_PROXIES", `"proxy"`, "10.0.0.7,10.1.0.0/16"},

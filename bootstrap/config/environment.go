@@ -109,8 +109,9 @@ type environment struct {
 
 	// # Accounts and passkeys
 
-	// Whether new users can sign up.
-	Registration string `envconfig:"KEYLODGE_REGISTRATION" type:"open|closed" default:"open"`
+	// Whether new users can sign up: all (`open`), those with an invite of `keylodge invites create` (`invite`), or none
+	// (`closed`).
+	Registration string `envconfig:"KEYLODGE_REGISTRATION" type:"open|invite|closed" default:"open"`
 	// Factors required for account recovery: a TOTP code or a backup code (`any`), one of each (`both`), or no recovery
 	// (`off`).
 	RecoveryPolicy string `envconfig:"KEYLODGE_RECOVERY_POLICY" type:"any|both|off" default:"any"`

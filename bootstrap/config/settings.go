@@ -37,7 +37,7 @@ func (e environment) parse() (Config, SettingErrors) {
 		Language:       oneOf(&p, "LANGUAGE", e.Language, locales.Languages()...),
 		TrustedProxies: p.proxies(e.TrustedProxies),
 		Database:       p.database(e.DatabaseURL),
-		Registration:   oneOf(&p, "REGISTRATION", e.Registration, domain.RegistrationOpen, domain.RegistrationClosed),
+		Registration:   oneOf(&p, "REGISTRATION", e.Registration, domain.RegistrationOpen, domain.RegistrationInvite, domain.RegistrationClosed),
 		Recovery:       oneOf(&p, "RECOVERY_POLICY", e.RecoveryPolicy, domain.RecoveryAny, domain.RecoveryBoth, domain.RecoveryOff),
 		Use: domain.UsePolicy{
 			Counter:           oneOf(&p, "COUNTER_POLICY", e.CounterPolicy, domain.CounterReject, domain.CounterFlag, domain.CounterSuspend),

@@ -143,7 +143,7 @@ func TestLoad_RejectsIneffectiveSettings(t *testing.T) {
 		"an audience with a no-break space":      {[]string{"JWT_AUDIENCE=a\u00a0b"}, "JWT_AUDIENCE", `"a\u00a0b"`, "spaces"},
 		"an audience with a control character":   {[]string{"JWT_AUDIENCE=a\x1bb"}, "JWT_AUDIENCE", `"a\x1bb"`, "without commas"},
 		"an algorithm in lower case":             {[]string{"JWT_ALGORITHM=es256"}, "JWT_ALGORITHM", `"es256"`, "ES256 or EdDSA"},
-		"a registration in capitals":             {[]string{"REGISTRATION=Closed"}, "REGISTRATION", `"Closed"`, "open or closed"},
+		"a registration in capitals":             {[]string{"REGISTRATION=Closed"}, "REGISTRATION", `"Closed"`, "open or invite or closed"},
 		"rate limits true":                       {[]string{"RATE_LIMITS=true"}, "RATE_LIMITS", `"true"`, "on, off"},
 		"rate limits without a limit":            {[]string{"RATE_LIMITS=,"}, "RATE_LIMITS", `","`, "on, off"},
 		"a limit twice":                          {[]string{"RATE_LIMITS=login=1/1m, login=2/1m"}, "RATE_LIMITS", `"login" is set twice`, "remove one"},

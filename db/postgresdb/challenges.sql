@@ -1,8 +1,8 @@
 -- name: AddChallenge :exec
 INSERT INTO webauthn_challenges (
     id, purpose, binding, session_id, recovery_grant, ceremony_state, pending_user_id, pending_user_handle,
-    pending_email, pending_display_name, pending_locale, created_at, expires_at
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
+    pending_email, pending_display_name, pending_locale, pending_invite_id, created_at, expires_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
 
 -- name: ChallengeByID :one
 SELECT * FROM webauthn_challenges WHERE id = @id;

@@ -1,8 +1,8 @@
 -- name: AddEvent :exec
 INSERT INTO events (
     id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed,
-    api_key_id, request_id, repeat_key, repeats, last_at, other_ips
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18);
+    api_key_id, invite_id, request_id, repeat_key, repeats, last_at, other_ips
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
 
 -- name: EventByKey :one
 SELECT * FROM events WHERE repeat_key = @repeat_key;

@@ -14,8 +14,8 @@ import (
 const addEvent = `-- name: AddEvent :exec
 INSERT INTO events (
     id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed,
-    api_key_id, request_id, repeat_key, repeats, last_at, other_ips
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+    api_key_id, invite_id, request_id, repeat_key, repeats, last_at, other_ips
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 `
 
 type AddEventParams struct {
@@ -32,6 +32,7 @@ type AddEventParams struct {
 	IP           column.Text
 	Changed      column.Strings
 	APIKeyID     column.Text
+	InviteID     column.Text
 	RequestID    column.Text
 	RepeatKey    []byte
 	Repeats      int64
@@ -54,6 +55,7 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 		arg.IP,
 		arg.Changed,
 		arg.APIKeyID,
+		arg.InviteID,
 		arg.RequestID,
 		arg.RepeatKey,
 		arg.Repeats,
@@ -92,7 +94,7 @@ func (q *Queries) DeleteExpiredEvents(ctx context.Context, before column.Time, u
 }
 
 const eventByKey = `-- name: EventByKey :one
-SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events WHERE repeat_key = $1
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, invite_id, request_id, repeat_key, repeats, last_at, other_ips FROM events WHERE repeat_key = $1
 `
 
 func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, error) {
@@ -112,6 +114,7 @@ func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, erro
 		&i.IP,
 		&i.Changed,
 		&i.APIKeyID,
+		&i.InviteID,
 		&i.RequestID,
 		&i.RepeatKey,
 		&i.Repeats,
@@ -122,7 +125,7 @@ func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, erro
 }
 
 const listAnonymousEvents = `-- name: ListAnonymousEvents :many
-SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, invite_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
 WHERE user_id IS NULL AND id < $1
     AND ($2::text = '[]' OR strpos($2::text, '"' || kind || '"') > 0)
 ORDER BY id DESC LIMIT $3::bigint
@@ -158,6 +161,7 @@ func (q *Queries) ListAnonymousEvents(ctx context.Context, arg ListAnonymousEven
 			&i.IP,
 			&i.Changed,
 			&i.APIKeyID,
+			&i.InviteID,
 			&i.RequestID,
 			&i.RepeatKey,
 			&i.Repeats,
@@ -175,7 +179,7 @@ func (q *Queries) ListAnonymousEvents(ctx context.Context, arg ListAnonymousEven
 }
 
 const listEvents = `-- name: ListEvents :many
-SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, invite_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
 WHERE id > $1 AND id < $2 AND ($3::text = '[]' OR strpos($3::text, '"' || kind || '"') > 0)
 ORDER BY id LIMIT $4::bigint
 `
@@ -215,6 +219,7 @@ func (q *Queries) ListEvents(ctx context.Context, arg ListEventsParams) ([]Event
 			&i.IP,
 			&i.Changed,
 			&i.APIKeyID,
+			&i.InviteID,
 			&i.RequestID,
 			&i.RepeatKey,
 			&i.Repeats,
@@ -232,7 +237,7 @@ func (q *Queries) ListEvents(ctx context.Context, arg ListEventsParams) ([]Event
 }
 
 const listEventsByUser = `-- name: ListEventsByUser :many
-SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, invite_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
 WHERE user_id = $1 AND id < $2
     AND ($3::text = '[]' OR strpos($3::text, '"' || kind || '"') > 0)
 ORDER BY id DESC LIMIT $4::bigint
@@ -274,6 +279,7 @@ func (q *Queries) ListEventsByUser(ctx context.Context, arg ListEventsByUserPara
 			&i.IP,
 			&i.Changed,
 			&i.APIKeyID,
+			&i.InviteID,
 			&i.RequestID,
 			&i.RepeatKey,
 			&i.Repeats,

@@ -1,8 +1,8 @@
 -- name: AddEvent :exec
 INSERT INTO events (
     id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed,
-    api_key_id, request_id, repeat_key, repeats, last_at, other_ips
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    api_key_id, invite_id, request_id, repeat_key, repeats, last_at, other_ips
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: EventByKey :one
 SELECT * FROM events WHERE repeat_key = @repeat_key;
@@ -27,8 +27,8 @@ ORDER BY id LIMIT @up_to;
 
 -- AnonymizeEvents writes each event anew with the columns that may stay: a new column is cleared unless it is named here.
 -- name: AnonymizeEvents :exec
-INSERT OR REPLACE INTO events (id, kind, at, actor, reason, api_key_id, repeats, last_at)
-SELECT e.id, e.kind, e.at, e.actor, e.reason, e.api_key_id, e.repeats, e.last_at FROM events AS e WHERE e.user_id = @user_id;
+INSERT OR REPLACE INTO events (id, kind, at, actor, reason, api_key_id, invite_id, repeats, last_at)
+SELECT e.id, e.kind, e.at, e.actor, e.reason, e.api_key_id, e.invite_id, e.repeats, e.last_at FROM events AS e WHERE e.user_id = @user_id;
 
 -- name: DeleteExpiredEvents :execrows
 DELETE FROM events

@@ -14,8 +14,8 @@ import (
 const addEvent = `-- name: AddEvent :exec
 INSERT INTO events (
     id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed,
-    api_key_id, request_id, repeat_key, repeats, last_at, other_ips
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    api_key_id, invite_id, request_id, repeat_key, repeats, last_at, other_ips
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
 type AddEventParams struct {
@@ -32,6 +32,7 @@ type AddEventParams struct {
 	IP           column.Text
 	Changed      column.Strings
 	APIKeyID     column.Text
+	InviteID     column.Text
 	RequestID    column.Text
 	RepeatKey    []byte
 	Repeats      int64
@@ -54,6 +55,7 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 		arg.IP,
 		arg.Changed,
 		arg.APIKeyID,
+		arg.InviteID,
 		arg.RequestID,
 		arg.RepeatKey,
 		arg.Repeats,
@@ -64,8 +66,8 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 }
 
 const anonymizeEvents = `-- name: AnonymizeEvents :exec
-INSERT OR REPLACE INTO events (id, kind, at, actor, reason, api_key_id, repeats, last_at)
-SELECT e.id, e.kind, e.at, e.actor, e.reason, e.api_key_id, e.repeats, e.last_at FROM events AS e WHERE e.user_id = ?1
+INSERT OR REPLACE INTO events (id, kind, at, actor, reason, api_key_id, invite_id, repeats, last_at)
+SELECT e.id, e.kind, e.at, e.actor, e.reason, e.api_key_id, e.invite_id, e.repeats, e.last_at FROM events AS e WHERE e.user_id = ?1
 `
 
 // AnonymizeEvents writes each event anew with the columns that may stay: a new column is cleared unless it is named here.
@@ -90,7 +92,7 @@ func (q *Queries) DeleteExpiredEvents(ctx context.Context, before column.Time, u
 }
 
 const eventByKey = `-- name: EventByKey :one
-SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events WHERE repeat_key = ?1
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, invite_id, request_id, repeat_key, repeats, last_at, other_ips FROM events WHERE repeat_key = ?1
 `
 
 func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, error) {
@@ -110,6 +112,7 @@ func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, erro
 		&i.IP,
 		&i.Changed,
 		&i.APIKeyID,
+		&i.InviteID,
 		&i.RequestID,
 		&i.RepeatKey,
 		&i.Repeats,
@@ -120,7 +123,7 @@ func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, erro
 }
 
 const listEvents = `-- name: ListEvents :many
-SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, invite_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
 WHERE id > ?1 AND id < ?2 AND (CAST(?3 AS TEXT) = '[]' OR instr(CAST(?3 AS TEXT), '"' || kind || '"') > 0)
 ORDER BY id LIMIT ?4
 `
@@ -160,6 +163,7 @@ func (q *Queries) ListEvents(ctx context.Context, arg ListEventsParams) ([]Event
 			&i.IP,
 			&i.Changed,
 			&i.APIKeyID,
+			&i.InviteID,
 			&i.RequestID,
 			&i.RepeatKey,
 			&i.Repeats,
@@ -180,7 +184,7 @@ func (q *Queries) ListEvents(ctx context.Context, arg ListEventsParams) ([]Event
 }
 
 const listEventsByUser = `-- name: ListEventsByUser :many
-SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, invite_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
 WHERE user_id IS ?1 AND id < ?2
     AND (CAST(?3 AS TEXT) = '[]' OR instr(CAST(?3 AS TEXT), '"' || kind || '"') > 0)
 ORDER BY id DESC LIMIT ?4
@@ -222,6 +226,7 @@ func (q *Queries) ListEventsByUser(ctx context.Context, arg ListEventsByUserPara
 			&i.IP,
 			&i.Changed,
 			&i.APIKeyID,
+			&i.InviteID,
 			&i.RequestID,
 			&i.RepeatKey,
 			&i.Repeats,

@@ -53,6 +53,7 @@ type Challenge struct {
 	PendingEmail       column.Text
 	PendingDisplayName column.Text
 	PendingLocale      column.Text
+	PendingInviteID    column.Text
 	CreatedAt          column.Time
 	ExpiresAt          column.Time
 }
@@ -71,11 +72,24 @@ type Event struct {
 	IP           column.Text
 	Changed      column.Strings
 	APIKeyID     column.Text
+	InviteID     column.Text
 	RequestID    column.Text
 	RepeatKey    []byte
 	Repeats      int64
 	LastAt       column.Time
 	OtherIPs     column.Strings
+}
+
+type Invite struct {
+	ID          string
+	TokenDigest []byte
+	Email       column.Text
+	Groups      column.Strings
+	CreatedAt   column.Time
+	ExpiresAt   column.Time
+	UsedAt      column.Time
+	UserID      column.Text
+	RevokedAt   column.Time
 }
 
 type JobLease struct {

@@ -19,6 +19,7 @@ type Querier interface {
 	AddBackupCodeSet(ctx context.Context, userID string, createdAt column.Time) error
 	AddChallenge(ctx context.Context, arg AddChallengeParams) error
 	AddEvent(ctx context.Context, arg AddEventParams) error
+	AddInvite(ctx context.Context, arg AddInviteParams) error
 	AddLease(ctx context.Context, name string, next column.Time) (int64, error)
 	AddOutboxEmail(ctx context.Context, arg AddOutboxEmailParams) error
 	AddPasskey(ctx context.Context, arg AddPasskeyParams) (int64, error)
@@ -42,15 +43,19 @@ type Querier interface {
 	DeleteExpiredAuthorizationCodes(ctx context.Context, expired column.Time, upTo int64) (int64, error)
 	DeleteExpiredChallenges(ctx context.Context, expired column.Time, upTo int64) (int64, error)
 	DeleteExpiredEvents(ctx context.Context, before column.Time, upTo int64) (int64, error)
+	DeleteExpiredInvites(ctx context.Context, expired column.Time, upTo int64) (int64, error)
 	DeleteExpiredLockouts(ctx context.Context, before column.Time, upTo int64) (int64, error)
 	DeleteExpiredOutboxEmails(ctx context.Context, expired column.Time, upTo int64) ([]column.Text, error)
 	DeleteExpiredRecoveryGrants(ctx context.Context, expired column.Time, upTo int64) (int64, error)
 	// Unary + removes the affinity of the parameter's type, so that SQLite uses the expression index.
 	DeleteExpiredSessions(ctx context.Context, ended int64, upTo int64) (int64, error)
+	EndInvite(ctx context.Context, arg EndInviteParams) (int64, error)
 	EventByKey(ctx context.Context, repeatKey []byte) (Event, error)
 	FindBackupCodeOwner(ctx context.Context, digest []byte) (string, error)
 	GetLockout(ctx context.Context, subject []byte) (RecoveryLockout, error)
 	GetTOTP(ctx context.Context, userID string) (TOTP, error)
+	InviteByID(ctx context.Context, id string) (Invite, error)
+	InviteByToken(ctx context.Context, tokenDigest []byte) (Invite, error)
 	ListAPIKeys(ctx context.Context, after string, upTo int64) ([]APIKey, error)
 	// A session never ends later than its idle end.
 	ListActiveSessions(ctx context.Context, arg ListActiveSessionsParams) ([]Session, error)
@@ -59,6 +64,7 @@ type Querier interface {
 	ListEvents(ctx context.Context, arg ListEventsParams) ([]Event, error)
 	// Events without a user are those of a NULL user. Kinds is a JSON array; an empty one selects all kinds.
 	ListEventsByUser(ctx context.Context, arg ListEventsByUserParams) ([]Event, error)
+	ListInvites(ctx context.Context, after string, upTo int64) ([]Invite, error)
 	ListLockouts(ctx context.Context, after []byte, upTo int64) ([]RecoveryLockout, error)
 	ListOutboxEmails(ctx context.Context, after string, upTo int64) ([]OutboxEmail, error)
 	ListPasskeysByUser(ctx context.Context, userID string) ([]Passkey, error)

@@ -8,6 +8,7 @@ DROP TABLE recovery_lockouts;
 DROP TABLE backup_codes;
 DROP TABLE backup_code_sets;
 DROP TABLE totps;
+DROP TABLE invites;
 DROP TABLE api_keys;
 DROP TABLE signing_keys;
 DROP TABLE events;

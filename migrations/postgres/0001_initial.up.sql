@@ -133,6 +133,7 @@ CREATE TABLE webauthn_challenges (
     pending_email        text        CONSTRAINT webauthn_challenges_pending_email_check CHECK (pending_email <> ''),
     pending_display_name text        CONSTRAINT webauthn_challenges_pending_display_name_check CHECK (pending_display_name <> ''),
     pending_locale       text        CONSTRAINT webauthn_challenges_pending_locale_check CHECK (pending_locale <> ''),
+    pending_invite_id    uuid, -- NULL without an invite
     created_at           timestamptz NOT NULL,
     expires_at           timestamptz NOT NULL
 );
@@ -157,6 +158,7 @@ CREATE TABLE events (
     ip            text        CONSTRAINT events_ip_check CHECK (ip <> ''),
     changed       jsonb       NOT NULL DEFAULT '[]' CONSTRAINT events_changed_check CHECK (jsonb_typeof(changed) = 'array'), -- names of the changed fields
     api_key_id    uuid, -- of the operator's program
+    invite_id     uuid, -- that was created, used or revoked
     request_id    text        CONSTRAINT events_request_id_check CHECK (request_id <> ''),
     repeat_key    bytea       CONSTRAINT events_repeat_key_check CHECK (length(repeat_key) = 16), -- equal for events that are counted as one
     repeats       bigint      NOT NULL DEFAULT 0 CONSTRAINT events_repeats_check CHECK (repeats >= 0),
@@ -194,6 +196,22 @@ CREATE TABLE api_keys (
     last_used_at timestamptz,
     revoked_at   timestamptz
 );
+
+-- invites: found by the digest of the token. An invite is consumed by the sign-up of a user, and deleted with that user.
+CREATE TABLE invites (
+    id           uuid        NOT NULL PRIMARY KEY,
+    token_digest bytea       NOT NULL UNIQUE CONSTRAINT invites_token_digest_check CHECK (length(token_digest) = 32), -- SHA-256
+    email        text        CONSTRAINT invites_email_check CHECK (email <> '' AND email = lower(email)), -- NULL for any address
+    groups       jsonb       NOT NULL CONSTRAINT invites_groups_check CHECK (jsonb_typeof(groups) = 'array'), -- in alphabetical order
+    created_at   timestamptz NOT NULL,
+    expires_at   timestamptz NOT NULL,
+    used_at      timestamptz,
+    user_id      uuid        REFERENCES users (id) ON DELETE CASCADE CONSTRAINT invites_user_id_check CHECK ((user_id IS NULL) = (used_at IS NULL)),
+    revoked_at   timestamptz CONSTRAINT invites_revoked_at_check CHECK (revoked_at IS NULL OR used_at IS NULL)
+);
+
+CREATE INDEX invites_expires_at_idx ON invites (expires_at ASC);
+CREATE INDEX invites_user_id_idx ON invites (user_id) WHERE user_id IS NOT NULL;
 
 -- totps: authenticator apps (RFC 6238), and the pending secret of the app that is being set up. Secrets are encrypted.
 CREATE TABLE totps (

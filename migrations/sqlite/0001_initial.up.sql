@@ -133,6 +133,7 @@ CREATE TABLE webauthn_challenges (
     pending_email        TEXT    CONSTRAINT webauthn_challenges_pending_email_check CHECK (pending_email <> ''),
     pending_display_name TEXT    CONSTRAINT webauthn_challenges_pending_display_name_check CHECK (pending_display_name <> ''),
     pending_locale       TEXT    CONSTRAINT webauthn_challenges_pending_locale_check CHECK (pending_locale <> ''),
+    pending_invite_id    TEXT    CONSTRAINT webauthn_challenges_pending_invite_id_check CHECK (length(pending_invite_id) = 36), -- NULL without an invite
     created_at           INTEGER NOT NULL,
     expires_at           INTEGER NOT NULL
 ) STRICT;
@@ -157,6 +158,7 @@ CREATE TABLE events (
     ip            TEXT    CONSTRAINT events_ip_check CHECK (ip <> ''),
     changed       TEXT    NOT NULL DEFAULT '[]' CONSTRAINT events_changed_check CHECK (json_type(changed) = 'array'), -- names of the changed fields
     api_key_id    TEXT    CONSTRAINT events_api_key_id_check CHECK (length(api_key_id) = 36), -- of the operator's program
+    invite_id     TEXT    CONSTRAINT events_invite_id_check CHECK (length(invite_id) = 36),
     request_id    TEXT    CONSTRAINT events_request_id_check CHECK (request_id <> ''),
     repeat_key    BLOB    CONSTRAINT events_repeat_key_check CHECK (length(repeat_key) = 16), -- equal for events that are counted as one
     repeats       INTEGER NOT NULL DEFAULT 0 CONSTRAINT events_repeats_check CHECK (repeats >= 0),
@@ -194,6 +196,22 @@ CREATE TABLE api_keys (
     last_used_at INTEGER,
     revoked_at   INTEGER
 ) STRICT;
+
+-- invites: found by the digest of the token. An invite is consumed by the sign-up of a user, and deleted with that user.
+CREATE TABLE invites (
+    id           TEXT    NOT NULL PRIMARY KEY CONSTRAINT invites_id_check CHECK (length(id) = 36),
+    token_digest BLOB    NOT NULL UNIQUE CONSTRAINT invites_token_digest_check CHECK (length(token_digest) = 32), -- SHA-256
+    email        TEXT    CONSTRAINT invites_email_check CHECK (email <> '' AND email = lower(email)), -- NULL for any address
+    groups       TEXT    NOT NULL CONSTRAINT invites_groups_check CHECK (json_type(groups) = 'array'), -- in alphabetical order
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    used_at      INTEGER,
+    user_id      TEXT    REFERENCES users (id) ON DELETE CASCADE CONSTRAINT invites_user_id_check CHECK ((user_id IS NULL) = (used_at IS NULL)),
+    revoked_at   INTEGER CONSTRAINT invites_revoked_at_check CHECK (revoked_at IS NULL OR used_at IS NULL)
+) STRICT;
+
+CREATE INDEX invites_expires_at_idx ON invites (expires_at);
+CREATE INDEX invites_user_id_idx ON invites (user_id) WHERE user_id IS NOT NULL;
 
 -- totps: authenticator apps (RFC 6238), and the pending secret of the app that is being set up. Secrets are encrypted.
 CREATE TABLE totps (

@@ -29,7 +29,7 @@ var challenges = rules{
 		login := challenge("ada")
 		login.Purpose, login.Binding, login.PendingUser = domain.PurposeLogin, domain.Binding{}, nil
 		signUp := challenge("ben")
-		signUp.PendingUser.Email, signUp.PendingUser.DisplayName, signUp.PendingUser.Locale = "", "", ""
+		signUp.PendingUser.Email, signUp.PendingUser.DisplayName, signUp.PendingUser.Locale, signUp.PendingUser.Invite = "", "", "", domain.InviteID{}
 		addChallenges(t, store, login, signUp)
 		for _, s := range []domain.ChallengeState{login, signUp} {
 			got, err := challengeByID(t, store, s.ID)

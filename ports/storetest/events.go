@@ -115,7 +115,7 @@ var events = rules{
 		after := before
 		after.SessionID, after.CredentialID, after.PasskeyName = domain.SessionID{}, "", ""
 		after.Repeats, after.LastAt, after.OtherIPs = 7, hour(30), []string{"192.0.2.8"}
-		wantChanged(t, before, after, "ID", "UserID", "Kind", "At", "Actor", "DeviceName", "IP", "Reason", "Changed", "RequestID", "APIKey", "Key")
+		wantChanged(t, before, after, "ID", "UserID", "Kind", "At", "Actor", "DeviceName", "IP", "Reason", "Changed", "RequestID", "APIKey", "Invite", "Key")
 		other := event("ada", "laptop")
 		addUsers(t, store, user("ada"))
 		addEvents(t, store, before, other)

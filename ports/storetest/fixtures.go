@@ -102,6 +102,7 @@ func challenge(name string) domain.ChallengeState {
 			Email:       domain.Email(name + "@example.net"),
 			DisplayName: domain.DisplayName("Pending " + name),
 			Locale:      "sr-Latn-RS",
+			Invite:      invite(name).ID,
 		},
 		CreatedAt: hour(5),
 		ExpiresAt: hour(6),
@@ -166,6 +167,7 @@ func event(owner, tag string) domain.EventState {
 		Changed:      []string{"display_name", "an, \"odd\" one"},
 		RequestID:    "the request of " + owner + tag,
 		APIKey:       apiKey(owner + tag).ID,
+		Invite:       invite(owner + tag).ID,
 		Key:          repetitionKey(owner + tag),
 		Repeats:      1<<31 + 1,
 		LastAt:       hour(29),
@@ -179,11 +181,11 @@ func repetitionKey(name string) domain.RepetitionKey {
 
 // anonymized returns what remains of an event after its user is removed.
 func anonymized(s domain.EventState) domain.EventState {
-	return domain.EventState{ID: s.ID, Kind: s.Kind, At: s.At, Actor: s.Actor, APIKey: s.APIKey, Reason: s.Reason, Repeats: s.Repeats, LastAt: s.LastAt}
+	return domain.EventState{ID: s.ID, Kind: s.Kind, At: s.At, Actor: s.Actor, APIKey: s.APIKey, Invite: s.Invite, Reason: s.Reason, Repeats: s.Repeats, LastAt: s.LastAt}
 }
 
 // anonymizedFields names the fields that anonymized keeps.
-var anonymizedFields = []string{"ID", "Kind", "At", "Actor", "APIKey", "Reason", "Repeats", "LastAt"}
+var anonymizedFields = []string{"ID", "Kind", "At", "Actor", "APIKey", "Invite", "Reason", "Repeats", "LastAt"}
 
 // signingKey returns a key with this id. Every field is set.
 func signingKey(id string) domain.SigningKeyState {
@@ -215,6 +217,25 @@ func unusedAPIKey(name string) domain.APIKeyState {
 	key := apiKey(name)
 	key.LastUsedAt, key.RevokedAt = time.Time{}, time.Time{}
 	return key
+}
+
+// invite returns an invite that is neither used nor revoked, distinguished from the others by its name. Every other field is set.
+func invite(name string) domain.InviteState {
+	return domain.InviteState{
+		ID:        domain.NewInviteID(hour(0), randomSource(name+" invite id")),
+		Token:     domain.TokenDigest(fixedBytes(name+" invite", 32)),
+		Email:     domain.Email(name + "@example.net"),
+		Groups:    domain.Groups{"admin:" + domain.Group(name), "staff"},
+		CreatedAt: hour(60),
+		ExpiresAt: hour(62),
+	}
+}
+
+// usedInvite returns the invite with which the owner signed up.
+func usedInvite(owner string) domain.InviteState {
+	i := invite(owner)
+	i.UsedAt, i.UserID = hour(61), userID(owner)
+	return i
 }
 
 // totp returns the owner's confirmed authenticator app and a pending one. Every field is set.
@@ -361,6 +382,13 @@ func addAPIKeys(t *testing.T, store ports.Store, all ...domain.APIKeyState) {
 	t.Helper()
 	update(t, store, func(ctx context.Context, tx ports.Tx) error {
 		return each(all, func(s domain.APIKeyState) error { return tx.APIKeys.Add(ctx, domain.RestoreAPIKey(s)) })
+	})
+}
+
+func addInvites(t *testing.T, store ports.Store, all ...domain.InviteState) {
+	t.Helper()
+	update(t, store, func(ctx context.Context, tx ports.Tx) error {
+		return each(all, func(s domain.InviteState) error { return tx.Invites.Add(ctx, domain.RestoreInvite(s)) })
 	})
 }
 

@@ -20,6 +20,7 @@ var removal = rules{
 				addRecoveryData(ctx, tx, "ada", ""), addRecoveryData(ctx, tx, "ben", ""))
 		})
 		addChallenges(t, store, challenge("ada"))
+		addInvites(t, store, usedInvite("ada"), usedInvite("ben"), invite("carol"))
 		addSigningKeys(t, store, signingKey("key"))
 		addEmails(t, store, emailWithoutUser("ada"))
 
@@ -35,6 +36,11 @@ var removal = rules{
 		keys, err := credentialsOf(t, store, "ada")
 		wantList(t, keys, err)
 
+		_, err = inviteByID(t, store, usedInvite("ada").ID)
+		wantError(t, err, domain.ErrInviteNotFound)
+
+		wantInvite(t, store, usedInvite("ben"))
+		wantInvite(t, store, invite("carol"))
 		got, err := userByID(t, store, userID("ben"))
 		wantSame(t, got, err, user("ben"))
 		wantUserData(t, store, "ben", "phone")
@@ -107,6 +113,9 @@ var removal = rules{
 			},
 			"a challenge of a recovery grant": func(ctx context.Context, tx ports.Tx) error {
 				return tx.Challenges.Add(ctx, domain.RestoreChallenge(underGrant(challenge("adalate recovery"), recoveryGrant("ada", "late"))))
+			},
+			"an invite": func(ctx context.Context, tx ports.Tx) error {
+				return tx.Invites.Add(ctx, domain.RestoreInvite(usedInvite("ada")))
 			},
 			"an e-mail": func(ctx context.Context, tx ports.Tx) error {
 				return tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(outboxEmail("ada", "late")))

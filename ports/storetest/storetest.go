@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) ports.Store) {
 	t.Run("Events", func(t *testing.T) { runAll(t, open, events) })
 	t.Run("SigningKeys", func(t *testing.T) { runAll(t, open, signingKeys) })
 	t.Run("APIKeys", func(t *testing.T) { runAll(t, open, apiKeys) })
+	t.Run("Invites", func(t *testing.T) { runAll(t, open, invites) })
 	t.Run("TOTPs", func(t *testing.T) { runAll(t, open, totps) })
 	t.Run("BackupCodes", func(t *testing.T) { runAll(t, open, backupCodes) })
 	t.Run("RecoveryGrants", func(t *testing.T) { runAll(t, open, recoveryGrants) })

@@ -558,6 +558,9 @@ func (a *api) curl(o operation, body *yaml.Node) (string, error) {
 	if strings.Contains(path, "/users/{id}") {
 		path = strings.Replace(path, "{id}", "$USER_ID", 1)
 	}
+	if strings.Contains(path, "/invites/{id}") {
+		path = strings.Replace(path, "{id}", "$INVITE_ID", 1)
+	}
 	path = strings.Replace(path, "{id}", "$SESSION_ID", 1)
 	for _, parameter := range a.parameters(o) {
 		if example := get(parameter, "example"); example != nil && text(parameter, "in") == "path" {

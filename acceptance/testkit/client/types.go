@@ -175,6 +175,7 @@ type (
 		Email       *string `json:"email,omitempty"`
 		DisplayName *string `json:"display_name,omitempty"`
 		Locale      *string `json:"locale,omitempty"`
+		Invite      string  `json:"invite,omitempty"`
 	}
 
 	// SignUpVerifyRequest finishes a sign-up. The transport is "cookie" or "bearer".

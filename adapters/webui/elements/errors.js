@@ -6,6 +6,7 @@ const informative = new Set(['cancelled', 'timed_out', 'session_expired', 'sessi
 // The field of a form that an error is about, if it is not named by the error.
 const fieldOf = (code, about) => ({
   email_taken: about === 'email_code' ? 'code' : 'email',
+  invite_email_mismatch: 'email',
   invalid_code: 'code',
   rate_limited: about === 'email' ? 'email' : undefined,
 })[code];

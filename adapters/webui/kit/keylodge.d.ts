@@ -48,8 +48,8 @@ export interface Keylodge {
   /** A token for other services (docs/guides/verify-a-jwt.md). */
   accessToken(): Promise<string>;
 
-  /** Creates an account and its first passkey. */
-  signUp: Ceremony<{ email?: string; display_name?: string }, SignedIn>;
+  /** Creates an account and its first passkey. `invite` is the token of an invite, which the server's `registration` may require. */
+  signUp: Ceremony<{ email?: string; display_name?: string; invite?: string }, SignedIn>;
   /**
    * Signs in: with a passkey of this device where the browser can ask for that, or any other; with `email`, with a passkey of that
    * account; with `autofill`, with a passkey among the suggestions of an input field with `autocomplete="username webauthn"`. That

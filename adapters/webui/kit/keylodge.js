@@ -151,7 +151,7 @@ export function createKeylodge(options = {}) {
   const create = ({ options: publicKey }, { signal }) => prompt.create(publicKey, signal);
 
   const signUp = ceremony({
-    begin: ({ email, display_name }) => call('POST', '/signup/options', filled({ email, display_name })),
+    begin: ({ email, display_name, invite }) => call('POST', '/signup/options', filled({ email, display_name, invite })),
     ask: create,
     finish: async (begun, credential) => signedIn(await register(begun, credential, () => call('POST', '/signup/verify', {
       challenge_id: begun.challenge_id, credential, ...client.transport,

@@ -6,9 +6,9 @@ import { bestLanguage, languageNames, loadMessages, translator } from '../elemen
 import { defineSignIn } from '../elements/signin/signin.jsx';
 import { defineStepUp } from '../elements/stepup/stepup.jsx';
 import { defineMissing } from './missing.jsx';
-import { takeGrantToken } from './recoverylink.js';
 import { defineReturn } from './return.jsx';
 import { applicationFor, applicationOf, forgetReturn, rememberedReturn, rememberReturn, returnRequest } from './returning.js';
+import { takeSecret } from './secretlink.js';
 
 const client = clientOf(location.origin);
 const main = document.querySelector('main');
@@ -33,6 +33,7 @@ choice.addEventListener('change', () => {
 // ——— What is shown ———
 
 let shown = null; // the element in main
+let invite = null; // the token of the invite whose link was opened, until a sign-in
 
 function show(tag, attributes) {
   const replaced = shown;
@@ -47,11 +48,12 @@ function show(tag, attributes) {
 
 function showSignIn({ notice, grant } = {}) {
   document.documentElement.dataset.session = 'signed-out';
-  show('keylodge-sign-in', { view: viewAt[pathname()] ?? 'sign-in', notice, grant });
+  show('keylodge-sign-in', { view: viewAt[pathname()] ?? 'sign-in', notice, grant, invite });
 }
 
 // Where a signed-in user goes: back to an application, or to the account, which leads on to the application.
 async function leaveSignIn() {
+  invite = null;
   const application = await returningTo();
   if (application && !accountPath.test(pathname())) show('keylodge-return', {});
   else await showAccount();
@@ -115,9 +117,14 @@ async function leave(session) {
   showSignIn({ notice: 'signed_out' });
 }
 
-function openRecoveryLink(grant) {
-  client.use(null); // the account of the link may be another one than that of the session
+// Shows what belongs to a link with a secret, and reports whether the page was opened by one.
+function openSecretLink() {
+  const { grant, invite: token } = takeSecret();
+  if (!grant && !token) return false;
+  client.use(null); // the account of the link is another one than that of the session
+  invite = token ?? invite;
   showSignIn({ grant });
+  return true;
 }
 
 const accountPath = /^\/account(?:\/(.+))?$/;
@@ -130,9 +137,8 @@ function exists() {
 }
 
 function start() {
-  const grant = takeGrantToken();
-  if (grant) openRecoveryLink(grant);
-  else if (exists()) open();
+  if (openSecretLink()) return;
+  if (exists()) open();
   else show('keylodge-missing', {});
 }
 
@@ -182,11 +188,8 @@ addEventListener('popstate', () => {
   else open();
 });
 
-// A recovery link that is opened in this tab changes only the fragment, so the page is not loaded again.
-addEventListener('hashchange', () => {
-  const grant = takeGrantToken();
-  if (grant) openRecoveryLink(grant);
-});
+// A link that is opened in this tab may change only the fragment, so that the page is not loaded again.
+addEventListener('hashchange', openSecretLink);
 
 // The browser may restore the page from its back/forward cache. The cached page must not show the account's data.
 addEventListener('pagehide', () => {

@@ -7,8 +7,9 @@ import { Field, Form } from '../form.jsx';
 import { Heading } from '../heading.jsx';
 import { Mark } from '../mark.jsx';
 import { useElement } from '../provider.jsx';
+import { signUpObstacle } from './signup.jsx';
 
-export function Choose({ go, signedIn, email, setEmail, notice }) {
+export function Choose({ go, signedIn, invite, email, setEmail, notice }) {
   const { client, config, t, has } = useElement();
   const any = useAction({ about: 'sign_in' });
   const named = useAction({ about: 'sign_in' });
@@ -36,9 +37,9 @@ export function Choose({ go, signedIn, email, setEmail, notice }) {
       <ul class="ways" role="list">
         {config.recovery.policy !== 'off' && <li><Link to="recover" go={go}>{t('sign_in.lost')}</Link></li>}
         <li>
-          {config.registration === 'open'
-            ? <>{t('sign_in.new')} <Link to="sign-up" go={go}>{t('sign_in.create')}</Link></>
-            : t('sign_up.closed')}
+          {signUpObstacle(config, invite)
+            ? t(`error.${signUpObstacle(config, invite)}`)
+            : <>{t('sign_in.new')} <Link to="sign-up" go={go}>{t('sign_in.create')}</Link></>}
         </li>
       </ul>
     </section>

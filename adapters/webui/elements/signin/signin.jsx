@@ -12,11 +12,11 @@ import { SignUp } from './signup.jsx';
 const views = { 'sign-in': Choose, 'sign-up': SignUp, recover: Recover, enrol: Enrol };
 
 /**
- * view is 'sign-in', 'sign-up' or 'recover'. grant is the token of a recovery link, which opens the creation of a new passkey. notice
- * is why the user is signed out: 'signed_out', 'deleted', or the code of an error. Events: keylodge-view with {view} before another
+ * view is 'sign-in', 'sign-up' or 'recover'. grant is the token of a recovery link, which opens the creation of a new passkey. invite is
+ * the token of an invite, for a sign-up. notice is why the user is signed out: 'signed_out', 'deleted', or the code of an error. Events: keylodge-view with {view} before another
  * view is shown, keylodge-signed-in with {user, session} when everything is done, keylodge-error with {error}.
  */
-function SignIn({ view: wanted, grant: linked, notice, emit }) {
+function SignIn({ view: wanted, grant: linked, invite, notice, emit }) {
   const { client, host, lock } = useElement();
   const [view, setView] = useState(wanted ?? 'sign-in');
   const [grant, setGrant] = useState(null);
@@ -74,7 +74,7 @@ function SignIn({ view: wanted, grant: linked, notice, emit }) {
   return (
     <View
       key={view}
-      {...{ go, signedIn, signedUp, enrolWith, grant, email, setEmail, notice }}
+      {...{ go, signedIn, signedUp, enrolWith, grant, invite, email, setEmail, notice }}
       session={after?.session}
       next={() => setView('way-back')}
       done={() => done(after.session)}
@@ -106,4 +106,4 @@ function useTyped(name) {
   }];
 }
 
-export const defineSignIn = () => define('keylodge-sign-in', SignIn, ['view', 'grant', 'notice']);
+export const defineSignIn = () => define('keylodge-sign-in', SignIn, ['view', 'grant', 'invite', 'notice']);

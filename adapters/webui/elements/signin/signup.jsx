@@ -7,14 +7,21 @@ import { Mark } from '../mark.jsx';
 import { useElement } from '../provider.jsx';
 import { Link } from './choose.jsx';
 
-export function SignUp({ go, signedUp, email, setEmail }) {
+/** Returns the code of the error that a sign-up would get, before anything is filled in; null if there is none. */
+export function signUpObstacle({ registration }, invite) {
+  if (registration === 'closed') return 'registration_closed';
+  return registration === 'invite' && !invite ? 'invite_required' : null;
+}
+
+export function SignUp({ go, signedUp, invite, email, setEmail }) {
   const { client, config, t } = useElement();
   const action = useAction({ about: 'sign_up' });
-  if (config.registration !== 'open') {
+  const obstacle = signUpObstacle(config, invite);
+  if (obstacle) {
     return (
       <section>
         <Heading>{t('sign_up.title')}</Heading>
-        <p class="lead">{t('sign_up.closed')}</p>
+        <p class="lead" data-code={obstacle}>{t(`error.${obstacle}`)}</p>
         <p class="ways"><Link to="sign-in" go={go}>{t('sign_up.back')}</Link></p>
       </section>
     );
@@ -23,7 +30,7 @@ export function SignUp({ go, signedUp, email, setEmail }) {
     <section>
       <Heading>{t('sign_up.title')}</Heading>
       <p class="lead">{t('sign_up.lead')}</p>
-      <Form action={action} label={t('sign_up.title')} onSubmit={async (typed) => signedUp(await client.signUp(typed))}>
+      <Form action={action} label={t('sign_up.title')} onSubmit={async (typed) => signedUp(await client.signUp({ ...typed, invite }))}>
         <Field name="display_name" type="text" action={action} label={t('form.name')} optional autocomplete="name" maxLength={64} />
         {config.email !== 'off' && (
           <Field
