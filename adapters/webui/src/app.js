@@ -117,6 +117,9 @@ async function leave(session) {
   showSignIn({ notice: 'signed_out' });
 }
 
+// Takes the answer that the document has requested: a later request for the session would get it, when it is outdated.
+const takePreloadedSession = () => client.call('GET', '/session/state').catch(() => {});
+
 // Shows what belongs to a link with a secret, and reports whether the page was opened by one.
 function openSecretLink() {
   const { grant, invite: token } = takeSecret();
@@ -137,8 +140,8 @@ function exists() {
 }
 
 function start() {
-  if (openSecretLink()) return;
-  if (exists()) open();
+  if (openSecretLink()) takePreloadedSession();
+  else if (exists()) open();
   else show('keylodge-missing', {});
 }
 
