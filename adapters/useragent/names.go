@@ -42,15 +42,17 @@ func parsePatterns() (*uaparser.Parser, error) {
 	return uaparser.New(uaparser.WithRegexDefinitions(all))
 }
 
-// New starts to parse the patterns in the background, and then returns the memory that only the parsing needed to the system. NameOf
-// waits until they are parsed.
+// New starts to parse the patterns in the background, unless it has done so before. NameOf waits until they are parsed.
 func New() *Names {
-	go func() {
-		_, _ = patterns()
-		debug.FreeOSMemory()
-	}()
+	go parseAndFree()
 	return &Names{}
 }
+
+// parseAndFree parses the patterns, and returns the memory that only the parsing needed to the system.
+var parseAndFree = sync.OnceFunc(func() {
+	_, _ = patterns()
+	debug.FreeOSMemory()
+})
 
 const unknownName = "Unknown device"
 

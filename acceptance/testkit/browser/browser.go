@@ -4,6 +4,8 @@ package browser
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -54,7 +56,7 @@ func newProfile(t testing.TB, params target.CreateBrowserContextParams) context.
 func NewTab(t testing.TB, profile cdp.BrowserContextID) context.Context {
 	t.Helper()
 	ctx, yes := chromium(t), true
-	params := target.CreateTargetParams{URL: "about:blank", BrowserContextID: profile, NewWindow: &yes, EnableBeginFrameControl: &headlessShell}
+	params := target.CreateTargetParams{URL: emptyPage(), BrowserContextID: profile, NewWindow: &yes, EnableBeginFrameControl: &headlessShell}
 	tab, err := cdp.Call(ctx, chromedp.FromContext(ctx).Browser, target.CreateTarget, params)
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +76,15 @@ func NewTab(t testing.TB, profile cdp.BrowserContextID) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+// emptyPage is the first page of a tab. It is of the same site as the servers of the tests, so the browser shows their pages in the same
+// process. It would replace the process of about:blank, and starting one costs more than a page.
+var emptyPage = sync.OnceValue(func() string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+	}))
+	return strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+})
 
 var (
 	startChromium   sync.Once
