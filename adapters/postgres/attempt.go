@@ -30,9 +30,11 @@ var (
 	beginSnapshot = []string{"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}
 	beginWrite    = []string{"BEGIN ISOLATION LEVEL SERIALIZABLE"}
 	beginAsync    = []string{"BEGIN ISOLATION LEVEL SERIALIZABLE", "SET LOCAL synchronous_commit = off"}
+	// Two groups may lock the same rows in different orders. PostgreSQL would detect the deadlock after a second.
+	beginGroup = []string{"BEGIN ISOLATION LEVEL SERIALIZABLE", "SET LOCAL lock_timeout = '100ms'"}
 )
 
-// attempt is one run of fn of a View or Update: a transaction on a connection of its own. It runs every statement and records the
+// attempt is one run of fn of a View or Update, or of several Updates: a transaction on a connection of its own. It runs every statement and records the
 // first failure, so that a transaction that PostgreSQL has aborted is never reported as committed, even if fn ignores the error.
 //
 // A round trip costs more than most statements. So statements whose result is not needed, such as BEGIN and an INSERT, wait in the
@@ -43,17 +45,22 @@ type attempt struct {
 	readOnly bool
 	begun    bool // the server has begun the transaction
 	ended    bool
+	wrote    bool // by the Update that runs; a statement that is queued counts
 	// failure is the first error of a statement. PostgreSQL has then aborted the transaction.
 	failure error
 }
 
 var _ postgresdb.DBTX = (*attempt)(nil)
 
+// beginUpdate returns the transaction of one Update.
 func (s *Store) beginUpdate(ctx context.Context) (*attempt, error) {
-	begin := beginWrite
 	if ports.HasAsyncCommit(ctx) {
-		begin = beginAsync
+		return s.beginWriting(ctx, beginAsync)
 	}
+	return s.beginWriting(ctx, beginWrite)
+}
+
+func (s *Store) beginWriting(ctx context.Context, begin []string) (*attempt, error) {
 	a, err := s.begin(ctx, begin)
 	if err == nil && s.isReadOnly(a.conn) {
 		a.end(ctx)
@@ -119,6 +126,23 @@ func (a *attempt) collections() ports.Tx {
 	return sqlstore.New(queries{postgresdb.New(a), postgresdb.New(queueing{a})}, wrap)
 }
 
+// run runs fn, and returns whether to commit and the result of its Update.
+func (a *attempt) run(ctx context.Context, fn func(tx ports.Tx) error) (commit bool, result error) {
+	commit, result = ports.CommitResult(fn(a.collections()))
+	switch {
+	case !commit:
+		return false, result
+	case a.failure != nil:
+		return false, wrap("committing after a failed statement", a.failure)
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	}
+	return true, result
+}
+
+// errUnknownResult is returned if the connection was lost after COMMIT was sent.
+var errUnknownResult = fmt.Errorf("committing, with an unknown result: %w", domain.ErrUnavailable)
+
 // commit returns nil if the changes were committed. The failure of a queued statement, a conflict, or a connection lost before COMMIT
 // was sent, can be retried. Any other error is not retried, because the connection may have been lost after the COMMIT: a retry
 // could apply the changes twice.
@@ -150,7 +174,7 @@ func (a *attempt) commit(ctx context.Context) error {
 	case wasNotSent(err):
 		return wrap("committing", fmt.Errorf("%w: %w", errLost, err))
 	}
-	return fmt.Errorf("committing, with an unknown result: %w: %w", domain.ErrUnavailable, err)
+	return fmt.Errorf("%w: %w", errUnknownResult, err)
 }
 
 // wasNotSent reports whether no byte of a statement reached the network. pgconn.SafeToRetry is not enough: it also returns true if

@@ -53,6 +53,7 @@ func (a *attempt) Exec(ctx context.Context, statement string, arguments ...any) 
 	if closeErr := results.Close(); err == nil {
 		err = closeErr
 	}
+	a.wrote = a.wrote || tag.RowsAffected() > 0
 	return tag, a.recordError(ctx, err)
 }
 
@@ -105,6 +106,7 @@ func (q queueing) Exec(_ context.Context, statement string, arguments ...any) (p
 	if err := q.usable(statement); err != nil {
 		return pgconn.CommandTag{}, err
 	}
+	q.wrote = true
 	q.enqueue(statement, arguments...)
 	return pgconn.CommandTag{}, nil
 }

@@ -17,15 +17,15 @@ const (
 	maxInvalidStatements = 4
 )
 
-// maxWriters limits how many Updates run at the same time, and exclusiveAfter is the number of conflicts after which an Update takes
-// all write slots. PostgreSQL tracks what a serializable transaction reads by index page. On small tables all transactions share a
-// page, so conflicts grow with the number of writers, and an Update could conflict for ever. Other nodes still conflict with it.
+// maxWriters limits how many transactions write at the same time, and exclusiveAfter is the number of conflicts after which an Update
+// takes all write slots. PostgreSQL tracks what a serializable transaction reads by index page. On small tables all transactions share
+// a page, so conflicts grow with the number of writers, and an Update could conflict for ever. Other nodes still conflict with it.
 const (
 	maxWriters     = 8
 	exclusiveAfter = 3
 )
 
-// slots returns how many write slots the next try takes.
+// slots returns how many write slots the next try takes in a transaction of its own.
 func (t *retryState) slots() int64 {
 	if t.conflicts+t.deadlocks < exclusiveAfter {
 		return 1
@@ -34,7 +34,10 @@ func (t *retryState) slots() int64 {
 }
 
 // retryState counts the failures of one View or Update.
-type retryState struct{ conflicts, deadlocks, duplicates, lostConnections, invalidStatements int }
+type retryState struct {
+	alone                                                                bool // the next try shares its transaction with no other
+	conflicts, deadlocks, duplicates, lostConnections, invalidStatements int
+}
 
 // shouldRetry counts the failure and returns whether to retry. A connection lost before COMMIT was sent is safe to retry, because
 // the server rolls the transaction back.
@@ -43,11 +46,16 @@ func (t *retryState) shouldRetry(ctx context.Context, cause error) bool {
 		return false
 	}
 	switch {
+	case errors.Is(cause, errRepeat):
+		t.alone = true
+		return true
 	case stateOf(cause) == deadlockDetected:
+		t.alone = true
 		t.deadlocks++
 		return t.deadlocks <= maxDeadlocks
 	case isConflict(cause):
 		t.conflicts++
+		t.alone = t.alone || t.conflicts >= exclusiveAfter
 		return t.conflicts <= maxConflicts
 	case mayBeConflict(cause):
 		t.duplicates++

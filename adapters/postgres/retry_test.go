@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,16 +16,20 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Each transaction reads what the others write, so all but one must be retried.
+// Each transaction reads what those of the other nodes write, so all but one must be retried.
 // Requirement: Durability-concurrency
 func TestUpdate_RetriesSerializationFailure(t *testing.T) {
-	s := openNew(t)
-	const callers = 16
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
+	const callers, nodes = 16, 4
+	var stores [nodes]*Store
+	for i := range stores {
+		stores[i] = openAt(t, url)
+	}
 	var runs atomic.Int64
 	var all sync.WaitGroup
 	for i := range callers {
 		all.Go(func() {
-			err := s.Update(t.Context(), func(tx ports.Tx) error {
+			err := stores[i%nodes].Update(t.Context(), func(tx ports.Tx) error {
 				runs.Add(1)
 				for other := range callers {
 					if _, err := tx.Challenges.ByID(t.Context(), numberedID(other)); err != nil && !errors.Is(err, domain.ErrChallengeNotFound) {
@@ -41,7 +44,7 @@ func TestUpdate_RetriesSerializationFailure(t *testing.T) {
 		})
 	}
 	all.Wait()
-	wantChallenges(t, s, callers)
+	wantChallenges(t, stores[0], callers)
 	if n := runs.Load(); n == callers {
 		t.Errorf("no transaction conflicted in %d runs, so the test proves nothing", n)
 	}
@@ -69,7 +72,8 @@ func TestUpdate_AsyncCommit(t *testing.T) {
 
 // A conflict is retried even if fn ignores the statement's error.
 func TestUpdate_RetriesHiddenConflict(t *testing.T) {
-	s := openNew(t)
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
+	s, other := openAt(t, url), openAt(t, url)
 	add(t, s, 0)
 	runs := 0
 	err := s.Update(t.Context(), func(tx ports.Tx) error {
@@ -79,7 +83,7 @@ func TestUpdate_RetriesHiddenConflict(t *testing.T) {
 		if _, err := tx.Challenges.ByID(t.Context(), numberedID(0)); err != nil {
 			return err
 		}
-		take(t, s, 0)
+		take(t, other, 0)
 		_ = tx.Challenges.Consume(t.Context(), numberedID(0))
 		if err := readChallenge(tx); err == nil {
 			t.Error("the challenge was taken twice")
@@ -106,35 +110,29 @@ func TestUpdate_HiddenStatementErrorFails(t *testing.T) {
 	}
 }
 
-// An Update that runs exclusively has no conflicts on one node, so the number of runs is bounded.
+// After three conflicts with another node, an Update waits until no other transaction of its node writes.
 func TestUpdate_RunsExclusivelyAfterThreeConflicts(t *testing.T) {
-	s := openNew(t)
-	const callers, rounds = 64, 4
-	var most [callers]int
-	var all sync.WaitGroup
-	for i := range callers {
-		all.Go(func() {
-			for round := range rounds {
-				runs := 0
-				if err := s.Update(t.Context(), func(tx ports.Tx) error {
-					runs++
-					for other := range 5 {
-						if _, err := tx.Challenges.ByID(t.Context(), numberedID(other)); err != nil && !errors.Is(err, domain.ErrChallengeNotFound) {
-							return err
-						}
-					}
-					return tx.Challenges.Add(t.Context(), numbered(100+i*rounds+round))
-				}); err != nil {
-					t.Errorf("caller %d: %v", i, err)
-				}
-				most[i] = max(most[i], runs)
-			}
-		})
-	}
-	all.Wait()
-	wantChallenges(t, s, callers*rounds)
-	if n := slices.Max(most[:]); n == 1 || n > exclusiveAfter+1 {
-		t.Errorf("an Update needed %d runs, want 2 to %d", n, exclusiveAfter+1)
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
+	s, other := openAt(t, url), openAt(t, url)
+	add(t, s, 0)
+	runs := 0
+	if err := s.Update(t.Context(), func(tx ports.Tx) error {
+		runs++
+		if free := s.writers.TryAcquire(1); free != (runs <= exclusiveAfter) {
+			t.Errorf("run %d: another transaction may write: %t", runs, free)
+		} else if free {
+			s.writers.Release(1)
+		}
+		if err := readChallenge(tx); err != nil {
+			return err
+		}
+		if runs <= exclusiveAfter {
+			take(t, other, 0)
+			add(t, other, 0)
+		}
+		return tx.Challenges.Consume(t.Context(), numberedID(0))
+	}); err != nil || runs != exclusiveAfter+1 {
+		t.Errorf("fn ran %d times, error %v; want %d", runs, err, exclusiveAfter+1)
 	}
 }
 
@@ -177,7 +175,8 @@ func TestUpdate_BoundsRetries(t *testing.T) {
 
 // The row that violates a constraint may exist for a moment only.
 func TestUpdate_RetriesConstraintViolation(t *testing.T) {
-	s := openNew(t)
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
+	s, other := openAt(t, url), openAt(t, url)
 	runs := 0
 	err := s.Update(t.Context(), func(tx ports.Tx) error {
 		if runs++; runs > 1 {
@@ -186,9 +185,9 @@ func TestUpdate_RetriesConstraintViolation(t *testing.T) {
 		if _, err := tx.Challenges.ByID(t.Context(), numberedID(1)); !errors.Is(err, domain.ErrChallengeNotFound) {
 			return err
 		}
-		add(t, s, 0)
+		add(t, other, 0)
 		err := errors.Join(tx.Challenges.Add(t.Context(), numbered(0)), readChallenge(tx))
-		take(t, s, 0)
+		take(t, other, 0)
 		return err
 	})
 	if err != nil || runs != 2 {

@@ -1,13 +1,14 @@
 // Package postgres stores Keylodge's state in a PostgreSQL database.
 //
-// Each View is one REPEATABLE READ, read-only transaction, unless it needs no snapshot, and each Update one SERIALIZABLE transaction.
-// Both run on a connection of their own from a pool. Statements whose result is not needed are sent with the next one; pipeline.go has
+// Each View is one REPEATABLE READ, read-only transaction, unless it needs no snapshot. Updates run in SERIALIZABLE transactions;
+// those that wait for each other share one, see group.go. Statements whose result is not needed are sent with the next one; pipeline.go has
 // the rules. A transaction that conflicts with another one is rolled back and retried; retry.go has the rules. The SQL
 // uses only features that CockroachDB and YugabyteDB have, too.
 package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -26,7 +27,8 @@ var errClosed = fmt.Errorf("the database is closed: %w", domain.ErrUnavailable)
 //   - What fn of an Update has read is still true when its changes are committed, because Update is serializable and retries
 //     conflicts.
 //   - fn is not retried if its changes may have been committed: a connection lost during COMMIT is an error.
-//   - At most maxWriters Updates of this node run at the same time.
+//   - Updates of this node run one after the other and share transactions, unless a transaction that they shared was rolled back, or
+//     they commit asynchronously. At most maxWriters transactions write at the same time.
 //   - After a sign of a failover, all connections of the pool are replaced.
 type Store struct {
 	newerSchema       int // returned by NewerSchema
@@ -35,6 +37,7 @@ type Store struct {
 	pooled            bool                // a pooler is in front of the server
 	noNamedStatements atomic.Bool         // new connections use no named statements, see pooler.go
 	writers           *semaphore.Weighted // write slots, see retry.go
+	lane              lane                // of the Updates that may share a transaction, see group.go
 	closing           chan struct{}
 	close             func() error
 }
@@ -62,7 +65,7 @@ func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
 	}
 	s := &Store{
 		newerSchema: newer, config: config.ConnConfig, pooled: pooled,
-		writers: semaphore.NewWeighted(maxWriters), closing: make(chan struct{}),
+		writers: semaphore.NewWeighted(maxWriters), lane: newLane(), closing: make(chan struct{}),
 	}
 	s.noNamedStatements.Store(pooled && !wantsNamedStatements(config.ConnConfig))
 	s.setBeforeConnect(config)
@@ -113,6 +116,9 @@ func (s *Store) tryView(ctx context.Context, fn func(tx ports.Tx) error) (cause,
 // Update implements ports.Store. fn runs on the caller's goroutine, and again after each conflict with another transaction.
 func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 	return s.retry(ctx, func(state *retryState) (cause, err error) {
+		if !state.alone && !ports.HasAsyncCommit(ctx) {
+			return s.updateInGroup(ctx, fn)
+		}
 		slots := state.slots()
 		if err := s.writers.Acquire(ctx, slots); err != nil {
 			return nil, err
@@ -135,7 +141,11 @@ func (s *Store) retry(ctx context.Context, do func(*retryState) (cause, err erro
 			return err
 		}
 		s.resetOnFailover(cause)
-		if !state.shouldRetry(ctx, cause) {
+		switch {
+		case state.shouldRetry(ctx, cause):
+		case errors.Is(err, errRepeat): // ctx has ended
+			return ctx.Err()
+		default:
 			return s.withAdvice(err)
 		}
 		if err := state.backOff(ctx); err != nil {
@@ -144,23 +154,17 @@ func (s *Store) retry(ctx context.Context, do func(*retryState) (cause, err erro
 	}
 }
 
-// tryUpdate runs fn once in a write transaction. The cause is the error of the database that ended the transaction. It is nil if the
-// transaction was committed, or if fn decided to roll back.
+// tryUpdate runs fn once in a write transaction of its own. The cause is the error of the database that ended the transaction. It is
+// nil if the transaction was committed, or if fn decided to roll back.
 func (s *Store) tryUpdate(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
 	a, err := s.beginUpdate(ctx)
 	if err != nil {
 		return err, err
 	}
 	defer a.end(ctx)
-	commit, result := ports.CommitResult(fn(a.collections()))
+	commit, result := a.run(ctx, fn)
 	if !commit {
 		return a.failure, result
-	}
-	if a.failure != nil {
-		return a.failure, wrap("committing after a failed statement", a.failure)
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
 	}
 	if err := a.commit(ctx); err != nil {
 		return err, err
