@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/webauthn"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/require"
@@ -80,6 +81,11 @@ func TestPage_AxeFindsNothing_signedOut(t *testing.T) {
 	b.navigate(b.server.origin + "/nowhere")
 	b.waitFor("the page says so", visible("h1"))
 	a.look("a missing address")
+	call(b, network.Enable, network.EnableParams{})
+	call(b, network.SetBlockedURLs, network.SetBlockedURLsParams{URLPatterns: []*network.BlockPattern{{URLPattern: b.server.origin + "/v1/*", Block: true}}})
+	b.navigate(b.server.origin + "/")
+	b.waitFor("the page offers to try again", visible(named("retry")))
+	a.look("a server that cannot be reached")
 }
 
 func TestPage_AxeFindsNothing_firstSteps(t *testing.T) {

@@ -253,6 +253,8 @@ func TestPage_ConfirmEmailSetBeforeMail(t *testing.T) {
 	b.server = off
 	b.reload()
 	b.requireHidden(named("confirm-email"), dataNamed("waiting"))
+	b.press(named("set-up-app"))
+	b.waitFor("the app can be set up", visible(named("confirm-app")))
 	if name, why := b.textOf(dataNamed("who")), b.textOf("#ways-back"); !strings.HasPrefix(name, "account ") || !strings.Contains(why, "Your account has no e-mail address") {
 		t.Errorf("the heading of a user without an address is %q; the note on the id is %q", name, why)
 	}

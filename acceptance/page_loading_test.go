@@ -146,20 +146,20 @@ func TestPage_MissingScriptIsReported(t *testing.T) {
 func TestPage_MissingConfigurationIsReported(t *testing.T) {
 	b := newVisitor(t)
 	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
-		window.limits = [];
+		window.limits = [], window.timeOuts = [];
 		AbortSignal.timeout = (milliseconds) => {
 			const controller = new AbortController();
 			window.limits.push(milliseconds);
-			window.timeOut = () => controller.abort(new DOMException('timed out', 'TimeoutError'));
+			window.timeOuts.push(() => controller.abort(new DOMException('timed out', 'TimeoutError')));
 			return controller.signal;
 		};`})
 	call(b, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*/v1/config"}}})
 	b.navigate(b.server.origin + "/")
-	b.waitFor("both requests are made", `window.limits.length === 2`)
+	b.waitFor("both requests are made, and the session is known", `window.limits.length === 2 && find('keylodge-sign-in') !== null`)
 	if limits := eval[[]float64](b, `window.limits`); limits[0] > 10_000 || limits[1] > 10_000 {
 		t.Errorf("the page waits for %v ms", limits)
 	}
-	eval[bool](b, `window.timeOut() ?? true`)
+	eval[bool](b, `window.timeOuts.forEach((timeOut) => timeOut()) ?? true`)
 	b.waitFor("the page reports it", visible(`.notice[data-code="unreachable"]`))
 	call(b, fetch.Disable, cdp.Empty{})
 	b.press(named("retry"))

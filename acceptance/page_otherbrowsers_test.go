@@ -197,6 +197,27 @@ func TestOtherBrowsers_obstacleIsShownAtOnce(t *testing.T) {
 	}
 }
 
+// An address at which passkeys cannot work leads to the one at which they do.
+func TestOtherBrowsers_wrongAddressLeadsOn(t *testing.T) {
+	t.Parallel()
+	requireChromium(t)
+	b := browserDriver{startServer(t, newClock(), nil)}.newDevice(t, phone).(*browserPage)
+	for code, c := range map[string]struct{ address, script, link string }{
+		"wrong_domain":     {strings.Replace(b.server.origin, "localhost", "127.0.0.1", 1), ``, b.server.origin + "/"},
+		"insecure_context": {b.server.origin, `Object.defineProperty(window, 'isSecureContext', { value: false });`, strings.Replace(b.server.origin, "http:", "https:", 1) + "/"},
+	} {
+		if c.script != "" {
+			call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: c.script})
+		}
+		b.navigate(c.address)
+		b.waitFor(code+" is shown", visible(fmt.Sprintf(`.notice[data-code=%q]`, code)))
+		if link := eval[string](b, `find('.notice a').href`); link != c.link {
+			t.Errorf("%s leads to %s, want %s", code, link, c.link)
+		}
+		b.requireHidden(named("sign-in"), named("to-sign-up"), "form")
+	}
+}
+
 // The page reports a passkey that was picked from the suggestions and cannot be read.
 func TestOtherBrowsers_unreadableSuggestionIsReported(t *testing.T) {
 	t.Parallel()

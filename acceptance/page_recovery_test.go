@@ -45,12 +45,17 @@ func TestPage_OperatorRecoveryLink(t *testing.T) {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
 			requireChromium(t)
-			s := startServer(t, newClock(), func(c *config.Config) { c.Recovery = policy })
+			s := startServer(t, newClock(), func(c *config.Config) {
+				c.Recovery, c.Links.Support = policy, "mailto:support@example.org"
+			})
 			ada := &person{t: t, device: browserDriver{s}.newDevice(t, phone), profile: profile{name: "Ada", email: "ada@example.org"}}
 			ada.signsUp()
 			b := browserDriver{s}.newDevice(t, phone).(*browserPage)
-			if !policy.Enabled() {
-				b.requireHidden(named("to-recover"))
+
+			b.view("recover")
+			if form := b.isVisible("form"); form != policy.Enabled() || !strings.HasSuffix(b.textOf("p:has(> a)"), "Ask its operator for a recovery link. support@example.org") && !policy.Enabled() ||
+				!strings.HasSuffix(b.textOf("p:has(> a)"), "recovery link. support@example.org") {
+				t.Errorf("the page does not say whom to ask: %s", b.debugText())
 			}
 
 			link, token := recoveryLink(t, s, ada.email)
@@ -202,6 +207,79 @@ func TestPage_PrintsBackupCodesOnly(t *testing.T) {
 		t.Error("the codes are not printed, or the page lacks the address to use them at")
 	}
 	b.requireHidden(dataNamed("who"), "#passkeys", "#place", named("copy-codes"), "#profile")
+}
+
+// Backup codes are shown once: leaving the page asks first, and what is saved or copied says what the codes are for.
+func TestPage_KeepsBackupCodes(t *testing.T) {
+	ada, b, _ := openPage(t)
+	leaves := func() bool {
+		return eval[bool](b, `dispatchEvent(new Event('beforeunload', { cancelable: true }))`)
+	}
+	if !leaves() {
+		t.Error("the page asks before it is left without codes on show")
+	}
+	ada.requireOK(rejection{code: b.pressAndWait(named("make-codes"))})
+	if leaves() {
+		t.Error("the page can be left while the codes are shown")
+	}
+	codes := eval[[]string](b, `[...find('.codes').children].map((item) => item.innerText)`)
+	eval[bool](b, `(() => {
+		window.copied = [];
+		navigator.clipboard.writeText = async (text) => { copied.push(text); };
+		const real = URL.createObjectURL;
+		URL.createObjectURL = (blob) => { blob.text().then((text) => copied.push(text)); return real(blob); };
+		return true;
+	})()`)
+	for _, button := range []string{"download-codes", "copy-codes"} {
+		b.press(named(button))
+		b.waitFor(button+" has a text", `window.copied.length === 1`)
+		text := eval[string](b, `window.copied.pop()`)
+		for _, part := range append(codes, "Your backup codes for Keylodge", "Account: ", "Made on ", b.server.origin+"/recover") {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s: %q is missing in %q", button, part, text)
+			}
+		}
+	}
+	if order := eval[[]string](b, `findAll('.sheet button').map((button) => button.name)`); order[len(order)-1] != "stored" {
+		t.Errorf("the buttons are %q: the codes must be saved first", order)
+	}
+	b.press(named("stored"))
+	if !leaves() {
+		t.Error("the page asks before it is left after the codes are saved")
+	}
+}
+
+// A wrong code is marked at its field, of which there is one for each way.
+func TestPage_WrongRecoveryCodeIsMarked(t *testing.T) {
+	t.Parallel()
+	requireChromium(t)
+	b := browserDriver{startServer(t, newClock(), nil)}.newDevice(t, phone).(*browserPage)
+	for field, proof := range map[string]recoveryProof{"backup_code": {backupCode: "aaaa-bbbb-cccc-dddd"}, "totp_code": {email: "ada@example.org", totpCode: "123456"}} {
+		if got := b.recover(proof); got.code != "invalid_code" {
+			t.Errorf("%s: %+v", field, got)
+		}
+		b.requireFieldError(named(field))
+	}
+}
+
+// A user whose only passkey is suspended reads first what is left to do.
+func TestPage_SuspendedPasskeyLeadsOn(t *testing.T) {
+	t.Parallel()
+	requireChromium(t)
+	s := startServer(t, newClock(), func(c *config.Config) {
+		suspendLowerCounters(c)
+		c.Links.Support = "mailto:support@example.org"
+	})
+	b := browserDriver{s}.newDevice(t, phone).(*browserPage)
+	ada := &person{t: t, device: b, profile: profile{name: "Ada"}}
+	ada.signsUp()
+	b.withScript(changedAnswer("/v1/me/passkeys", `answer.items[0].status = 'suspended'`))
+	if advice := b.textOf(`.summary [data-advice="advice_suspended"]`); !strings.Contains(advice, "recovery link") || !strings.HasSuffix(advice, "support@example.org") {
+		t.Errorf("the page advises %q", advice)
+	}
+	b.resize(360, 740)
+	b.reload()
+	b.waitFor("the advice is in the window", insideWindow("[data-advice]", "[data-advice]"))
 }
 
 // Requirement: NIST-4.2.1.1

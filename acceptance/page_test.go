@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +79,10 @@ func TestPage_DevicesNameTheirPasskeys(t *testing.T) {
 	if shown := b.textOf("#devices .entries [data-name=passkey]"); shown != "With Ada's phone" {
 		t.Errorf("the passkey of this device is %q", shown)
 	}
+	ada.addsPasskey("Blue key", securityKey)
+	if marked := eval[[]string](b, `findAll('#passkeys li:has([data-name="current"])').map((entry) => entry.dataset.givenName)`); !slices.Equal(marked, []string{"Ada's phone"}) {
+		t.Errorf("the passkeys %q are marked as used now", marked)
+	}
 }
 
 func TestPage_CancelledStepUpChangesNothing(t *testing.T) {
@@ -133,6 +138,94 @@ func TestPage_FieldErrors(t *testing.T) {
 	b.requireFieldError(named("email"))
 	ada.requireRejected(b.renamePasskey(key.id, "one\u202eeno"), "invalid_request")
 	b.requireFieldError(entryButton(key.id, "name"))
+}
+
+// A cancelled prompt is explained in words of the action, and the ways on are below.
+func TestPage_CancelledPromptIsExplained(t *testing.T) {
+	ada, b, _ := openPage(t)
+	b.dismissPrompt()
+	ada.requireRejected(b.addPasskey(""), "cancelled")
+	texts := []string{b.textOf(`#passkeys .notice`)}
+	ada.signsOut()
+	for _, act := range []func() result[shownUser]{func() result[shownUser] { return b.signIn("") }, func() result[shownUser] { return b.signUp(profile{name: "Ben"}) }} {
+		b.dismissPrompt()
+		if got := act(); got.code != "cancelled" {
+			t.Errorf("the page reports %+v", got)
+		}
+		texts = append(texts, b.textOf(".notice"))
+	}
+	for i, beginning := range []string{"No passkey was added.", "We couldn’t sign you in.", "No account was created."} {
+		if !strings.HasPrefix(texts[i], beginning) {
+			t.Errorf("got %q, want %q", texts[i], beginning)
+		}
+	}
+	b.view("sign-in")
+	for _, way := range []string{"other-ways", "to-recover", "to-sign-up"} {
+		if !b.isVisible(named(way)) {
+			t.Errorf("the way %s is missing", way)
+		}
+	}
+}
+
+// An e-mail address that is removed takes notices and a way of recovery with it, so the page asks.
+func TestPage_AsksBeforeEmailIsRemoved(t *testing.T) {
+	ada, b, _ := openPage(t)
+	ada.requireOK(b.changeAccount("Ada", "ada@example.org"))
+	b.fill(named("email"), "")
+	if code := b.pressAndWait(named("save-account")); code != "" || !b.isVisible(named("confirm-remove-email")) {
+		t.Fatalf("the page does not ask: %s\n%s", code, b.debugText())
+	}
+	b.press(`#profile .panel ` + named("cancel"))
+	b.requireHidden(named("confirm-remove-email"))
+	if email := b.valueOf(named("email")); email != "ada@example.org" {
+		t.Errorf("the field has %q", email)
+	}
+}
+
+// What a user has typed is there after a reload, such as one of a browser that has no memory left for a page behind a prompt.
+func TestPage_KeepsWhatIsTyped(t *testing.T) {
+	t.Parallel()
+	requireChromium(t)
+	b := browserDriver{startServer(t, newClock(), nil)}.newDevice(t, phone).(*browserPage)
+	b.fill(named("email"), "ada@example.org")
+	b.view("sign-up")
+	b.fill(named("display_name"), "Ada")
+	b.navigate(b.server.origin + "/signup")
+	b.waitForState("sign-up")
+	if name, email := b.valueOf(named("display_name")), b.valueOf(named("email")); name != "Ada" || email != "ada@example.org" {
+		t.Errorf("the fields have %q and %q", name, email)
+	}
+	b.navigate(b.server.origin + "/recover")
+	b.waitForState("recover")
+	b.press(`input[value="app"]`)
+	b.waitFor("the address is there", fmt.Sprintf(`find(%q)?.value === 'ada@example.org'`, named("account")))
+	b.view("sign-in")
+	ada := &person{t: t, device: b, profile: profile{name: "Ada", email: "ada@example.org"}}
+	ada.signsUp()
+	ada.signsOut()
+	b.view("sign-up")
+	if name, email := b.valueOf(named("display_name")), b.valueOf(named("email")); name != "" || email != "" {
+		t.Errorf("after the sign-up, the fields have %q and %q", name, email)
+	}
+}
+
+// The error of a form is about what was typed in it, so that it is gone with the form.
+func TestPage_ErrorsGoWithTheirForm(t *testing.T) {
+	ada, b, _ := openPage(t)
+	for _, form := range []struct{ section, opener, field, typed, submit string }{
+		{"passkeys", "rename", "name", "one\u202eeno", "save"}, {"ways-back", "set-up-app", "code", "123456", "confirm-app"}, {"delete", "delete-account", "word", "x", "delete-for-good"},
+	} {
+		b.press(named(form.opener))
+		b.fill(`#`+form.section+` .panel `+named(form.field), form.typed)
+		if code := b.pressAndWait(named(form.submit)); code == "" {
+			t.Errorf("%s is accepted", form.opener)
+		}
+		b.press(`#` + form.section + ` .panel ` + named("cancel"))
+		b.requireHidden(".panel", ".notice", ".field-error")
+	}
+	ada.requireRejected(b.addPasskey("The same device"), "already_registered")
+	b.press(`.panel ` + named("cancel"))
+	b.requireHidden(".panel", ".notice", ".field-error")
 }
 
 func TestPage_FieldErrorAtSignUp(t *testing.T) {

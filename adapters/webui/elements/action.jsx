@@ -4,6 +4,7 @@ import { createContext } from 'preact';
 import { useContext, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { errorText } from './errors.js';
 import { useElement } from './provider.jsx';
+import { Address } from './support.jsx';
 
 /** Shows the notice of an action whose place is gone, such as that of a removed entry. */
 export const LostNotice = createContext(null);
@@ -66,7 +67,7 @@ export function Notice({ of: { notice }, fields = [] }) {
   return (
     <p ref={element} class="notice" part="notice" data-tone={notice.tone} data-code={notice.code}>
       {notice.text}
-      {notice.link && <> <a href={notice.link}>{notice.link.replace(/^mailto:/, '')}</a></>}
+      {notice.link && <> <Address of={notice.link} /></>}
     </p>
   );
 }

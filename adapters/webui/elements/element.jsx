@@ -10,9 +10,9 @@ const Base = globalThis.HTMLElement ?? class {};
 /**
  * Defines the custom element `tag`, unless the page has defined it. It renders component in its shadow root, with its attributes
  * as properties in camelCase, and with `emit(name, detail)`, which dispatches the event `keylodge-NAME`. emit returns false if a
- * listener called preventDefault.
+ * listener called preventDefault. A silent element shows nothing until it is loaded.
  */
-export function define(tag, component, attributes) {
+export function define(tag, component, attributes, { silent = false } = {}) {
   if (!globalThis.customElements || customElements.get(tag)) return;
   customElements.define(tag, class extends Base {
     static observedAttributes = ['origin', 'lang', ...attributes];
@@ -41,7 +41,7 @@ export function define(tag, component, attributes) {
       const emit = (name, detail) => this.dispatchEvent(new CustomEvent(`keylodge-${name}`, { detail, bubbles: true, composed: true, cancelable: true }));
       const Component = component;
       render(
-        <Provider host={this} origin={this.getAttribute('origin')} language={this.getAttribute('lang')} emit={emit}>
+        <Provider host={this} origin={this.getAttribute('origin')} language={this.getAttribute('lang')} emit={emit} silent={silent}>
           <Component {...properties} emit={emit} />
         </Provider>,
         this.shadowRoot,

@@ -26,6 +26,7 @@ export function errorText(error, { t, has, config, about }) {
     const [{ field, code: reason }] = error.fields;
     return result(has(`error.field.${reason}`) ? t(`error.field.${reason}`) : t('error.field'), { field });
   }
+  if (code === 'insecure_context') return result(t('error.insecure_context'), { link: `https://${fits(config.rp_id) ? location.host : config.rp_id}/` });
   if (code === 'wrong_domain' || code === 'cross_origin_rejected') return result(...wrongDomain(t, config.rp_id));
   if ((code === 'rate_limited' || code === 'unavailable') && error.retryAfter > 0) {
     return result(message(`error.${code}.wait`, { wait: duration(t, error.retryAfter) }));
@@ -34,10 +35,18 @@ export function errorText(error, { t, has, config, about }) {
   return error.requestId ? result(t('error.internal_with_id', { id: error.requestId }), help) : result(t('error.unknown'));
 }
 
+/**
+ * Reports whether passkeys cannot work at the page's address, whatever the server allows: an IP address or a name without a dot is of no
+ * other relying party than its own. Domains can be related origins (WebAuthn Level 3, section 5.11).
+ */
+export const isMisplaced = (rpID) => !fits(rpID) && /^([^.]+|[\d.]+|\[.*\])$/.test(location.hostname);
+
 // The relying party ID is a domain: passkeys work at it and below it.
+const fits = (rpID) => location.hostname === rpID || location.hostname.endsWith(`.${rpID}`);
+
 function wrongDomain(t, rpID) {
   const { protocol, hostname, port } = location;
-  if (hostname === rpID || hostname.endsWith(`.${rpID}`)) return [t('error.wrong_address')];
+  if (fits(rpID)) return [t('error.wrong_address')];
   return [t('error.wrong_domain', { host: hostname, domain: rpID }), { link: `${protocol}//${rpID}${port && `:${port}`}/` }];
 }
 

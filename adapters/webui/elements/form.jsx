@@ -64,9 +64,12 @@ export const CodeField = (properties) => (
   <Field type="text" class="code" maxLength={256} spellcheck={false} autocapitalize="none" dir="ltr" {...properties} />
 );
 
-/** Returns the state of a panel: {open, show, hide, opener}; opener is the ref of the button that gets the focus back. */
-export function usePanel(initial = false) {
-  const [open, setOpen] = useState(initial);
+/**
+ * Returns the state of a panel: {open, show, hide, opener}; opener is the ref of the button that gets the focus back. The notice of the
+ * panel's action is removed with the panel.
+ */
+export function usePanel(action) {
+  const [open, setOpen] = useState(false);
   const opener = useRef(null);
   const restore = useRef(false);
   useLayoutEffect(() => {
@@ -80,6 +83,7 @@ export function usePanel(initial = false) {
     show: () => setOpen(true),
     hide: ({ focus = true } = {}) => {
       restore.current = focus;
+      action.clear();
       setOpen(false);
     },
   };

@@ -21,8 +21,13 @@ const Context = createContext(null);
  */
 export const useElement = () => useContext(Context);
 
-/** Provides the context once the configuration and the messages are loaded. */
-export function Provider({ host, origin, language, emit, children }) {
+const retryTime = 3_000; // in milliseconds
+
+/**
+ * Provides the context once the configuration and the messages are loaded. Until then it shows that it loads, and offers to try again; if
+ * silent, it shows nothing, and tries again by itself.
+ */
+export function Provider({ host, origin, language, emit, silent, children }) {
   const client = useMemo(() => clientOf(origin ?? location.origin), [origin]);
   const [loaded, setLoaded] = useState(null);
   const [failed, setFailed] = useState(false);
@@ -38,7 +43,8 @@ export function Provider({ host, origin, language, emit, children }) {
       host.dir = direction;
       setLoaded({ config, texts, tag });
     } catch {
-      setFailed(true);
+      if (!silent) setFailed(true);
+      else if (host.isConnected) setTimeout(load, retryTime);
     }
   };
   useEffect(() => void load(), [client, language]);
@@ -61,7 +67,7 @@ export function Provider({ host, origin, language, emit, children }) {
     <>
       <div class="live" role="status" ref={status} />
       <div class="live" role="alert" ref={alert} />
-      {context ? <Context.Provider value={context}>{children}</Context.Provider> : <Retry failed={failed} again={load} />}
+      {context ? <Context.Provider value={context}>{children}</Context.Provider> : !silent && <Retry failed={failed} again={load} />}
     </>
   );
 }

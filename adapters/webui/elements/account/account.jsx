@@ -57,7 +57,6 @@ function Account({ section, emit }) {
   if (!account) {
     return (
       <section aria-busy={opening.busy}>
-        <Notice of={opening} />
         {opening.notice && <Retry action={opening} load={load} />}
       </section>
     );
@@ -81,7 +80,13 @@ function Account({ section, emit }) {
 
 function Retry({ action, load }) {
   const { t } = useElement();
-  return <Button name="retry" action={action} onPress={() => action.run(load)}>{t('form.retry')}</Button>;
+  return (
+    <>
+      <Heading>{t('account.title')}</Heading>
+      <Notice of={action} />
+      <Button name="retry" action={action} onPress={() => action.run(load)}>{t('form.retry')}</Button>
+    </>
+  );
 }
 
 function Greeting({ emit }) {

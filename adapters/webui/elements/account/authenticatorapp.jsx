@@ -12,8 +12,8 @@ export function AuthenticatorApp({ state: { enrolled, confirmed_at: since } }) {
   const { user, reload } = useAccount();
   const [secret, setSecret] = useState(null); // {secret, otpauth_uri, qr_png}, while the app is set up
   const action = useAction({ about: 'totp' });
-  const setup = usePanel();
-  const removing = usePanel();
+  const setup = usePanel(action);
+  const removing = usePanel(action);
   const close = () => {
     setSecret(null);
     setup.hide();
@@ -23,7 +23,7 @@ export function AuthenticatorApp({ state: { enrolled, confirmed_at: since } }) {
       <div class="entry">
         <h3>{t('totp.name')}</h3>
         <p class="facts">{enrolled ? <span>{t('totp.since')} <Time of={since} as="day" /></span> : t('totp.about')}</p>
-        {!user.email && <p class="why">{t(user.pending_email ? 'totp.id_pending' : 'totp.id_no_email')} <code data-name="account-id">{user.id}</code></p>}
+        {(enrolled || setup.open) && !user.email && <p class="why">{t(user.pending_email ? 'totp.id_pending' : 'totp.id_no_email')} <code data-name="account-id">{user.id}</code></p>}
       </div>
       {!setup.open && !removing.open && (
         <div class="actions">

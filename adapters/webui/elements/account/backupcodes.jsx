@@ -15,7 +15,7 @@ export function BackupCodes({ state: { remaining, generated_at: madeAt } }) {
   const { user, reload } = useAccount();
   const [codes, setCodes] = useState(null);
   const action = useAction();
-  const replacing = usePanel();
+  const replacing = usePanel(action);
   const make = async () => {
     const made = await client.recovery.makeBackupCodes();
     replacing.hide({ focus: false });

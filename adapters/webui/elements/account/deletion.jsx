@@ -8,7 +8,7 @@ import { SectionHeading } from './section.jsx';
 export function Deletion({ emit }) {
   const { client, t } = useElement();
   const action = useAction();
-  const panel = usePanel();
+  const panel = usePanel(action);
   const word = t('delete.word');
   return (
     <>

@@ -8,15 +8,15 @@ import { useElement } from '../provider.jsx';
 import { Time } from '../time.jsx';
 import { useAccount } from './context.js';
 
-export function Passkey({ passkey, name, removable }) {
+export function Passkey({ passkey, name, removable, current }) {
   const { client, t } = useElement();
   const { reload } = useAccount();
   const action = useAction();
-  const renaming = usePanel();
-  const removing = usePanel();
+  const renaming = usePanel(action);
+  const removing = usePanel(action);
   return (
     <li data-id={passkey.id} data-given-name={passkey.name ?? ''} data-status={passkey.status}>
-      <PasskeySummary passkey={passkey} name={name} />
+      <PasskeySummary passkey={passkey} name={name} current={current} />
       {!renaming.open && !removing.open && (
         <div class="actions">
           <Button kind="quiet" name="rename" aria-label={t('passkeys.rename_name', { name })} ref={renaming.opener} onPress={() => { action.clear(); renaming.show(); }}>{t('passkeys.rename')}</Button>
@@ -71,7 +71,7 @@ export function Removal({ passkey, name, panel, action }) {
 }
 
 /** What a list says about a passkey. */
-export function PasskeySummary({ passkey, name }) {
+export function PasskeySummary({ passkey, name, current }) {
   const { t } = useElement();
   const model = passkey.authenticator.name;
   return (
@@ -80,6 +80,7 @@ export function PasskeySummary({ passkey, name }) {
       <div>
         <h3>
           <bdi data-name="name">{name}</bdi>
+          {current && <> <span class="tag" data-name="current">{t('passkeys.current')}</span></>}
           {passkey.status === 'suspended' && <> <span class="tag warning">{t('passkeys.suspended')}</span></>}
         </h3>
         <p class="facts">

@@ -9,16 +9,18 @@ import { Passkey, names } from './passkey.jsx';
 
 export function Passkeys() {
   const { client, t } = useElement();
-  const { passkeys, reload } = useAccount();
+  const { passkeys, session, reload } = useAccount();
   const action = useAction({ about: 'add_passkey' });
-  const panel = usePanel();
+  const panel = usePanel(action);
   const named = names(passkeys, t);
   return (
     <>
       <SectionHeading of="passkeys">{t('passkeys.title')}</SectionHeading>
       <p class="lead">{t('passkeys.lead')}</p>
       <ul class="entries" role="list">
-        {passkeys.map((passkey) => <Passkey key={passkey.id} passkey={passkey} name={named.get(passkey.id)} removable={removable(passkeys, passkey)} />)}
+        {passkeys.map((passkey) => (
+          <Passkey key={passkey.id} passkey={passkey} name={named.get(passkey.id)} removable={removable(passkeys, passkey)} current={passkey.id === session.passkey_id} />
+        ))}
       </ul>
       {passkeys.length === 1 && <p class="hint">{t('passkeys.second')}</p>}
       {panel.open ? (

@@ -11,7 +11,6 @@ import { EmailCode } from './emailcode.jsx';
 export function Profile() {
   const { client, config, t } = useElement();
   const { user, setUser } = useAccount();
-  const removing = usePanel(); // of the address: it asks first
   const [edits, setEdits] = useState({});
   const form = useRef(null);
   const code = useRef(null);
@@ -29,6 +28,7 @@ export function Profile() {
       .map(([name]) => [name, edits[name].trim() || null]),
   );
   const action = useAction({ about: 'email' in changed ? 'email' : undefined });
+  const removing = usePanel(action); // of the address: it asks first
 
   const save = async () => {
     if (Object.keys(changed).length === 0) return t('profile.unchanged');

@@ -53,7 +53,7 @@ export function Review() {
 function Earlier({ passkey, name, keep }) {
   const { t } = useElement();
   const action = useAction();
-  const removing = usePanel();
+  const removing = usePanel(action);
   return (
     <li data-id={passkey.id}>
       <PasskeySummary passkey={passkey} name={name} />

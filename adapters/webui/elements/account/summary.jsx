@@ -1,6 +1,7 @@
 // The summary at the top: how safe the account is, and what to do next.
 
 import { useElement } from '../provider.jsx';
+import { Support } from '../support.jsx';
 import { useAccount } from './context.js';
 
 export function Summary() {
@@ -16,7 +17,9 @@ export function Summary() {
   return (
     <div class="summary" part="summary" data-safe={passkeys.length > 1 || codes > 0 || (recovery && factors.totp.enrolled)}>
       <p><strong>{parts.join(', ')}</strong></p>
-      {advice(passkeys, codes, recovery && factors.totp.enrolled, recovery).map((key) => <p key={key} data-advice={key}>{t(`summary.${key}`)}</p>)}
+      {advice(passkeys, codes, recovery && factors.totp.enrolled, recovery).map((key) => (
+        <p key={key} data-advice={key}>{t(`summary.${key}`)}{key === 'advice_suspended' && <Support />}</p>
+      ))}
     </div>
   );
 }

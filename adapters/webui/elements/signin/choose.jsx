@@ -35,7 +35,7 @@ export function Choose({ go, signedIn, invite, email, setEmail, notice }) {
       </Form>
       <OtherWays signedIn={signedIn} />
       <ul class="ways" role="list">
-        {config.recovery.policy !== 'off' && <li><Link to="recover" go={go}>{t('sign_in.lost')}</Link></li>}
+        <li><Link to="recover" go={go}>{t('sign_in.lost')}</Link></li>
         <li>
           {signUpObstacle(config, invite)
             ? t(`error.${signUpObstacle(config, invite)}`)

@@ -5,6 +5,7 @@ import { Button, Notice, useAction } from '../action.jsx';
 import { CodeField, Field, Form } from '../form.jsx';
 import { Heading } from '../heading.jsx';
 import { useElement } from '../provider.jsx';
+import { Support } from '../support.jsx';
 import { Link } from './choose.jsx';
 
 export function Recover({ go, enrolWith, email, setEmail }) {
@@ -21,7 +22,7 @@ export function Recover({ go, enrolWith, email, setEmail }) {
     return (
       <section>
         <Heading>{t('recover.title')}</Heading>
-        <p class="lead">{t('recover.off')}</p>
+        <p class="lead">{t('recover.off')}<Support /></p>
         <p class="ways"><Link to="sign-in" go={go}>{t('recover.back')}</Link></p>
       </section>
     );
@@ -65,7 +66,7 @@ export function Recover({ go, enrolWith, email, setEmail }) {
         <Button kind="primary" type="submit" name="recover" action={action}>{t('recover.continue')}</Button>
         <Notice of={shown} fields={['account', 'email', 'user_id', 'totp_code', 'backup_code']} />
       </Form>
-      <p class="hint">{t('recover.none')}</p>
+      <p class="hint">{t('recover.none')}<Support /></p>
       <p class="ways"><Link to="sign-in" go={go}>{t('recover.back')}</Link></p>
     </section>
   );

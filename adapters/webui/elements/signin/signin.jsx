@@ -1,7 +1,9 @@
 // <keylodge-sign-in>: sign-in, sign-up and recovery.
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { Notice } from '../action.jsx';
 import { define } from '../element.jsx';
+import { errorText, isMisplaced } from '../errors.js';
 import { useElement } from '../provider.jsx';
 import { Heading } from '../heading.jsx';
 import { Choose } from './choose.jsx';
@@ -17,12 +19,13 @@ const views = { 'sign-in': Choose, 'sign-up': SignUp, recover: Recover, enrol: E
  * view is shown, keylodge-signed-in with {user, session} when everything is done, keylodge-error with {error}.
  */
 function SignIn({ view: wanted, grant: linked, invite, notice, emit }) {
-  const { client, host, lock } = useElement();
+  const { client, config, host, lock } = useElement();
   const [view, setView] = useState(wanted ?? 'sign-in');
   const [grant, setGrant] = useState(null);
   const [after, setAfter] = useState(null); // {session, steps}, after a sign-up or a sign-in
   const [email, setEmail] = useTyped('email'); // typed in one view, offered in the next
-  const obstacle = client.obstacle();
+  const [name, setName] = useTyped('name');
+  const obstacle = client.obstacle() ?? (isMisplaced(config.rp_id) ? 'wrong_domain' : null);
 
   const [requested, setRequested] = useState(wanted);
   if (wanted !== requested) { // the attribute has changed
@@ -39,7 +42,7 @@ function SignIn({ view: wanted, grant: linked, invite, notice, emit }) {
     if (emit('view', { view: next })) setView(next);
   };
   const done = (answer) => {
-    sessionStorage.removeItem(typedKey('email'));
+    for (const field of ['email', 'name']) sessionStorage.removeItem(typedKey(field));
     emit('signed-in', { user: answer.user, session: answer.session });
   };
   const arrived = useRef(null); // the session; a suggestion reports it twice
@@ -74,7 +77,7 @@ function SignIn({ view: wanted, grant: linked, invite, notice, emit }) {
   return (
     <View
       key={view}
-      {...{ go, signedIn, signedUp, enrolWith, grant, invite, email, setEmail, notice }}
+      {...{ go, signedIn, signedUp, enrolWith, grant, invite, email, setEmail, name, setName, notice }}
       session={after?.session}
       next={() => setView('way-back')}
       done={() => done(after.session)}
@@ -84,13 +87,11 @@ function SignIn({ view: wanted, grant: linked, invite, notice, emit }) {
 
 // Passkeys cannot work here: the page says so before anything is filled in.
 function Obstacle({ code }) {
-  const { t, config } = useElement();
+  const { t, has, config } = useElement();
   return (
     <section>
       <Heading>{t('sign_in.title')}</Heading>
-      <div class="notice" part="notice" data-tone="alert" data-code={code}>
-        <p>{t(`error.${code}`, { host: location.hostname, domain: config.rp_id })}</p>
-      </div>
+      <Notice of={{ notice: errorText({ code }, { t, has, config }) }} />
     </section>
   );
 }

@@ -13,7 +13,7 @@ export function signUpObstacle({ registration }, invite) {
   return registration === 'invite' && !invite ? 'invite_required' : null;
 }
 
-export function SignUp({ go, signedUp, invite, email, setEmail }) {
+export function SignUp({ go, signedUp, invite, email, setEmail, name, setName }) {
   const { client, config, t } = useElement();
   const action = useAction({ about: 'sign_up' });
   const obstacle = signUpObstacle(config, invite);
@@ -31,7 +31,10 @@ export function SignUp({ go, signedUp, invite, email, setEmail }) {
       <Heading>{t('sign_up.title')}</Heading>
       <p class="lead">{t('sign_up.lead')}</p>
       <Form action={action} label={t('sign_up.title')} onSubmit={async (typed) => signedUp(await client.signUp({ ...typed, invite }))}>
-        <Field name="display_name" type="text" action={action} label={t('form.name')} optional autocomplete="name" maxLength={64} />
+        <Field
+          name="display_name" type="text" action={action} label={t('form.name')} optional value={name} onInput={(event) => setName(event.target.value)}
+          autocomplete="name" maxLength={64}
+        />
         {config.email !== 'off' && (
           <Field
             name="email" type="email" action={action} label={t('sign_up.email')} optional value={email} onInput={(event) => setEmail(event.target.value)}

@@ -44,4 +44,4 @@ function StepUp({ emit }) {
   );
 }
 
-export const defineStepUp = () => define('keylodge-step-up', StepUp, []);
+export const defineStepUp = () => define('keylodge-step-up', StepUp, [], { silent: true });
