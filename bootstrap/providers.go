@@ -71,7 +71,7 @@ var (
 		jwt.New, wire.Bind(new(ports.TokenKeys), new(*jwt.Keys)), externalKeys, wire.FieldsOf(new(config.Config), "Access", "Rotation"),
 	)
 	ceremonySet = wire.NewSet(
-		wire.Struct(new(ceremony.Service), "*"), wire.Struct(new(ceremony.PasskeyUsage), "*"), challengeTTL, wire.FieldsOf(new(config.Config), "Use", "StepUpTTL"),
+		wire.Struct(new(ceremony.Service), "Store", "Clock", "Random", "TTL"), wire.Struct(new(ceremony.PasskeyUsage), "*"), challengeTTL, wire.FieldsOf(new(config.Config), "Use", "StepUpTTL"),
 		relyingParty, wire.Bind(new(ports.RelyingParty), new(*webauthn.RelyingParty)),
 	)
 	sessionSet = wire.NewSet(

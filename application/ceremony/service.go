@@ -22,6 +22,8 @@ type Service struct {
 	Clock  ports.Clock
 	Random io.Reader
 	TTL    TTL
+
+	issued issuedChallenges
 }
 
 // Begun are the options of a ceremony, with the id and the expiry of its challenge.
@@ -44,6 +46,7 @@ func (s *Service) Begin(ctx context.Context, purpose domain.Purpose, by domain.C
 	if err != nil {
 		return Begun{}, err
 	}
+	s.issued.put(challenge)
 	return Begun{ChallengeID: challenge.ID(), Options: c.Options, ExpiresAt: challenge.ExpiresAt()}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -362,4 +363,51 @@ func userRemoved(t *testing.T, store ports.Store, id domain.UserID) bool {
 		t.Fatal(err)
 	}
 	return err != nil
+}
+
+// The first response finds the challenge in memory, also if it was consumed meanwhile; then its transaction commits nothing. Later
+// responses, and those to another process, find what the database has.
+func TestService_KeepsIssuedChallengeForOneResponse(t *testing.T) {
+	for name, c := range map[string]struct {
+		consumed bool  // meanwhile, by another process
+		verified []int // responses
+		errors   [2]error
+	}{
+		"once":               {false, []int{0}, [2]error{nil, domain.ErrChallengeNotFound}},
+		"consumed meanwhile": {true, []int{0}, [2]error{domain.ErrChallengeNotFound, domain.ErrChallengeNotFound}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := sqlitestore.New(t)
+			service := newService(store)
+			begun, err := service.Begin(t.Context(), domain.PurposeLogin, domain.ChallengeContext{}, ports.CeremonyOptions{State: []byte("state")}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.consumed {
+				if err := newService(store).Reject(t.Context(), begun.ChallengeID, domain.ErrChallengeExpired); err != domain.ErrChallengeExpired {
+					t.Fatal(err)
+				}
+			}
+			var verified []int
+			for i, want := range c.errors {
+				err := service.Finish(t.Context(), ceremony.Answer{
+					ChallengeID: begun.ChallengeID, Purpose: domain.PurposeLogin,
+					Verify: func(_ *domain.Challenge, state []byte) error {
+						if string(state) != "state" {
+							t.Errorf("response %d: state %q", i, state)
+						}
+						verified = append(verified, i)
+						return nil
+					},
+					Commit: func(ports.Tx) error { return nil },
+				}, noon)
+				if !errors.Is(err, want) {
+					t.Errorf("response %d: got %v, want %v", i, err, want)
+				}
+			}
+			if !slices.Equal(verified, c.verified) {
+				t.Errorf("responses %d were verified, want %d", verified, c.verified)
+			}
+		})
+	}
 }

@@ -34,6 +34,20 @@ func (m *Map[V]) Get(digest [sha256.Size]byte) (value V, found bool) {
 	return value, found
 }
 
+// Take is Get that removes the value.
+func (m *Map[V]) Take(digest [sha256.Size]byte) (value V, found bool) {
+	s := &m.shards[digest[0]%shards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, values := range []map[[sha256.Size]byte]V{s.young, s.old} {
+		if value, found = values[digest]; found {
+			delete(values, digest)
+			return value, true
+		}
+	}
+	return value, false
+}
+
 // Put sets the value of the token.
 func (m *Map[V]) Put(digest [sha256.Size]byte, value V) {
 	s := &m.shards[digest[0]%shards]

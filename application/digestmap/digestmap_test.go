@@ -46,3 +46,22 @@ func TestMap_PutReplacesTheValue(t *testing.T) {
 		t.Errorf("got %d, %t", got, found)
 	}
 }
+
+func TestMap_TakesOnce(t *testing.T) {
+	var m Map[int]
+	for i := range half + 1 { // in one shard: the first is among the older half
+		var digest [sha256.Size]byte
+		digest[1] = byte(i)
+		m.Put(digest, i)
+	}
+	for _, i := range []byte{0, half} {
+		var digest [sha256.Size]byte
+		digest[1] = i
+		if got, found := m.Take(digest); !found || got != int(i) {
+			t.Errorf("%d: got %d, %t", i, got, found)
+		}
+		if got, found := m.Take(digest); found {
+			t.Errorf("%d: got %d again", i, got)
+		}
+	}
+}
