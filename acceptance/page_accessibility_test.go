@@ -169,6 +169,36 @@ func TestPage_AxeFindsNothing_localPasskey(t *testing.T) {
 	a.look("the offer of a passkey on this device")
 }
 
+func TestPage_AxeFindsNothing_errorOfForwardAuth(t *testing.T) {
+	openErrorOfForwardAuth(t).axe().look("the error of forward auth")
+}
+
+// The examples are copied, with what they lack.
+func TestKit_AxeFindsNothing_examples(t *testing.T) {
+	for _, c := range []struct {
+		name, host, setting string
+		signUp              func(exampleApp)
+	}{
+		{"page", "localhost", "KEYLODGE_ORIGINS=%s", func(a exampleApp) { a.press("#sign-up button") }},
+		{"spa", "localhost", "KEYLODGE_ORIGINS=%s", func(a exampleApp) { a.press("#sign-up button") }},
+		{"tokens", "127.0.0.1", "KEYLODGE_APPLICATIONS=%s=My app", func(a exampleApp) {
+			a.press("#sign-up")
+			a.press(named("sign-up"))
+			a.press(named("not-now"))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := startExample(t, c.name, c.host, c.setting)
+			axe := a.axe()
+			a.waitFor("the example has begun", visible("#signed-out"))
+			axe.look("signed out")
+			c.signUp(a)
+			a.waitForMessage("Signed in")
+			axe.look("signed in")
+		})
+	}
+}
+
 func TestPage_AxeFindsNothing_closed(t *testing.T) {
 	t.Parallel()
 	requireChromium(t)

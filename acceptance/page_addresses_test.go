@@ -331,8 +331,9 @@ func TestPage_FormsOpenInsideWindow(t *testing.T) {
 	}
 }
 
-// A browser shows an error of forward auth as a page in the operator's colour, which the policy of the response allows.
-func TestPage_ErrorOfForwardAuth(t *testing.T) {
+// openErrorOfForwardAuth opens the page that a proxy shows in a browser in German to a user whose code is not valid.
+func openErrorOfForwardAuth(t *testing.T) *browserPage {
+	t.Helper()
 	t.Parallel()
 	requireChromium(t)
 	accent, err := webui.ParseColor("#0a5fb4")
@@ -351,6 +352,12 @@ func TestPage_ErrorOfForwardAuth(t *testing.T) {
 	}
 	call(b, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: sent})
 	b.navigate(s.origin + "/v1/forward-auth")
+	return b
+}
+
+// A browser shows an error of forward auth as a page in the operator's colour, which the policy of the response allows.
+func TestPage_ErrorOfForwardAuth(t *testing.T) {
+	b := openErrorOfForwardAuth(t)
 	if link := eval[string](b, `(a => [document.documentElement.lang, a.textContent, a.href, getComputedStyle(a).backgroundColor].join(' '))(document.querySelector('main a'))`); link != "de Erneut anmelden https://wiki.example.org/page rgb(10, 95, 180)" {
 		t.Errorf("the page has the link %s", link)
 	}
