@@ -28,7 +28,8 @@ type Store interface {
 	// tx anew in each run.
 	//
 	// The error of a method of tx that only returns error, and of which the comment names no error, may be returned later: by
-	// another method of tx, or by Update. The transaction is then rolled back.
+	// another method of tx, or by Update. The transaction is then rolled back. So may the errors of Challenges.Consume and
+	// Credentials.Save.
 	Update(ctx context.Context, fn func(tx Tx) error) error
 
 	// OtherCommits returns a number that differs after another process has committed to the database: a call that begins after

@@ -41,12 +41,15 @@ var (
 // queue. The next other statement, or COMMIT, takes them along in one round trip, and returns their error.
 type attempt struct {
 	conn     *pgxpool.Conn
-	queue    pgx.Batch
+	queue    statementQueue
 	readOnly bool
 	begun    bool // the server has begun the transaction
 	ended    bool
 	wrote    bool // by the Update that runs; a statement that is queued counts
-	// failure is the first error of a statement. PostgreSQL has then aborted the transaction.
+	// unmet is the error of a queued statement of the Update that runs, which has changed no row (see expecting). Only that Update
+	// has failed.
+	unmet error
+	// failure is the first error of a statement. PostgreSQL has then aborted the transaction, or an earlier Update in it has failed.
 	failure error
 }
 
@@ -90,7 +93,7 @@ func (s *Store) begin(ctx context.Context, statements []string) (*attempt, error
 	}
 	a := &attempt{conn: conn}
 	for _, statement := range statements {
-		a.enqueue(statement)
+		a.enqueue(nil, statement)
 	}
 	return a, nil
 }
@@ -123,17 +126,21 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 }
 
 func (a *attempt) collections() ports.Tx {
-	return sqlstore.New(queries{postgresdb.New(a), postgresdb.New(queueing{a})}, wrap)
+	return sqlstore.New(queries{postgresdb.New(a), postgresdb.New(queueing{a}), a}, wrap)
 }
 
 // run runs fn, and returns whether to commit and the result of its Update.
 func (a *attempt) run(ctx context.Context, fn func(tx ports.Tx) error) (commit bool, result error) {
+	a.wrote, a.unmet = false, nil
+	a.queue.own = a.queue.batch.Len()
 	commit, result = ports.CommitResult(fn(a.collections()))
 	switch {
 	case !commit:
 		return false, result
 	case a.failure != nil:
 		return false, wrap("committing after a failed statement", a.failure)
+	case a.unmet != nil:
+		return false, a.unmet
 	case ctx.Err() != nil:
 		return false, ctx.Err()
 	}
@@ -152,6 +159,11 @@ func (a *attempt) commit(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
+	if a.queue.expects() { // the numbers of changed rows must be known before COMMIT is sent
+		if err := a.flush(ctx); err != nil {
+			return wrap("committing", a.recordError(ctx, err))
+		}
+	}
 	results, err := a.send(ctx, "COMMIT")
 	if stateOf(err) != "" { // of a queued statement: the server has not executed COMMIT
 		return wrap("committing", a.recordError(ctx, err))
@@ -211,7 +223,7 @@ func classify(ctx context.Context, conn *pgx.Conn, err error) error {
 }
 
 func (a *attempt) recordError(ctx context.Context, err error) error {
-	if err == nil || errors.Is(err, pgx.ErrNoRows) {
+	if err == nil || errors.Is(err, pgx.ErrNoRows) || a.unmet != nil {
 		return err
 	}
 	err = classify(ctx, a.conn.Conn(), err)

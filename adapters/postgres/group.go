@@ -155,8 +155,7 @@ func (f *follower) run(ctx context.Context, fn func(tx ports.Tx) error) (cause, 
 func (f *follower) execute(ctx context.Context, a *attempt, fn func(tx ports.Tx) error) (result error) {
 	intact := false
 	defer func() { f.finished <- intact }()
-	a.wrote = false
 	commit, result := a.run(ctx, fn)
-	intact = a.failure == nil && (commit || !a.wrote)
+	intact = a.failure == nil && (commit || !a.wrote && !a.queue.hasOwn())
 	return result
 }

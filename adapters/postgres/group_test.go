@@ -48,8 +48,29 @@ func TestUpdate_FailureInGroup(t *testing.T) {
 		},
 		"after a write without effect": {
 			func(ctx context.Context, _ context.CancelFunc, i int, tx ports.Tx) error {
-				return tx.Challenges.Consume(ctx, numberedID(i))
+				return errors.Join(tx.Challenges.Consume(ctx, numberedID(i)), readNothing(tx))
 			}, domain.ErrChallengeNotFound, 1,
+		},
+		"after a write without effect, of which the error is ignored": {
+			func(ctx context.Context, _ context.CancelFunc, i int, tx ports.Tx) error {
+				err := tx.Challenges.Consume(ctx, numberedID(i))
+				for range 2 {
+					if _, later := tx.SigningKeys.All(ctx); !errors.Is(later, domain.ErrChallengeNotFound) {
+						return errors.Join(errors.New("a statement succeeded after one that had no effect"), later)
+					}
+				}
+				return err
+			}, domain.ErrChallengeNotFound, 1,
+		},
+		"after a write without effect that is queued": {
+			func(ctx context.Context, _ context.CancelFunc, i int, tx ports.Tx) error {
+				return tx.Challenges.Consume(ctx, numberedID(i))
+			}, domain.ErrChallengeNotFound, 2,
+		},
+		"after a write without effect, and one with": {
+			func(ctx context.Context, _ context.CancelFunc, i int, tx ports.Tx) error {
+				return errors.Join(tx.Challenges.Consume(ctx, numberedID(i)), tx.Challenges.Add(ctx, numbered(i)), readNothing(tx))
+			}, domain.ErrChallengeNotFound, 2,
 		},
 		"after a write that is queued": {
 			func(ctx context.Context, _ context.CancelFunc, i int, tx ports.Tx) error {
@@ -146,6 +167,26 @@ func TestGroupError_whoRunsAgain(t *testing.T) {
 			t.Errorf("%v in a group of %d: got %v, want %v", c.err, c.size, got, c.want)
 		}
 	}
+}
+
+// A statement that waits for its round trip when its Update fails is not sent with the next Update.
+func TestUpdate_FailureBeforeQueuedWriteIsSent(t *testing.T) {
+	s := openNew(t)
+	add(t, s, 1000)
+	failed := errors.New("failed")
+	for _, err := range callTogether(t, s, 8, func(i int) error {
+		return s.Update(t.Context(), func(tx ports.Tx) error {
+			if i%2 == 0 {
+				return addAfterRead(tx, i)
+			}
+			return errors.Join(tx.Challenges.Consume(t.Context(), numberedID(1000)), failed)
+		})
+	}) {
+		if err != nil && !errors.Is(err, failed) {
+			t.Error(err)
+		}
+	}
+	wantChallenges(t, s, 5)
 }
 
 func TestUpdate_GoexitInGroup(t *testing.T) {

@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,15 +18,46 @@ import (
 
 func timestamp(t time.Time) any { return t }
 
+// statementQueue holds statements that wait for the next round trip.
+type statementQueue struct {
+	batch pgx.Batch
+	none  []error // of each statement: its error if it changes no row, or nil
+	own   int     // the first statement of the Update that runs; those before it belong to earlier Updates of its group
+}
+
+// expects reports whether a statement in the queue must change a row.
+func (q *statementQueue) expects() bool {
+	return slices.ContainsFunc(q.none, func(err error) bool { return err != nil })
+}
+
+// hasOwn reports whether statements of the Update that runs are in the queue.
+func (q *statementQueue) hasOwn() bool { return q.batch.Len() > q.own }
+
 // send sends the queued statements and another one, in one round trip. It returns the result of the latter, or the error of a queued
 // statement.
 func (a *attempt) send(ctx context.Context, statement string, arguments ...any) (pgx.BatchResults, error) {
-	a.enqueue(statement, arguments...)
-	batch := a.queue
-	a.queue = pgx.Batch{}
-	results := a.conn.SendBatch(ctx, &batch)
-	for range batch.Len() - 1 {
-		if _, err := results.Exec(); err != nil {
+	a.enqueue(nil, statement, arguments...)
+	return a.exchange(ctx, 1)
+}
+
+// flush sends the queued statements and returns the first error.
+func (a *attempt) flush(ctx context.Context) error {
+	results, err := a.exchange(ctx, 0)
+	if err != nil {
+		return err
+	}
+	return results.Close()
+}
+
+// exchange sends the queued statements. It returns the results of the last ones, or the first error of those before them.
+func (a *attempt) exchange(ctx context.Context, last int) (pgx.BatchResults, error) {
+	queue := a.queue
+	a.queue = statementQueue{}
+	results := a.conn.SendBatch(ctx, &queue.batch)
+	var unmet error
+	for i := range queue.batch.Len() - last {
+		tag, err := results.Exec()
+		if err != nil {
 			_ = results.Close() // the same error
 			if !a.begun && stateOf(err) == featureNotSupported {
 				err = fmt.Errorf("%w: %w", errReplica, err)
@@ -32,12 +65,31 @@ func (a *attempt) send(ctx context.Context, statement string, arguments ...any) 
 			return nil, err
 		}
 		a.begun = true
+		switch none := queue.none[i]; {
+		case none == nil:
+		case tag.RowsAffected() > 0:
+			a.wrote = true
+		case i < queue.own:
+			a.failure = none // of the whole group, because the Update that runs has done nothing wrong
+			fallthrough
+		default:
+			unmet = cmp.Or(unmet, none)
+		}
 	}
-	return results, nil
+	if unmet == nil {
+		return results, nil
+	}
+	if err := results.Close(); err != nil {
+		return nil, err
+	}
+	a.unmet = unmet
+	return nil, unmet
 }
 
-func (a *attempt) enqueue(statement string, arguments ...any) {
-	a.queue.Queue(statement, column.Arguments(arguments, timestamp)...)
+// enqueue adds a statement. None is its error if it changes no row, or nil.
+func (a *attempt) enqueue(none error, statement string, arguments ...any) {
+	a.queue.batch.Queue(statement, column.Arguments(arguments, timestamp)...)
+	a.queue.none = append(a.queue.none, none)
 }
 
 // Exec implements postgresdb.DBTX.
@@ -91,8 +143,10 @@ func (a *attempt) usable(statement string) error {
 		return pgx.ErrTxClosed
 	case a.readOnly && !strings.HasPrefix(text, "SELECT"):
 		return errViewWrites
+	case a.failure != nil:
+		return a.failure
 	}
-	return a.failure
+	return a.unmet
 }
 
 var errViewWrites = errors.New("a View must not write")
@@ -107,8 +161,23 @@ func (q queueing) Exec(_ context.Context, statement string, arguments ...any) (p
 		return pgconn.CommandTag{}, err
 	}
 	q.wrote = true
-	q.enqueue(statement, arguments...)
+	q.enqueue(nil, statement, arguments...)
 	return pgconn.CommandTag{}, nil
+}
+
+// expecting is queueing of a statement that must change a row, for which Exec reports one. If it changes none, the next statement, or
+// the commit, returns the error none, and the Update that it belongs to is not committed.
+type expecting struct {
+	*attempt
+	none error
+}
+
+func (e expecting) Exec(_ context.Context, statement string, arguments ...any) (pgconn.CommandTag, error) {
+	if err := e.usable(statement); err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	e.enqueue(e.none, statement, arguments...)
+	return pgconn.NewCommandTag("UPDATE 1"), nil
 }
 
 // observedRows and observedRow pass the results of a query on, report its error to the attempt, and end the round trip.

@@ -44,7 +44,14 @@ func TestStore_RoundTrips(t *testing.T) {
 		next++
 		return tx.Challenges.Add(t.Context(), numbered(next))
 	}
-	add(t, s, 0)
+	for i := range 3 {
+		add(t, s, -i)
+	}
+	consumed := 0
+	consume := func(tx ports.Tx) error {
+		consumed--
+		return tx.Challenges.Consume(t.Context(), numberedID(consumed))
+	}
 	for name, c := range map[string]struct {
 		run  func() error
 		want int64
@@ -57,6 +64,9 @@ func TestStore_RoundTrips(t *testing.T) {
 		"Update that adds":          {func() error { return s.Update(t.Context(), addOne) }, 1},
 		"Update that adds, reads and adds": {func() error {
 			return s.Update(t.Context(), func(tx ports.Tx) error { return errors.Join(addOne(tx), readChallenge(tx), addOne(tx)) })
+		}, 2},
+		"Update that consumes, reads and adds": {func() error {
+			return s.Update(t.Context(), func(tx ports.Tx) error { return errors.Join(consume(tx), readChallenge(tx), addOne(tx)) })
 		}, 2},
 	} {
 		if err := c.run(); err != nil { // prepares the statements

@@ -9,13 +9,21 @@ import (
 	"github.com/keylodge/keylodge/db/column"
 	"github.com/keylodge/keylodge/db/postgresdb"
 	"github.com/keylodge/keylodge/db/sqlitedb"
+	"github.com/keylodge/keylodge/domain"
 )
 
 // queries implements the queries of package sqlstore on PostgreSQL. Methods whose parameters and rows are plain Go types are those of
 // postgresdb.Queries; the others convert. A conversion does not compile if a column differs.
 type queries struct {
 	*postgresdb.Queries
-	queued *postgresdb.Queries // its methods report success; the next statement that is not queued sends theirs, and has their error
+	queued  *postgresdb.Queries // its methods report success; the next statement that is not queued sends theirs, and has their error
+	attempt *attempt
+}
+
+// expecting returns queries that are queued, and report that they have changed a row. If one changes none, the next statement returns
+// the error none.
+func (q queries) expecting(none error) *postgresdb.Queries {
+	return postgresdb.New(expecting{q.attempt, none})
 }
 
 var _ sqlitedb.Querier = queries{}
@@ -107,6 +115,10 @@ func (q queries) ClearLockout(ctx context.Context, subject []byte) error {
 func (q queries) CountBackupCodes(ctx context.Context, userID string) (sqlitedb.CountBackupCodesRow, error) {
 	row, err := q.Queries.CountBackupCodes(ctx, userID)
 	return sqlitedb.CountBackupCodesRow(row), err
+}
+
+func (q queries) ConsumeChallenge(ctx context.Context, id string) (int64, error) {
+	return q.expecting(domain.ErrChallengeNotFound).ConsumeChallenge(ctx, id)
 }
 
 func (q queries) CountPasskeysOfOtherRPIDs(ctx context.Context, rpID string) ([]sqlitedb.CountPasskeysOfOtherRPIDsRow, error) {
@@ -279,7 +291,7 @@ func (q queries) SaveOutboxEmail(ctx context.Context, arg sqlitedb.SaveOutboxEma
 }
 
 func (q queries) SavePasskey(ctx context.Context, arg sqlitedb.SavePasskeyParams) (int64, error) {
-	return q.Queries.SavePasskey(ctx, postgresdb.SavePasskeyParams(arg))
+	return q.expecting(domain.ErrPasskeyUnknown).SavePasskey(ctx, postgresdb.SavePasskeyParams(arg))
 }
 
 func (q queries) SaveSession(ctx context.Context, arg sqlitedb.SaveSessionParams) (int64, error) {
