@@ -34,7 +34,7 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
 WITHOUT_SETTINGS := env $(patsubst %,-u %,$(filter KEYLODGE_%,$(.VARIABLES)))
 
 # A test fails instead of being skipped if it lacks one of these; "all" means also root, and disk: the right to mount a small one.
-REQUIRE ?= browser,mailserver,postgres,pgbouncer,haproxy,caddy,nginx,redis,tools
+REQUIRE ?= browser,mailserver,postgres,pgbouncer,haproxy,caddy,nginx,redis,prometheus,tools
 GO_TEST = $(WITHOUT_SETTINGS) go test -timeout $(TEST_TIMEOUT)
 # Without the part of vet that go test runs for each package: make check runs all of vet. Without the tables of debuggers (-w),
 # which take half of the time to link.
@@ -48,7 +48,7 @@ BROWSER_TESTS := '^Test(Page|OtherBrowsers|Kit|Elements)_|^TestExamples$$|^TestS
 RACE_TESTS := '^Test(FirstVisit|Framing|ListEvents|SessionLimit|SizeLimit|Timeout)_|^TestStories$$/./^HTTP_on_SQLite$$'
 
 # The packages whose tests run programs as processes, where the race detector has no effect.
-PROCESS_TESTS := '/acceptance/\(build\|cluster\|durability\|bench\)$$'
+PROCESS_TESTS := '/acceptance/\(build\|cluster\|deploy\|durability\|bench\)$$'
 
 # $(call or_run,target) follows a check; if the check fails, it prints the target that fixes the problem.
 or_run = || { echo "FAILED. Fix it with: make $(1)" >&2; exit 1; }
@@ -207,13 +207,15 @@ build: ## Build bin/keylodge, a static binary, reproducibly
 	$(GO_BUILD) -o bin/keylodge .
 
 .PHONY: release
-release: ## Build bin/release: a binary for each of PLATFORMS, with SHA256SUMS
+release: ## Build bin/release: a binary for each of PLATFORMS with its bill of materials, the files of deploy, and SHA256SUMS
 	rm -rf bin/release
 	@set -e; for platform in $(PLATFORMS); do \
 		export GOOS=$${platform%/*} GOARCH=$${platform#*/}; \
 		file=keylodge-$$GOOS-$$GOARCH; if [ $$GOOS = windows ]; then file=$$file.exe; fi; \
 		echo "bin/release/$$file"; $(GO_BUILD) -o bin/release/$$file .; \
+		env -u GOOS -u GOARCH go run -C tools ./bom -version '$(VERSION)' ../bin/release/$$file >bin/release/$$file.cdx.json; \
 	done
+	tar --create --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=a=rX,u+w deploy | gzip -n >bin/release/keylodge-deploy.tar.gz
 	cd bin/release && sha256sum keylodge-* >SHA256SUMS
 
 .PHONY: run

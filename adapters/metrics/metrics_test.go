@@ -60,10 +60,11 @@ func TestMetrics_Exposition(t *testing.T) {
 	}
 }
 
-// The alerts of docs/operations/monitoring.md and the runbooks use metrics and label values that are exported from the start, so that
+// The alerts, the dashboard and the runbooks use metrics and label values that are exported from the start, so that
 // they see the first increase.
 func TestMetrics_DocumentedAlertsSelectExportedSeries(t *testing.T) {
 	m := New()
+	m.SetVersion("1.2.3")
 	m.ObserveRequest(http.MethodGet, "/readyz", http.StatusOK, time.Second)
 	m.ObserveJob("send e-mails", 0, true)
 	response := httptest.NewRecorder()
@@ -76,7 +77,7 @@ func TestMetrics_DocumentedAlertsSelectExportedSeries(t *testing.T) {
 	}
 	selector := regexp.MustCompile(`(keylodge_[a-z_]+)(?:\{([a-z]+)(?:=|!=|=~)"([a-z_|]+)"\})?`)
 	found := 0
-	for _, page := range append(pages, "../../docs/operations/monitoring.md") {
+	for _, page := range append(pages, "../../deploy/prometheus/keylodge.rules.yml", "../../deploy/grafana/keylodge.json") {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)

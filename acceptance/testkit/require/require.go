@@ -34,6 +34,8 @@ var (
 	HAProxy    = Need{"haproxy", "HAProxy", []string{"haproxy", "/usr/sbin/haproxy"}, false}
 	Caddy      = Need{"caddy", "Caddy", []string{"caddy"}, false}
 	Nginx      = Need{"nginx", "nginx", []string{"nginx", "/usr/sbin/nginx"}, false}
+	Prometheus = Need{"prometheus", "Prometheus", []string{"prometheus"}, false}
+	Promtool   = Need{"prometheus", "promtool", []string{"promtool"}, false}
 	Traefik    = Need{"traefik", "Traefik", []string{"traefik"}, true}
 	Axe        = Need{"axe", "axe-core: run `make javascript` once", nil, true}
 	Tools      = Need{"tools", "curl, lsof, sqlite3, systemd-analyze or another program of the operator", nil, false}
