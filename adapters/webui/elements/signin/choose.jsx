@@ -7,7 +7,7 @@ import { Field, Form } from '../form.jsx';
 import { Heading } from '../heading.jsx';
 import { Mark } from '../mark.jsx';
 import { useElement } from '../provider.jsx';
-import { signUpObstacle } from './signup.jsx';
+import { signUpObstacle } from './registration.js';
 
 export function Choose({ go, signedIn, invite, email, setEmail, notice }) {
   const { client, config, t, has } = useElement();

@@ -6,12 +6,7 @@ import { Heading } from '../heading.jsx';
 import { Mark } from '../mark.jsx';
 import { useElement } from '../provider.jsx';
 import { Link } from './choose.jsx';
-
-/** Returns the code of the error that a sign-up would get, before anything is filled in; null if there is none. */
-export function signUpObstacle({ registration }, invite) {
-  if (registration === 'closed') return 'registration_closed';
-  return registration === 'invite' && !invite ? 'invite_required' : null;
-}
+import { signUpObstacle } from './registration.js';
 
 export function SignUp({ go, signedUp, invite, email, setEmail, name, setName }) {
   const { client, config, t } = useElement();
