@@ -270,6 +270,8 @@ func (a *fullAccount) validRequest(o operation) (path string, body map[string]an
 		a.redeemBackupCode()
 		begun := begin("/v1/recovery/options", a.encode(map[string]string{"grant_token": a.grantToken}), a.anonymousHeaders)
 		return o.path, finishBody(begun, a.createCredential(authenticator.New(a.origin), begun), map[string]any{"grant_token": a.grantToken})
+	case "revokeSessionsByAddress":
+		return o.path, map[string]any{"addresses": "0.0.0.0/0", "user_id": a.userID, "dry_run": true}
 	case "createInvites":
 		return o.path, map[string]any{"email": "friend-of-" + a.email, "expires_in": 3600}
 	case "revokeInvite":

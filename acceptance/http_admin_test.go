@@ -23,20 +23,23 @@ func (s *serverWithDB) newAPIKey(scopes ...domain.Scope) string {
 
 // scopeOfOperation has the scope that each operation for programs of the operator needs.
 var scopeOfOperation = map[string]domain.Scope{
-	"listUsers":            domain.ScopeUsersRead,
-	"showUser":             domain.ScopeUsersRead,
-	"disableUser":          domain.ScopeUsersWrite,
-	"enableUser":           domain.ScopeUsersWrite,
-	"deleteUser":           domain.ScopeUsersWrite,
-	"addUserToGroup":       domain.ScopeUsersWrite,
-	"removeUserFromGroup":  domain.ScopeUsersWrite,
-	"issueRecoveryLink":    domain.ScopeUsersWrite,
-	"revokeSessionsOfUser": domain.ScopeSessionsWrite,
-	"revokeSession":        domain.ScopeSessionsWrite,
-	"listAllEvents":        domain.ScopeEventsRead,
-	"listInvites":          domain.ScopeInvitesRead,
-	"createInvites":        domain.ScopeInvitesWrite,
-	"revokeInvite":         domain.ScopeInvitesWrite,
+	"listUsers":               domain.ScopeUsersRead,
+	"showUser":                domain.ScopeUsersRead,
+	"disableUser":             domain.ScopeUsersWrite,
+	"enableUser":              domain.ScopeUsersWrite,
+	"deleteUser":              domain.ScopeUsersWrite,
+	"addUserToGroup":          domain.ScopeUsersWrite,
+	"removeUserFromGroup":     domain.ScopeUsersWrite,
+	"issueRecoveryLink":       domain.ScopeUsersWrite,
+	"revokeSessionsOfUser":    domain.ScopeSessionsWrite,
+	"revokeSession":           domain.ScopeSessionsWrite,
+	"listAllEvents":           domain.ScopeEventsRead,
+	"revokeSessionsByAddress": domain.ScopeSessionsWrite,
+	"listSigningKeys":         domain.ScopeSigningKeysRead,
+	"rotateSigningKeys":       domain.ScopeSigningKeysWrite,
+	"listInvites":             domain.ScopeInvitesRead,
+	"createInvites":           domain.ScopeInvitesWrite,
+	"revokeInvite":            domain.ScopeInvitesWrite,
 }
 
 // Function level: the operations of the operator need an active API key with their scope, and nothing else opens them.

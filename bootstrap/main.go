@@ -39,6 +39,7 @@ func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		RunChecks:         doctor.Run,
 		CheckReady:        checkReady,
 		Settings:          effectiveSettings,
+		Pause:             system.Pause,
 		AuthenticatorName: aaguid.New().NameOf,
 		Stdin:             stdin,
 		Interactive:       isTerminal(stdin),

@@ -40,7 +40,7 @@ func TestOpen_UsesExternalKeysOnly(t *testing.T) {
 		keys[1].Algorithm != domain.SigningEdDSA || keys[1].State != signingkeys.KeyRetired {
 		t.Errorf("%+v, %v", keys, err)
 	}
-	if _, err := app.UseCases().SigningKeys.Rotate(t.Context()); !errors.Is(err, signingkeys.ErrExternalKeys) {
+	if _, err := app.UseCases().SigningKeys.Rotate(t.Context()); !errors.Is(err, domain.ErrSigningKeysExternal) {
 		t.Errorf("rotating them: %v", err)
 	}
 }

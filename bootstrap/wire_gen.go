@@ -232,6 +232,7 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store *sessioncac
 		RecoveryURL:  adminRecoveryURL,
 		Registration: registrationPolicy,
 		InviteURL:    adminInviteURL,
+		SigningKeys:  signingkeysService,
 	}
 	apikeysService := &apikeys.Service{
 		Store:  store,

@@ -29,16 +29,18 @@ type APIKeyState struct {
 type Scope string
 
 const (
-	ScopeUsersRead     Scope = "users:read"     // list and show users with their passkeys and sessions
-	ScopeUsersWrite    Scope = "users:write"    // disable, enable, delete and recover users, and change their groups
-	ScopeSessionsWrite Scope = "sessions:write" // revoke sessions
-	ScopeEventsRead    Scope = "events:read"    // list the events of all users
-	ScopeInvitesRead   Scope = "invites:read"   // list invites
-	ScopeInvitesWrite  Scope = "invites:write"  // create invites without groups, and revoke invites
+	ScopeUsersRead        Scope = "users:read"         // list and show users with their passkeys and sessions
+	ScopeUsersWrite       Scope = "users:write"        // disable, enable, delete and recover users, and change their groups
+	ScopeSessionsWrite    Scope = "sessions:write"     // revoke sessions
+	ScopeEventsRead       Scope = "events:read"        // list the events of all users
+	ScopeInvitesRead      Scope = "invites:read"       // list invites
+	ScopeInvitesWrite     Scope = "invites:write"      // create invites without groups, and revoke invites
+	ScopeSigningKeysRead  Scope = "signing_keys:read"  // list the keys that sign access tokens
+	ScopeSigningKeysWrite Scope = "signing_keys:write" // generate the next signing key
 )
 
 // Scopes lists all scopes, in alphabetical order.
-var Scopes = []Scope{ScopeEventsRead, ScopeInvitesRead, ScopeInvitesWrite, ScopeSessionsWrite, ScopeUsersRead, ScopeUsersWrite}
+var Scopes = []Scope{ScopeEventsRead, ScopeInvitesRead, ScopeInvitesWrite, ScopeSessionsWrite, ScopeSigningKeysRead, ScopeSigningKeysWrite, ScopeUsersRead, ScopeUsersWrite}
 
 // APIKeyToken is the secret of an API key.
 type APIKeyToken struct{ Secret }

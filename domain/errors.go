@@ -85,6 +85,7 @@ var (
 	ErrRecoveryOfDisabledUser   = &Error{KindConflict, "user_disabled", "this account is disabled; enable it first"}
 	ErrInviteAlreadyUsed        = &Error{KindConflict, "invite_used", "this invite was used; disable or delete its user instead"}
 	ErrInvitesNotAccepted       = &Error{KindConflict, "registration_closed", "sign-up is closed, so that no invite would be accepted; set KEYLODGE_REGISTRATION to invite first"}
+	ErrSigningKeysExternal      = &Error{KindConflict, "signing_keys_external", "the signing keys are external; the server cannot rotate them"}
 	ErrLastPasskey              = &Error{KindConflict, "last_passkey", "this is the account's only active passkey; add another one first"}
 
 	ErrChallengeExpired = &Error{KindGone, "challenge_expired", "this attempt has expired; start again"}

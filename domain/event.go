@@ -97,6 +97,7 @@ const (
 	EventAPIKeyCreated        EventKind = "api_key_created"        // the operator created the API key that the event names; it has no user
 	EventAPIKeyRevoked        EventKind = "api_key_revoked"        // the operator revoked the API key that the event names; it has no user
 	EventInviteCreated        EventKind = "invite_created"         // the operator created the invite that the event names; it has no user
+	EventSigningKeyRotated    EventKind = "signing_key_rotated"    // the operator generated the next signing key; the event has no user
 	EventInviteRevoked        EventKind = "invite_revoked"         // the operator revoked the invite that the event names; it has no user
 )
 
@@ -110,7 +111,7 @@ var EventKinds = []EventKind{
 }
 
 // ServerEventKinds lists the kinds of events that are about no account.
-var ServerEventKinds = []EventKind{EventAPIKeyCreated, EventAPIKeyRevoked, EventInviteCreated, EventInviteRevoked}
+var ServerEventKinds = []EventKind{EventAPIKeyCreated, EventAPIKeyRevoked, EventInviteCreated, EventInviteRevoked, EventSigningKeyRotated}
 
 // AllEventKinds returns EventKinds and ServerEventKinds.
 func AllEventKinds() []EventKind { return slices.Concat(EventKinds, ServerEventKinds) }

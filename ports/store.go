@@ -131,6 +131,9 @@ type Sessions interface {
 	// ListActive returns up to limit sessions of the user that are active at the given time and have ids before the given one,
 	// newest first; the zero id starts at the newest.
 	ListActive(ctx context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error)
+	// ListAllActive returns up to limit sessions of all users that are active at the given time and have ids after the given one, in
+	// ascending order; the zero id starts at the first.
+	ListAllActive(ctx context.Context, now time.Time, after domain.SessionID, limit int) ([]*domain.Session, error)
 	// Save stores the changes of a session. It returns domain.ErrUnauthenticated if the session does not exist.
 	Save(ctx context.Context, s *domain.Session) error
 	// DeleteExpired deletes up to limit sessions that ended at or before the given time, by expiry or revocation, with the
@@ -150,6 +153,9 @@ type Events interface {
 	// ListByUser returns up to limit events of the user with ids before the given one, newest first; the zero id starts at the
 	// newest. With kinds, it returns events of these kinds only. The zero user lists the events without a user.
 	ListByUser(ctx context.Context, user domain.UserID, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error)
+	// ListByUserAfter returns up to limit events of the user with ids between the given ones, oldest first; the zero id starts at the
+	// oldest. With kinds, it returns events of these kinds only.
+	ListByUserAfter(ctx context.Context, user domain.UserID, after, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error)
 	// List returns up to limit events, of all users and of none, with ids between the given ones, oldest first; the zero id starts at
 	// the oldest. With kinds, it returns events of these kinds only.
 	List(ctx context.Context, after, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +38,9 @@ type Program struct {
 	Settings func() ([]dbadmin.Setting, error)
 	// CheckReady returns an error unless a server with these settings is ready on this machine.
 	CheckReady func(ctx context.Context) error
+
+	// Pause waits, unless ctx ends before.
+	Pause func(ctx context.Context, d time.Duration) error
 
 	Stdin          io.Reader
 	Interactive    bool // Stdin is a terminal
@@ -103,7 +107,7 @@ func (p *Program) root() *cobra.Command {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(p.Stdout, cmd) })
 	root.SetHelpCommand(helpCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	root.AddCommand(p.serve(), p.develop(), p.users(), p.sessions(), p.keys(), p.apiKeys(), p.invites(), p.backup(), p.restore(), p.exportAll(), p.importAll(), p.migrate(), p.config(), p.doctor(),
+	root.AddCommand(p.serve(), p.develop(), p.users(), p.sessions(), p.events(), p.keys(), p.apiKeys(), p.invites(), p.backup(), p.restore(), p.exportAll(), p.importAll(), p.migrate(), p.config(), p.doctor(),
 		p.healthcheck(), p.version())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {

@@ -50,7 +50,8 @@ type fixture struct {
 	store        ports.Store
 	externalKeys signingkeys.ExternalKeys
 	program      cli.Program
-	openCount    int // of databases that are open
+	openCount    int           // of databases that are open
+	passed       time.Duration // since noon, for the use cases of the operator
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -71,6 +72,8 @@ func newFixture(t testing.TB) *fixture {
 	return f
 }
 
+func (f *fixture) Now() time.Time { return noon.Add(f.passed) }
+
 func (f *fixture) usecases() (application.UseCases, error) {
 	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(make([]byte, 32)))
 	if err != nil {
@@ -88,8 +91,8 @@ func (f *fixture) usecases() (application.UseCases, error) {
 		Transfer:    &transfer.Service{Store: f.store, Clock: fixedClock{}, Keys: domain.KeyRing[domain.UserState]{make([]byte, 32)}},
 		APIKeys:     &apikeys.Service{Store: f.store, Clock: fixedClock{}, Random: rand.Reader, Audit: log},
 		Admin: &admin.Service{
-			Store: f.store, Clock: fixedClock{}, Random: rand.Reader, Audit: log, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)},
-			Registration: domain.RegistrationInvite,
+			Store: f.store, Clock: f, Random: rand.Reader, Audit: log, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)},
+			SigningKeys: keys, Registration: domain.RegistrationInvite,
 			InviteURL: func(token domain.InviteToken) domain.Secret {
 				return domain.NewSecret("https://id.example.org/signup#invite=" + token.Reveal())
 			},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/application/transfer"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -39,7 +38,7 @@ type failure struct {
 
 // advice is added to the errors of use cases, which know neither settings nor commands.
 var advice = map[*domain.Error]string{
-	signingkeys.ErrExternalKeys:       "put the new key first in the file of KEYLODGE_JWT_KEY_FILE, and restart",
+	domain.ErrSigningKeysExternal:     "put the new key first in the file of KEYLODGE_JWT_KEY_FILE, and restart",
 	transfer.ErrUnknownSecret:         "set KEYLODGE_SECRET to that secret, or copy its key file, or add it to KEYLODGE_PREVIOUS_SECRETS",
 	transfer.ErrUnknownPreviousSecret: "set KEYLODGE_PREVIOUS_SECRETS as on that server",
 	transfer.ErrOtherUsers:            "add --merge to keep both",

@@ -84,6 +84,13 @@ type (
 		RequestID *string        `json:"request_id"`
 	}
 
+	// managedEvent is an event in a list of the events of all users.
+	managedEvent struct {
+		event
+
+		UserID *string `json:"user_id"`
+	}
+
 	namedPasskey struct {
 		ID   string  `json:"id"`
 		Name *string `json:"name"`
@@ -144,6 +151,7 @@ type (
 		UserID          string `json:"user_id,omitempty"`
 		SessionID       string `json:"session_id,omitempty"`
 		SessionsRevoked *int   `json:"sessions_revoked,omitempty"`
+		SessionsMatched *int   `json:"sessions_matched,omitempty"` // of `sessions revoke --address`
 		// Of `users groups`; the list of a user without groups is empty, and not left out.
 		Groups *[]string `json:"groups,omitempty"`
 	}
@@ -208,6 +216,14 @@ func eventOf(e *domain.Event) event {
 	}
 	if state.DeviceName != "" || state.IP != "" {
 		document.Device = &namedDevice{state.DeviceName, state.IP}
+	}
+	return document
+}
+
+func managedEventOf(e *domain.Event) managedEvent {
+	document := managedEvent{event: eventOf(e)}
+	if user := e.UserID(); !user.IsZero() {
+		document.UserID = optional(user.String())
 	}
 	return document
 }

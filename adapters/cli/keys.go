@@ -22,7 +22,7 @@ func (p *Program) listKeys() *cobra.Command {
 stays published until the last token that it signed has expired.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
-				keys, err := usecases.SigningKeys.List(cmd.Context())
+				keys, err := usecases.Admin.ListSigningKeys(cmd.Context())
 				if err != nil {
 					return err
 				}
@@ -40,7 +40,7 @@ it. Issued tokens stay valid. Keys that cannot be decrypted, because their secre
 removed.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
-				keys, err := usecases.SigningKeys.Rotate(cmd.Context())
+				keys, err := usecases.Admin.RotateSigningKeys(cmd.Context())
 				if err != nil {
 					return err
 				}

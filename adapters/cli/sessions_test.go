@@ -1,9 +1,11 @@
 package cli_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/keylodge/keylodge/adapters/cli"
+	"github.com/keylodge/keylodge/domain"
 )
 
 func TestSessionsRevoke_ByID(t *testing.T) {
@@ -22,6 +24,39 @@ func TestSessionsRevoke_ByID(t *testing.T) {
 	for _, id := range []string{sessionID(1).String(), sessionID(4).String()} {
 		f.mustFail(t, "sessions revoke "+id, cli.ExitNotFound)
 	}
+}
+
+func TestSessionsRevoke_ByAddress(t *testing.T) {
+	f := newFixture(t)
+	f.addUser(t, ada)
+	f.addUser(t, ben)
+	for n, ip := range []string{"192.0.2.7", "192.0.2.8", "198.51.100.7", ""} {
+		s := sessionOf([]domain.UserState{ada, ben}[n%2], n+1)
+		s.Device.IP = ip
+		f.addSession(t, s)
+	}
+	if text := f.mustSucceed(t, "sessions revoke --address 192.0.2.0/24 --dry-run"); text != "2 sessions would be revoked.\n" {
+		t.Errorf("unexpected output: %q", text)
+	}
+	wantJSON(t, f.mustSucceed(t, "sessions revoke --address 192.0.2.0/24 --json --dry-run --user "+ben.ID.String()), map[string]any{"sessions_matched": 1.0, "sessions_revoked": 0.0})
+	wantJSON(t, f.mustSucceed(t, "sessions revoke --address 192.0.2.0/24 --json"), map[string]any{"sessions_matched": 2.0, "sessions_revoked": 2.0})
+	if text := f.mustSucceed(t, "sessions revoke --address 192.0.2.0/24"); text != "0 sessions revoked.\n" {
+		t.Errorf("unexpected output: %q", text)
+	}
+	if left := f.showAccount(t, ada).Sessions; len(left) != 1 || left[0]["id"] != sessionID(3).String() {
+		t.Errorf("remaining sessions: %v", left)
+	}
+	for line, want := range map[string]string{
+		"sessions revoke --address 192.0.2.0/33":                       "192.0.2.0/24",
+		"sessions revoke --address 192.0.2.7 " + sessionID(3).String(): "--address",
+		"sessions revoke --user ada@example.org --dry-run":             "--address",
+		"sessions revoke --address 192.0.2.7 --user nothing":           "e-mail",
+	} {
+		if why := f.mustFail(t, line, cli.ExitUsage); !strings.Contains(why, want) {
+			t.Errorf("%q: %s", line, why)
+		}
+	}
+	f.mustFail(t, "sessions revoke --address 192.0.2.7 --user carol@example.org", cli.ExitNotFound)
 }
 
 func TestSessionsRevoke_ByUser(t *testing.T) {

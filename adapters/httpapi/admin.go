@@ -149,18 +149,72 @@ func (s *server) revokeAnySession(c *fiber.Ctx, usecases *admin.Service) error {
 	return c.SendStatus(http.StatusNoContent)
 }
 
+// revokeSessionsByAddress examines a limited number of sessions; the client continues with the cursor.
+func (s *server) revokeSessionsByAddress(c *fiber.Ctx, usecases *admin.Service) error {
+	var body struct {
+		Addresses string `json:"addresses"`
+		UserID    string `json:"user_id"`
+		DryRun    bool   `json:"dry_run"`
+		Cursor    string `json:"cursor"`
+	}
+	if err := decodeBody(c, &body); err != nil {
+		return err
+	}
+	addresses, badAddresses := domain.ParseAddressRange("addresses", body.Addresses)
+	user, badUser := parseOptionalUserID("user_id", body.UserID)
+	var after domain.SessionID
+	var badCursor error
+	if body.Cursor != "" {
+		if after, badCursor = domain.ParseSessionID(body.Cursor); badCursor != nil {
+			badCursor = domain.Invalid("cursor", "invalid_cursor", "send the cursor of the previous response")
+		}
+	}
+	if err := domain.JoinInvalid(badAddresses, badUser, badCursor); err != nil {
+		return err
+	}
+	result, err := usecases.RevokeSessionsByAddress(c.UserContext(), admin.AddressFilter{Addresses: addresses, User: user, DryRun: body.DryRun}, after)
+	if err != nil {
+		return err
+	}
+	response := fiber.Map{"matched": result.Matched, "revoked": result.Revoked, "cursor": nil}
+	if result.More {
+		response["cursor"] = result.Next.String()
+	}
+	return c.JSON(response)
+}
+
 // listAllEvents lists the events of all users, oldest first, so that a client can follow them.
 func (s *server) listAllEvents(c *fiber.Ctx, usecases *admin.Service) error {
 	after, limit, badPage := parsePage(c, domain.ParseEventID)
 	kinds, badKind := parseEventKinds(c, domain.AllEventKinds())
-	if err := domain.JoinInvalid(badPage, badKind); err != nil {
+	user, badUser := parseUserIDParam(c)
+	if err := domain.JoinInvalid(badPage, badKind, badUser); err != nil {
 		return err
 	}
-	found, err := usecases.ListEvents(c.UserContext(), after, limit, kinds...)
+	found, err := usecases.ListEvents(c.UserContext(), admin.EventFilter{User: user, Kinds: kinds}, after, limit)
 	if err != nil {
 		return err
 	}
 	return c.JSON(fiber.Map{"items": mapSlice(found.Events, managedEventOf), "more": found.More, "cursor": found.Next.String()})
+}
+
+// parseUserIDParam returns the user of the query; zero if there is none.
+func parseUserIDParam(c *fiber.Ctx) (ref domain.UserRef, err error) {
+	if err := rejectDuplicateParams(c, "user_id"); err != nil {
+		return ref, err
+	}
+	return parseOptionalUserID("user_id", c.Query("user_id"))
+}
+
+// parseOptionalUserID returns the user with the id; zero for "".
+func parseOptionalUserID(field, text string) (ref domain.UserRef, err error) {
+	if text == "" {
+		return ref, nil
+	}
+	if ref.ID, err = domain.ParseUserID(text); err != nil {
+		return ref, domain.Invalid(field, "invalid_id", "send the id of a user")
+	}
+	return ref, nil
 }
 
 // managedEvent is an event as the operator sees it.

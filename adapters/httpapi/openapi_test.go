@@ -20,6 +20,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -204,6 +205,7 @@ func TestOpenAPI_ResponsesDeclareOnlyValuesOfTheServer(t *testing.T) {
 		"transport":           valuesOf(domain.TransportCookie, domain.TransportBearer),
 		"status":              valuesOf(domain.CredentialActive, domain.CredentialSuspended),
 		"status of an invite": valuesOf(domain.InviteActive, domain.InviteUsed, domain.InviteRevoked, domain.InviteExpired),
+		"state":               valuesOf(signingkeys.KeyAnnounced, signingkeys.KeySigning, signingkeys.KeyRetired),
 		"alg":                 {"-7", "-8", "-257"},
 		"attestation":         {"none", "direct"},
 		"way":                 valuesOf(domain.SignInWays...),

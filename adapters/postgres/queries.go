@@ -162,6 +162,11 @@ func (q queries) ListActiveSessions(ctx context.Context, arg sqlitedb.ListActive
 	return convert(rows, func(r postgresdb.Session) sqlitedb.Session { return sqlitedb.Session(r) }), err
 }
 
+func (q queries) ListAllActiveSessions(ctx context.Context, arg sqlitedb.ListAllActiveSessionsParams) ([]sqlitedb.Session, error) {
+	rows, err := q.Queries.ListAllActiveSessions(ctx, postgresdb.ListAllActiveSessionsParams(arg))
+	return convert(rows, func(r postgresdb.Session) sqlitedb.Session { return sqlitedb.Session(r) }), err
+}
+
 func (q queries) ListDueOutboxEmails(ctx context.Context, now column.Time, upTo int64) ([]sqlitedb.OutboxEmail, error) {
 	rows, err := q.Queries.ListDueOutboxEmails(ctx, now, upTo)
 	return convert(rows, func(r postgresdb.OutboxEmail) sqlitedb.OutboxEmail { return sqlitedb.OutboxEmail(r) }), err
@@ -203,6 +208,11 @@ func (q queries) ListPasskeysWithOwner(ctx context.Context, subject []byte, user
 func (q queries) ListAPIKeys(ctx context.Context, after string, upTo int64) ([]sqlitedb.APIKey, error) {
 	rows, err := q.Queries.ListAPIKeys(ctx, after, upTo)
 	return convert(rows, func(r postgresdb.APIKey) sqlitedb.APIKey { return sqlitedb.APIKey(r) }), err
+}
+
+func (q queries) ListEventsOfUserAfter(ctx context.Context, arg sqlitedb.ListEventsOfUserAfterParams) ([]sqlitedb.Event, error) {
+	rows, err := q.Queries.ListEventsOfUserAfter(ctx, postgresdb.ListEventsOfUserAfterParams(arg))
+	return convert(rows, func(r postgresdb.Event) sqlitedb.Event { return sqlitedb.Event(r) }), err
 }
 
 func (q queries) ListEvents(ctx context.Context, arg sqlitedb.ListEventsParams) ([]sqlitedb.Event, error) {

@@ -47,6 +47,16 @@ func (e events) ListByUser(ctx context.Context, user domain.UserID, before domai
 	return restoreAll(rows, eventOf)
 }
 
+func (e events) ListByUserAfter(ctx context.Context, user domain.UserID, after, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
+	rows, err := e.q.ListEventsOfUserAfter(ctx, sqlitedb.ListEventsOfUserAfterParams{
+		UserID: optionalID(user), After: after.String(), Before: before.String(), Kinds: stringsOf(kinds).JSON(), UpTo: int64(limit),
+	})
+	if err != nil {
+		return nil, e.wrap("listing a user's events", err)
+	}
+	return restoreAll(rows, eventOf)
+}
+
 func (e events) List(ctx context.Context, after, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
 	rows, err := e.q.ListEvents(ctx, sqlitedb.ListEventsParams{After: after.String(), Before: before.String(), Kinds: stringsOf(kinds).JSON(), UpTo: int64(limit)})
 	if err != nil {

@@ -66,6 +66,14 @@ func (s sessions) ListActive(ctx context.Context, user domain.UserID, now time.T
 	return restoreAll(rows, sessionOf)
 }
 
+func (s sessions) ListAllActive(ctx context.Context, now time.Time, after domain.SessionID, limit int) ([]*domain.Session, error) {
+	rows, err := s.q.ListAllActiveSessions(ctx, sqlitedb.ListAllActiveSessionsParams{After: after.String(), Now: column.Time{Time: now}, UpTo: int64(limit)})
+	if err != nil {
+		return nil, s.wrap("listing active sessions", err)
+	}
+	return restoreAll(rows, sessionOf)
+}
+
 func (s sessions) Save(ctx context.Context, session *domain.Session) error {
 	row := sessionRow(session)
 	saved, err := s.q.SaveSession(ctx, sqlitedb.SaveSessionParams{

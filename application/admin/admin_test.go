@@ -480,11 +480,21 @@ func TestAdmin_RequiresScope(t *testing.T) {
 		"delete":     {domain.ScopeUsersWrite, func(s *admin.Service) error { return s.DeleteUser(t.Context(), ada.ref()) }},
 		"revoke":     {domain.ScopeSessionsWrite, func(s *admin.Service) error { return s.RevokeSession(t.Context(), session) }},
 		"revoke all": {domain.ScopeSessionsWrite, func(s *admin.Service) error { _, err := s.RevokeSessions(t.Context(), ada.ref()); return err }},
-		"events":     {domain.ScopeEventsRead, func(s *admin.Service) error { _, err := s.ListEvents(t.Context(), domain.EventID{}, 1); return err }},
+		"revoke by address": {domain.ScopeSessionsWrite, func(s *admin.Service) error {
+			_, err := s.RevokeSessionsByAddress(t.Context(), admin.AddressFilter{}, domain.SessionID{})
+			return err
+		}},
+		"keys":   {domain.ScopeSigningKeysRead, func(s *admin.Service) error { _, err := s.ListSigningKeys(t.Context()); return err }},
+		"rotate": {domain.ScopeSigningKeysWrite, func(s *admin.Service) error { _, err := s.RotateSigningKeys(t.Context()); return err }},
+		"events": {domain.ScopeEventsRead, func(s *admin.Service) error {
+			_, err := s.ListEvents(t.Context(), admin.EventFilter{}, domain.EventID{}, 1)
+			return err
+		}},
 	}
 	service := &admin.Service{
 		Store: h.store, Clock: clock{}, Random: rand.Reader, Audit: h.auditLog, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)},
 		RecoveryURL: func(domain.RecoveryGrantToken) domain.Secret { return domain.NewSecret("link") },
+		SigningKeys: signingKeys(t, h.store),
 	}
 	as := func(scopes ...domain.Scope) *admin.Service {
 		key, _, err := domain.NewAPIKey("Test", scopes, time.Hour, noon, rand.Reader)
@@ -530,7 +540,7 @@ func TestListEvents_AfterTheyAreSettled(t *testing.T) {
 		{ids[1], 2, ids[2:3], false},
 		{ids[2], 2, nil, false},
 	} {
-		got, err := service.ListEvents(t.Context(), c.after, c.limit)
+		got, err := service.ListEvents(t.Context(), admin.EventFilter{}, c.after, c.limit)
 		var listed []domain.EventID
 		for _, e := range got.Events {
 			listed = append(listed, e.ID())
@@ -544,7 +554,7 @@ func TestListEvents_AfterTheyAreSettled(t *testing.T) {
 		}
 	}
 	// A client that is ahead, because the clock was set back, keeps its position.
-	if got, err := service.ListEvents(t.Context(), ids[4], 2); err != nil || len(got.Events) != 0 || got.Next != ids[4] {
+	if got, err := service.ListEvents(t.Context(), admin.EventFilter{}, ids[4], 2); err != nil || len(got.Events) != 0 || got.Next != ids[4] {
 		t.Errorf("after the latest event: %+v, %v", got, err)
 	}
 }

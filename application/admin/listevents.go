@@ -19,16 +19,30 @@ type EventPage struct {
 // a client that follows the events would miss.
 const settleTime = 10 * time.Second
 
-// ListEvents returns up to limit events of all users, oldest first, that come after the given one; the zero id starts at the oldest. With
-// kinds, it returns events of these kinds only. Events of the last ten seconds are not listed yet. A client follows the events by passing
+// EventFilter selects events. The zero value selects all.
+type EventFilter struct {
+	User  domain.UserRef // whose events only; zero for those of all users and of none
+	Kinds []domain.EventKind
+}
+
+// ListEvents returns up to limit events that the filter selects, oldest first, that come after the given one; the zero id starts at the
+// oldest. It returns domain.ErrUserNotFound. Events of the last ten seconds are not listed yet. A client follows the events by passing
 // Next of the previous page, also if that page was empty. It needs the scope events:read.
-func (s *Service) ListEvents(ctx context.Context, after domain.EventID, limit int, kinds ...domain.EventKind) (page EventPage, err error) {
+func (s *Service) ListEvents(ctx context.Context, filter EventFilter, after domain.EventID, limit int) (page EventPage, err error) {
 	if err := s.operator.RequireScope(domain.ScopeEventsRead); err != nil {
+		return page, err
+	}
+	owner, err := s.ownerOf(ctx, filter.User)
+	if err != nil {
 		return page, err
 	}
 	settled := domain.FirstEventID(s.Clock.Now().Add(-settleTime))
 	err = s.Store.View(ctx, func(tx ports.Tx) error {
-		page.Events, err = tx.Events.List(ctx, after, settled, limit+1, kinds...)
+		if owner.IsZero() {
+			page.Events, err = tx.Events.List(ctx, after, settled, limit+1, filter.Kinds...)
+		} else {
+			page.Events, err = tx.Events.ListByUserAfter(ctx, owner, after, settled, limit+1, filter.Kinds...)
+		}
 		return err
 	})
 	if page.More = len(page.Events) > limit; page.More {

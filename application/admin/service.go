@@ -7,6 +7,7 @@ import (
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/notify"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -26,6 +27,8 @@ type Service struct {
 	Registration domain.RegistrationPolicy
 	// InviteURL returns the address of the page where a person signs up with an invite.
 	InviteURL InviteURL
+
+	SigningKeys *signingkeys.Service
 
 	operator domain.Operator `wire:"-"`
 	client   identity.Client `wire:"-"` // of the operator's program

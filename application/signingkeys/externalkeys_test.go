@@ -61,11 +61,11 @@ func TestExternalKeys_NoneIsGenerated(t *testing.T) {
 	f := newFixture(t)
 	n := f.nodeWithExternalKeys(newTokenKey(t, domain.SigningES256))
 	n.mustRefresh()
-	if list, err := n.rotate(); !errors.Is(err, signingkeys.ErrExternalKeys) || list != nil {
+	if list, err := n.rotate(); !errors.Is(err, domain.ErrSigningKeysExternal) || list != nil {
 		t.Errorf("rotation: %+v, %v", list, err)
 	}
-	if signingkeys.ErrExternalKeys.Kind != domain.KindConflict || signingkeys.ErrExternalKeys.Code != "signing_keys_external" {
-		t.Errorf("the error is %+v", signingkeys.ErrExternalKeys)
+	if domain.ErrSigningKeysExternal.Kind != domain.KindConflict || domain.ErrSigningKeysExternal.Code != "signing_keys_external" {
+		t.Errorf("the error is %+v", domain.ErrSigningKeysExternal)
 	}
 	f.clock.advance(10 * rotation.Interval)
 	n.mustRefresh()

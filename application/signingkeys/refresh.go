@@ -18,7 +18,7 @@ func (s *Service) Refresh(ctx context.Context) error {
 }
 
 // reload is Refresh. If rotate is set, it generates the next key although it is not due, and removes keys that it cannot decrypt.
-func (s *Service) reload(ctx context.Context, rotate bool) (*loadedKeys, error) {
+func (s *Service) reload(ctx context.Context, rotate bool, inTx ...func(ports.Tx) error) (*loadedKeys, error) {
 	s.refreshing.Lock()
 	defer s.refreshing.Unlock()
 	stored, err := s.stored(ctx)
@@ -37,7 +37,7 @@ func (s *Service) reload(ctx context.Context, rotate bool) (*loadedKeys, error) 
 		return nil, err
 	}
 	if rotate || stored.RotationDue(s.Rotation, now) || len(stored.Expired(s.Rotation, now)) > 0 {
-		if stored, err = s.replace(ctx, loaded.undecryptable, rotate, now); err != nil {
+		if stored, err = s.replace(ctx, loaded.undecryptable, rotate, now, inTx...); err != nil {
 			return nil, err
 		}
 		if loaded, err = s.decrypt(stored); err != nil {
@@ -54,7 +54,7 @@ func (s *Service) setCurrent(loaded *loadedKeys) *loadedKeys {
 
 // replace stores a new key if one is due, removes expired keys, and returns the stored keys. It decides inside the transaction, since
 // other nodes find the key due at the same time. If rotate is set, it stores a new key in any case and removes the lost keys.
-func (s *Service) replace(ctx context.Context, lost domain.SigningKeys, rotate bool, now time.Time) (domain.SigningKeys, error) {
+func (s *Service) replace(ctx context.Context, lost domain.SigningKeys, rotate bool, now time.Time, inTx ...func(ports.Tx) error) (domain.SigningKeys, error) {
 	pair, encrypted, err := s.generate()
 	if err != nil {
 		return nil, err
@@ -77,6 +77,11 @@ func (s *Service) replace(ctx context.Context, lost domain.SigningKeys, rotate b
 		}
 		for _, key := range removed {
 			if err := tx.SigningKeys.Remove(ctx, key.ID()); err != nil {
+				return err
+			}
+		}
+		for _, do := range inTx {
+			if err := do(tx); err != nil {
 				return err
 			}
 		}

@@ -1,15 +1,20 @@
 package signingkeys
 
-import "context"
+import (
+	"context"
 
-// Rotate generates the next signing key and returns all keys, the new one first. The new key signs after its announcement period;
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Rotate generates the next signing key and returns all keys, the new one first. It calls inTx in the transaction that stores the key. The new key signs after its announcement period;
 // tokens issued before stay valid. Keys that cannot be decrypted, because their secret is lost, are removed. It returns
-// ErrExternalKeys for external keys.
-func (s *Service) Rotate(ctx context.Context) ([]Key, error) {
+// domain.ErrSigningKeysExternal for external keys.
+func (s *Service) Rotate(ctx context.Context, inTx ...func(ports.Tx) error) ([]Key, error) {
 	if len(s.External) > 0 {
-		return nil, ErrExternalKeys
+		return nil, domain.ErrSigningKeysExternal
 	}
-	current, err := s.reload(ctx, true)
+	current, err := s.reload(ctx, true, inTx...)
 	if err != nil {
 		return nil, err
 	}

@@ -30,11 +30,5 @@ type Service struct {
 // and stores none.
 type ExternalKeys []ports.TokenKey
 
-// ErrExternalKeys is returned for a rotation of external keys.
-var ErrExternalKeys = &domain.Error{
-	Kind: domain.KindConflict, Code: "signing_keys_external",
-	Message: "the signing keys are external; the server cannot rotate them",
-}
-
 // ErrUndecryptable is returned if a stored key was encrypted under a secret that the server does not have.
 var ErrUndecryptable = errors.New("signing keys cannot be decrypted")

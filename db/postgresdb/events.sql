@@ -27,6 +27,11 @@ WHERE user_id IS NULL AND id < @before
     AND (@kinds::text = '[]' OR strpos(@kinds::text, '"' || kind || '"') > 0)
 ORDER BY id DESC LIMIT @up_to::bigint;
 
+-- name: ListEventsOfUserAfter :many
+SELECT * FROM events
+WHERE user_id = @user_id AND id > @after AND id < @before AND (@kinds::text = '[]' OR strpos(@kinds::text, '"' || kind || '"') > 0)
+ORDER BY id LIMIT @up_to::bigint;
+
 -- name: ListEvents :many
 SELECT * FROM events
 WHERE id > @after AND id < @before AND (@kinds::text = '[]' OR strpos(@kinds::text, '"' || kind || '"') > 0)

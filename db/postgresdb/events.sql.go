@@ -296,6 +296,66 @@ func (q *Queries) ListEventsByUser(ctx context.Context, arg ListEventsByUserPara
 	return items, nil
 }
 
+const listEventsOfUserAfter = `-- name: ListEventsOfUserAfter :many
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, api_key_id, invite_id, request_id, repeat_key, repeats, last_at, other_ips FROM events
+WHERE user_id = $1 AND id > $2 AND id < $3 AND ($4::text = '[]' OR strpos($4::text, '"' || kind || '"') > 0)
+ORDER BY id LIMIT $5::bigint
+`
+
+type ListEventsOfUserAfterParams struct {
+	UserID column.Text
+	After  string
+	Before string
+	Kinds  string
+	UpTo   int64
+}
+
+func (q *Queries) ListEventsOfUserAfter(ctx context.Context, arg ListEventsOfUserAfterParams) ([]Event, error) {
+	rows, err := q.db.Query(ctx, listEventsOfUserAfter,
+		arg.UserID,
+		arg.After,
+		arg.Before,
+		arg.Kinds,
+		arg.UpTo,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Event{}
+	for rows.Next() {
+		var i Event
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.At,
+			&i.Actor,
+			&i.Reason,
+			&i.UserID,
+			&i.SessionID,
+			&i.CredentialID,
+			&i.PasskeyName,
+			&i.DeviceName,
+			&i.IP,
+			&i.Changed,
+			&i.APIKeyID,
+			&i.InviteID,
+			&i.RequestID,
+			&i.RepeatKey,
+			&i.Repeats,
+			&i.LastAt,
+			&i.OtherIPs,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const saveEvent = `-- name: SaveEvent :execrows
 UPDATE events
 SET session_id = $1, credential_id = $2, passkey_name = $3, repeats = $4, last_at = $5,

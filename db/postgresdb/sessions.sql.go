@@ -139,6 +139,57 @@ func (q *Queries) ListActiveSessions(ctx context.Context, arg ListActiveSessions
 	return items, nil
 }
 
+const listAllActiveSessions = `-- name: ListAllActiveSessions :many
+SELECT id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at FROM sessions
+WHERE id > $1 AND revoked_at IS NULL AND idle_ends_at > $2
+ORDER BY id LIMIT $3::bigint
+`
+
+type ListAllActiveSessionsParams struct {
+	After string
+	Now   column.Time
+	UpTo  int64
+}
+
+func (q *Queries) ListAllActiveSessions(ctx context.Context, arg ListAllActiveSessionsParams) ([]Session, error) {
+	rows, err := q.db.Query(ctx, listAllActiveSessions, arg.After, arg.Now, arg.UpTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Session{}
+	for rows.Next() {
+		var i Session
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.CredentialID,
+			&i.Transport,
+			&i.TokenDigest,
+			&i.PreviousTokenDigest,
+			&i.RotatedAt,
+			&i.Assurance,
+			&i.AMR,
+			&i.DeviceName,
+			&i.DeviceUserAgent,
+			&i.DeviceIP,
+			&i.CreatedAt,
+			&i.AuthTime,
+			&i.LastSeenAt,
+			&i.IdleEndsAt,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const saveSession = `-- name: SaveSession :execrows
 UPDATE sessions
 SET credential_id = $1, token_digest = $2, previous_token_digest = $3,

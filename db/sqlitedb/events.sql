@@ -20,6 +20,11 @@ WHERE user_id IS sqlc.narg(user_id) AND id < @before
     AND (CAST(@kinds AS TEXT) = '[]' OR instr(CAST(@kinds AS TEXT), '"' || kind || '"') > 0)
 ORDER BY id DESC LIMIT @up_to;
 
+-- name: ListEventsOfUserAfter :many
+SELECT * FROM events
+WHERE user_id = @user_id AND id > @after AND id < @before AND (CAST(@kinds AS TEXT) = '[]' OR instr(CAST(@kinds AS TEXT), '"' || kind || '"') > 0)
+ORDER BY id LIMIT @up_to;
+
 -- name: ListEvents :many
 SELECT * FROM events
 WHERE id > @after AND id < @before AND (CAST(@kinds AS TEXT) = '[]' OR instr(CAST(@kinds AS TEXT), '"' || kind || '"') > 0)

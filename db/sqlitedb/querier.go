@@ -59,11 +59,13 @@ type Querier interface {
 	ListAPIKeys(ctx context.Context, after string, upTo int64) ([]APIKey, error)
 	// A session never ends later than its idle end.
 	ListActiveSessions(ctx context.Context, arg ListActiveSessionsParams) ([]Session, error)
+	ListAllActiveSessions(ctx context.Context, arg ListAllActiveSessionsParams) ([]Session, error)
 	ListBackupCodes(ctx context.Context, userID string) ([][]byte, error)
 	ListDueOutboxEmails(ctx context.Context, now column.Time, upTo int64) ([]OutboxEmail, error)
 	ListEvents(ctx context.Context, arg ListEventsParams) ([]Event, error)
 	// Events without a user are those of a NULL user. Kinds is a JSON array; an empty one selects all kinds.
 	ListEventsByUser(ctx context.Context, arg ListEventsByUserParams) ([]Event, error)
+	ListEventsOfUserAfter(ctx context.Context, arg ListEventsOfUserAfterParams) ([]Event, error)
 	ListInvites(ctx context.Context, after string, upTo int64) ([]Invite, error)
 	ListLockouts(ctx context.Context, after []byte, upTo int64) ([]RecoveryLockout, error)
 	ListOutboxEmails(ctx context.Context, after string, upTo int64) ([]OutboxEmail, error)

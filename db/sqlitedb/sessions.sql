@@ -27,6 +27,11 @@ SELECT * FROM sessions
 WHERE user_id = @user_id AND id < @before AND revoked_at IS NULL AND idle_ends_at > @now
 ORDER BY id DESC LIMIT @up_to;
 
+-- name: ListAllActiveSessions :many
+SELECT * FROM sessions
+WHERE id > @after AND revoked_at IS NULL AND idle_ends_at > @now
+ORDER BY id LIMIT @up_to;
+
 -- The user, the transport and the creation time of a session never change.
 -- name: SaveSession :execrows
 UPDATE sessions

@@ -160,6 +160,34 @@ var events = rules{
 		wantList(t, got, err, all[1:3]...)
 	},
 
+	"ListByUserAfter returns the events of one user, oldest first, in pages": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"), user("ben"))
+		all := []domain.EventState{event("ada", "phone"), event("ada", "laptop"), event("ada", "tablet"), event("ada", "watch")}
+		for i := range all {
+			if all[i].ID = domain.NewEventID(hour(i), randomSource(fmt.Sprint("event ", i))); i%2 == 1 {
+				all[i].Kind = domain.EventSignedIn
+			}
+		}
+		addEvents(t, store, all[3], event("ben", "phone"), all[0], anonymized(event("anonymous", "phone")), all[2], all[1])
+		end := domain.FirstEventID(hour(99))
+		list := func(after domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
+			return get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Event, error) {
+				return tx.Events.ListByUserAfter(ctx, userID("ada"), after, end, limit, kinds...)
+			})
+		}
+		got, err := list(domain.EventID{}, 3)
+		wantList(t, got, err, all[:3]...)
+		got, err = list(all[2].ID, 3)
+		wantList(t, got, err, all[3:]...)
+		got, err = list(all[3].ID, 3)
+		wantList(t, got, err)
+		got, err = list(domain.EventID{}, 9, domain.EventSignedIn)
+		wantList(t, got, err, all[1], all[3])
+		end = all[3].ID
+		got, err = list(all[0].ID, 9)
+		wantList(t, got, err, all[1:3]...)
+	},
+
 	"concurrent repetitions are all counted": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		repetition := func(i int) *domain.Event {

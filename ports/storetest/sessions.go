@@ -155,7 +155,7 @@ var sessions = rules{
 		wantSame(t, got, err, other)
 	},
 
-	"ListActive omits revoked and expired sessions": func(t *testing.T, store ports.Store) {
+	"ListActive and ListAllActive omit revoked and expired sessions": func(t *testing.T, store ports.Store) {
 		now, soon := hour(50), hour(50).Add(time.Microsecond)
 		ending := func(tag string, idleEnd, end, revoked time.Time) domain.SessionState {
 			s := session("ada", tag)
@@ -185,6 +185,29 @@ var sessions = rules{
 		}
 		slices.SortFunc(want, func(a, b domain.SessionState) int { return compareIDs(b.ID, a.ID) })
 		wantList(t, all, err, want...)
+		all, err = get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Session, error) {
+			return tx.Sessions.ListAllActive(ctx, now, domain.SessionID{}, 99)
+		})
+		slices.Reverse(want)
+		wantList(t, all, err, want...)
+	},
+
+	"ListAllActive returns the sessions of all users in pages, by id": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"), user("ben"))
+		var want []domain.SessionID
+		for i := range 6 {
+			owner := []string{"ada", "ben"}[i%2]
+			active, ended := activeSession(owner, fmt.Sprint("session", i)), session(owner, fmt.Sprint("ended", i))
+			addSessions(t, store, active, ended)
+			want = append(want, active.ID)
+		}
+		slices.SortFunc(want, compareIDs)
+		wantPages(t, want, func(after domain.SessionID, limit int) ([]domain.SessionID, error) {
+			all, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Session, error) {
+				return tx.Sessions.ListAllActive(ctx, hour(5), after, limit)
+			})
+			return idsOf(all), err
+		})
 	},
 
 	"ListActive returns the user's sessions in pages, newest id first": func(t *testing.T, store ports.Store) {
