@@ -10,6 +10,7 @@ import (
 // apiStories are what app clients and operators do.
 // Cases of: TestStories
 var apiStories = []story{
+	{title: "The operator creates a user, who registers the first passkey", run: operatorCreatesAUser},
 	// Requirement: ASVS-7.4.1
 	{title: "An app client signs in, refreshes and signs out", run: appClientSignsIn},
 	// Requirement: ASVS-7.3.1, RFC9700-4.14.2

@@ -272,6 +272,8 @@ func (a *fullAccount) validRequest(o operation) (path string, body map[string]an
 		return o.path, finishBody(begun, a.createCredential(authenticator.New(a.origin), begun), map[string]any{"grant_token": a.grantToken})
 	case "revokeSessionsByAddress":
 		return o.path, map[string]any{"addresses": "0.0.0.0/0", "user_id": a.userID, "dry_run": true}
+	case "createUser":
+		return o.path, map[string]any{"email": "friend-of-" + a.email, "display_name": "Ben", "groups": []string{"staff"}}
 	case "createInvites":
 		return o.path, map[string]any{"email": "friend-of-" + a.email, "expires_in": 3600}
 	case "revokeInvite":

@@ -24,6 +24,7 @@ func (s *serverWithDB) newAPIKey(scopes ...domain.Scope) string {
 // scopeOfOperation has the scope that each operation for programs of the operator needs.
 var scopeOfOperation = map[string]domain.Scope{
 	"listUsers":               domain.ScopeUsersRead,
+	"createUser":              domain.ScopeUsersWrite,
 	"showUser":                domain.ScopeUsersRead,
 	"disableUser":             domain.ScopeUsersWrite,
 	"enableUser":              domain.ScopeUsersWrite,

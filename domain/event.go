@@ -91,6 +91,7 @@ const (
 	EventRecoveryRefused      EventKind = "recovery_refused"       // recovery codes were rejected
 	EventRecoveryLocked       EventKind = "recovery_locked"        // recovery was locked after too many wrong codes; a sign-in with a passkey unlocks it
 	EventRecovered            EventKind = "recovered"              // a passkey was registered with a recovery grant, and earlier sessions were revoked
+	EventAccountCreated       EventKind = "account_created"        // the operator created the account, and made a link for its first passkey
 	EventAccountDisabled      EventKind = "account_disabled"       // the operator disabled the account
 	EventAccountEnabled       EventKind = "account_enabled"        // the operator enabled the account
 	EventAccountDeleted       EventKind = "account_deleted"        // the account was deleted; the event has no user
@@ -106,7 +107,7 @@ var EventKinds = []EventKind{
 	EventSignedUp, EventInviteUsed, EventSignedIn, EventSignInRefused, EventSignedOut, EventSteppedUp, EventStepUpRefused, EventSessionRevoked,
 	EventRefreshTokenReused, EventApplicationSignedIn, EventAuthorizationCodeReused, EventPasskeyAdded, EventPasskeyAddRefused, EventPasskeyRenamed, EventPasskeyRemoved,
 	EventPasskeyFlagged, EventPasskeySuspended, EventAccountChanged, EventTOTPAdded, EventTOTPRemoved, EventBackupCodesGenerated,
-	EventRecoveryGranted, EventRecoveryRefused, EventRecoveryLocked, EventRecovered, EventAccountDisabled, EventAccountEnabled,
+	EventRecoveryGranted, EventRecoveryRefused, EventRecoveryLocked, EventRecovered, EventAccountCreated, EventAccountDisabled, EventAccountEnabled,
 	EventAccountDeleted,
 }
 

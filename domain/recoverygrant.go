@@ -38,7 +38,8 @@ type RecoveryGrantToken struct{ Secret }
 const (
 	recoveryGrantTTL         = 10 * time.Minute
 	operatorGrantTTL         = 15 * time.Minute
-	recoveryGrantTokenPrefix = "klg_" // lets secret scanners find a leaked token
+	firstPasskeyGrantTTL     = 7 * 24 * time.Hour // there is nothing in the account yet
+	recoveryGrantTokenPrefix = "klg_"             // lets secret scanners find a leaked token
 	recoveryGrantNonceLength = 32
 )
 
@@ -55,6 +56,14 @@ func NewRecoveryGrant(owner UserID, factors []RecoveryFactor, code BackupCodeDig
 	token := g.deriveToken(keys[0])
 	g.state.Token = token.Digest()
 	return g, token
+}
+
+// NewFirstPasskeyGrant returns a grant for a user whom the operator has just created, and its token. It is a grant of FactorOperator with a
+// longer lifetime.
+func NewFirstPasskeyGrant(owner UserID, keys KeyRing[RecoveryGrantToken], now time.Time, random io.Reader) (*RecoveryGrant, RecoveryGrantToken) {
+	grant, token := NewRecoveryGrant(owner, []RecoveryFactor{FactorOperator}, BackupCodeDigest{}, keys, now, random)
+	grant.state.ExpiresAt = now.Add(firstPasskeyGrantTTL)
+	return grant, token
 }
 
 // RederiveToken returns the grant's token again, for a client that repeats the recovery because the response was lost. It returns

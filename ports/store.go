@@ -68,6 +68,11 @@ type Users interface {
 	ByEmail(ctx context.Context, email domain.Email) (*domain.User, error)
 	// List returns up to limit users with ids after the given one, in ascending order; the zero id starts at the first.
 	List(ctx context.Context, after domain.UserID, limit int) ([]*domain.User, error)
+	// Search returns up to limit users whose e-mail address, display name or last word of it begins with the text: first by address, then
+	// by name, each in the order of the characters. Case, accents and compatibility forms of characters make no difference in either; an
+	// address that is not verified is found only if it is not pending. It reads at most limit users for each of the three, however many
+	// there are. An empty text finds none.
+	Search(ctx context.Context, text string, limit int) ([]*domain.User, error)
 	// Save stores the changes of a user. It returns domain.ErrEmailTaken or domain.ErrUserNotFound.
 	Save(ctx context.Context, u *domain.User) error
 	// Remove deletes the user with their passkeys, sessions, authenticator app, backup codes, recovery grant, invite and e-mails,

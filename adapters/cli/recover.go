@@ -22,15 +22,19 @@ address.`,
 				if err != nil {
 					return err
 				}
-				if asJSON(cmd) {
-					return printJSON(p.Stdout, recoveryLink{account.User.ID().String(), issued.Link.Reveal(), timestamp.Of(issued.ExpiresAt)})
-				}
-				p.printLine("Give this link to %s only. It works once, until %s:", addressOrID(account.User), formatTime(issued.ExpiresAt))
-				p.printLine("%s", issued.Link.Reveal())
-				return nil
+				return p.printRecoveryLink(cmd, issued)
 			})
 		},
 	}
+}
+
+func (p *Program) printRecoveryLink(cmd *cobra.Command, issued admin.RecoveryLink) error {
+	if asJSON(cmd) {
+		return printJSON(p.Stdout, recoveryLink{issued.User.ID().String(), issued.Link.Reveal(), timestamp.Of(issued.ExpiresAt)})
+	}
+	p.printLine("Give this link to %s only. It works once, until %s:", addressOrID(issued.User), formatTime(issued.ExpiresAt))
+	p.printLine("%s", issued.Link.Reveal())
+	return nil
 }
 
 type recoveryLink struct {

@@ -20,39 +20,57 @@ func (p *Program) users() *cobra.Command {
 		Use: "users", Short: "Manage users",
 		Long: "Manage users. USER is an id or an e-mail address.",
 	}
-	group.AddCommand(p.listUsers(), p.showUser(), p.disableUser(), p.enableUser(), p.userGroups(), p.recoverUser(), p.deleteUser())
+	group.AddCommand(p.listUsers(), p.createUser(), p.showUser(), p.disableUser(), p.enableUser(), p.userGroups(), p.recoverUser(), p.deleteUser())
 	return addJSONFlag(group)
 }
 
 func (p *Program) listUsers() *cobra.Command {
+	const maxFound = 100
 	var limit int
+	var search string
 	cmd := &cobra.Command{
-		Use: "list", Short: "List the users, oldest first", Args: noArguments,
+		Use: "list", Short: "List or search the users", Args: noArguments,
+		Long: `List the users, oldest first. With --search, list up to 100 whose e-mail address, name or last word of
+the name begins with the text. Case and accents make no difference.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
+			case search != "" && !cmd.Flags().Changed("limit"):
+				limit = maxFound
+			case search != "" && limit > maxFound:
+				return invalidArguments(cmd, fmt.Errorf("--limit must be at most %d with --search", maxFound))
 			case !cmd.Flags().Changed("limit"):
 				limit = math.MaxInt
 			case limit < 1:
 				return invalidArguments(cmd, errors.New("--limit must be at least 1"))
 			}
 			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
-				return p.printUsers(cmd, usecases.Admin, limit)
+				if search == "" {
+					return p.printUsers(cmd, func(do func([]*domain.User) error) error { return eachPage(cmd.Context(), usecases.Admin, limit, do) })
+				}
+				return p.printUsers(cmd, func(do func([]*domain.User) error) error {
+					found, err := usecases.Admin.SearchUsers(cmd.Context(), search, limit)
+					if err != nil {
+						return err
+					}
+					return do(found)
+				})
 			})
 		},
 	}
+	cmd.Flags().StringVar(&search, "search", "", "list the users whose address or name begins with `TEXT`")
 	cmd.Flags().IntVar(&limit, "limit", 0, "list at most `N` users; by default all")
 	return cmd
 }
 
-func (p *Program) printUsers(cmd *cobra.Command, users *admin.Service, limit int) error {
+func (p *Program) printUsers(cmd *cobra.Command, list pages[*domain.User]) error {
 	if asJSON(cmd) {
-		list, err := beginJSONList(p.Stdout, "users")
+		out, err := beginJSONList(p.Stdout, "users")
 		if err != nil {
 			return err
 		}
-		err = eachPage(cmd.Context(), users, limit, func(page []*domain.User) error {
+		err = list(func(page []*domain.User) error {
 			for _, u := range page {
-				if err := list.add(userOf(u)); err != nil {
+				if err := out.add(userOf(u)); err != nil {
 					return err
 				}
 			}
@@ -61,10 +79,10 @@ func (p *Program) printUsers(cmd *cobra.Command, users *admin.Service, limit int
 		if err != nil {
 			return err
 		}
-		return list.end()
+		return out.end()
 	}
 	t := newTable(p.Stdout, "ID", "CREATED", "STATUS", "EMAIL", "NAME")
-	return eachPage(cmd.Context(), users, limit, func(page []*domain.User) error {
+	return list(func(page []*domain.User) error {
 		t.write(mapSlice(page, func(u *domain.User) []string {
 			return []string{u.ID().String(), formatTime(u.CreatedAt()), userStatus(u), string(u.Email()), string(u.DisplayName())}
 		})...)
@@ -90,6 +108,35 @@ func eachPage(ctx context.Context, users *admin.Service, limit int, do func([]*d
 		}
 		last = page[len(page)-1].ID()
 	}
+}
+
+func (p *Program) createUser() *cobra.Command {
+	var email, name string
+	var groups []string
+	cmd := &cobra.Command{
+		Use: "create", Short: "Create a user, and print the link for the first passkey", Args: noArguments,
+		Long: `Create a user without a passkey, and print a link with which the user registers the first one. It
+works once, for seven days; users recover prints another one. An address is not verified.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			address, badEmail := domain.ParseEmail("--email", email)
+			displayName, badName := domain.ParseDisplayName("--name", name)
+			parsed, badGroups := parseGroups("--groups", groups)
+			if err := errors.Join(badEmail, badName, badGroups); err != nil {
+				return err
+			}
+			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
+				created, err := usecases.Admin.CreateUser(cmd.Context(), admin.UserInput{Email: address, DisplayName: displayName, Groups: parsed})
+				if err != nil {
+					return err
+				}
+				return p.printRecoveryLink(cmd, created)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&email, "email", "", "the e-mail `ADDRESS` of the user")
+	cmd.Flags().StringVar(&name, "name", "", "the display `NAME` of the user")
+	cmd.Flags().StringSliceVar(&groups, "groups", nil, "put the user into `GROUP`; may be given several times")
+	return cmd
 }
 
 func (p *Program) showUser() *cobra.Command {

@@ -320,3 +320,35 @@ func wantJSON(t *testing.T, text string, want map[string]any) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+func TestUsersList_Search(t *testing.T) {
+	f := newFixture(t)
+	f.addUser(t, ada)
+	f.addUser(t, ben)
+	for search, want := range map[string]int{"ADA@": 1, "adá": 1, "carol": 0} {
+		if found := decodeJSON[map[string][]map[string]any](t, f.mustSucceed(t, "users list --json --search "+search))["users"]; len(found) != want || want == 1 && found[0]["id"] != ada.ID.String() {
+			t.Errorf("%q: %v", search, found)
+		}
+	}
+	if why := f.mustFail(t, "users list --search a --limit 101", cli.ExitUsage); !strings.Contains(why, "--limit") {
+		t.Error(why)
+	}
+}
+
+func TestUsersCreate(t *testing.T) {
+	f := newFixture(t)
+	created := decodeJSON[map[string]string](t, f.mustSucceed(t, "users create --email Carol@example.org --name Carol --groups staff,admin --json"))
+	if !strings.HasPrefix(created["link"], "https://id.example.org/#recover=klg_") || created["expires_at"] != "2026-11-30T12:00:00.000000Z" {
+		t.Errorf("created %v", created)
+	}
+	user := decodeJSON[struct{ User map[string]any }](t, f.mustSucceed(t, "users show carol@example.org --json")).User
+	if user["id"] != created["user_id"] || user["display_name"] != "Carol" || user["email_verified"] != false || fmt.Sprint(user["groups"]) != "[admin staff]" {
+		t.Errorf("stored %v", user)
+	}
+	f.mustFail(t, "users create --email carol@example.org", cli.ExitConflict)
+	f.mustFail(t, "users create --email carol", cli.ExitUsage)
+	f.mustFail(t, "users create --groups Staff", cli.ExitUsage)
+	if text := f.mustSucceed(t, "users create"); !strings.Contains(text, "works once, until 2026-11-30T12:00:00Z") {
+		t.Errorf("printed %q", text)
+	}
+}

@@ -50,9 +50,16 @@ func managedUserOf(u *domain.User) managedUser {
 }
 
 func (s *server) listUsers(c *fiber.Ctx, usecases *admin.Service) error {
-	after, limit, err := parsePage(c, domain.ParseUserID)
-	if err != nil {
+	after, limit, badPage := parsePage(c, domain.ParseUserID)
+	if err := domain.JoinInvalid(badPage, rejectDuplicateParams(c, "search")); err != nil {
 		return err
+	}
+	if text := c.Query("search"); text != "" {
+		users, err := usecases.SearchUsers(c.UserContext(), text, limit)
+		if err != nil {
+			return err
+		}
+		return answerList(c, mapSlice(users, managedUserOf), false, func(u managedUser) string { return u.ID })
 	}
 	users, err := usecases.ListUsers(c.UserContext(), after, limit+1)
 	if err != nil {
@@ -61,6 +68,32 @@ func (s *server) listUsers(c *fiber.Ctx, usecases *admin.Service) error {
 	more := len(users) > limit
 	items := mapSlice(users[:min(len(users), limit)], managedUserOf)
 	return answerList(c, items, more, func(u managedUser) string { return u.ID })
+}
+
+func (s *server) createUser(c *fiber.Ctx, usecases *admin.Service) error {
+	var body struct {
+		Email       string   `json:"email"`
+		DisplayName string   `json:"display_name"`
+		Locale      string   `json:"locale"`
+		Groups      []string `json:"groups"`
+	}
+	if err := decodeBody(c, &body); err != nil {
+		return err
+	}
+	email, badEmail := domain.ParseEmail("email", body.Email)
+	name, badName := displayName(body.DisplayName)
+	locale, badLocale := domain.ParseLocale("locale", body.Locale)
+	groups, badGroups := parseGroups("groups", body.Groups)
+	if err := domain.JoinInvalid(badEmail, badName, badLocale, badGroups); err != nil {
+		return err
+	}
+	created, err := usecases.CreateUser(c.UserContext(), admin.UserInput{Email: email, DisplayName: name, Locale: locale, Groups: groups})
+	if err != nil {
+		return err
+	}
+	return c.Status(http.StatusCreated).JSON(fiber.Map{
+		"user": managedUserOf(created.User), "link": created.Link.Reveal(), "expires_at": timestamp.Of(created.ExpiresAt),
+	})
 }
 
 func (s *server) showUser(c *fiber.Ctx, usecases *admin.Service, ref domain.UserRef) error {

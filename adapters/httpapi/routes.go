@@ -58,6 +58,7 @@ func (s *server) route(app *fiber.App) {
 	v1.Post("/me/recovery/backup-codes", s.requireSessionLimited(domain.RateChange, s.generateBackupCodes))
 
 	v1.Get("/admin/users", s.requireAPIKey(s.listUsers))
+	v1.Post("/admin/users", s.requireAPIKey(s.createUser))
 	v1.Get("/admin/users/:id", s.requireAPIKey(ofUser(s.showUser)))
 	v1.Delete("/admin/users/:id", s.requireAPIKey(ofUser(s.deleteUser)))
 	v1.Post("/admin/users/:id/disable", s.requireAPIKey(ofUser(s.disableUser)))

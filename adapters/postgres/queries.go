@@ -316,6 +316,21 @@ func (q queries) SaveUser(ctx context.Context, arg sqlitedb.SaveUserParams) (int
 	return q.Queries.SaveUser(ctx, postgresdb.SaveUserParams(arg))
 }
 
+func (q queries) SearchUsersByEmail(ctx context.Context, arg sqlitedb.SearchUsersByEmailParams) ([]sqlitedb.User, error) {
+	rows, err := q.Queries.SearchUsersByEmail(ctx, postgresdb.SearchUsersByEmailParams(arg))
+	return convert(rows, func(r postgresdb.User) sqlitedb.User { return sqlitedb.User(r) }), err
+}
+
+func (q queries) SearchUsersByLastWord(ctx context.Context, arg sqlitedb.SearchUsersByLastWordParams) ([]sqlitedb.User, error) {
+	rows, err := q.Queries.SearchUsersByLastWord(ctx, postgresdb.SearchUsersByLastWordParams(arg))
+	return convert(rows, func(r postgresdb.User) sqlitedb.User { return sqlitedb.User(r) }), err
+}
+
+func (q queries) SearchUsersByName(ctx context.Context, arg sqlitedb.SearchUsersByNameParams) ([]sqlitedb.User, error) {
+	rows, err := q.Queries.SearchUsersByName(ctx, postgresdb.SearchUsersByNameParams(arg))
+	return convert(rows, func(r postgresdb.User) sqlitedb.User { return sqlitedb.User(r) }), err
+}
+
 func (q queries) SessionByID(ctx context.Context, id string) (sqlitedb.Session, error) {
 	row, err := q.Queries.SessionByID(ctx, id)
 	return sqlitedb.Session(row), err

@@ -2,6 +2,8 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
+	"unicode/utf8"
 
 	"github.com/keylodge/keylodge/db/column"
 	"github.com/keylodge/keylodge/db/sqlitedb"
@@ -39,6 +41,39 @@ func (u users) List(ctx context.Context, after domain.UserID, limit int) ([]*dom
 	return restoreAll(rows, userOf)
 }
 
+func (u users) Search(ctx context.Context, text string, limit int) ([]*domain.User, error) {
+	low := searchKey(text)
+	if low == "" {
+		return nil, nil
+	}
+	high := low + string(utf8.MaxRune)
+	var found []*domain.User
+	for _, search := range []func(context.Context, sqlitedb.SearchUsersByEmailParams) ([]sqlitedb.User, error){
+		u.q.SearchUsersByEmail,
+		func(ctx context.Context, arg sqlitedb.SearchUsersByEmailParams) ([]sqlitedb.User, error) {
+			return u.q.SearchUsersByName(ctx, sqlitedb.SearchUsersByNameParams(arg))
+		},
+		func(ctx context.Context, arg sqlitedb.SearchUsersByEmailParams) ([]sqlitedb.User, error) {
+			return u.q.SearchUsersByLastWord(ctx, sqlitedb.SearchUsersByLastWordParams(arg))
+		},
+	} {
+		rows, err := search(ctx, sqlitedb.SearchUsersByEmailParams{Low: low, High: high, UpTo: int64(limit)})
+		if err != nil {
+			return nil, u.wrap("searching users", err)
+		}
+		more, err := restoreAll(rows, userOf)
+		if err != nil {
+			return nil, err
+		}
+		for _, user := range more {
+			if len(found) < limit && !slices.ContainsFunc(found, func(f *domain.User) bool { return f.ID() == user.ID() }) {
+				found = append(found, user)
+			}
+		}
+	}
+	return found, nil
+}
+
 func (u users) Save(ctx context.Context, user *domain.User) error {
 	row := userRow(user)
 	saved, err := u.q.SaveUser(ctx, sqlitedb.SaveUserParams{
@@ -50,6 +85,8 @@ func (u users) Save(ctx context.Context, user *domain.User) error {
 		PendingEmailExpiresAt: row.PendingEmailExpiresAt,
 		DisplayName:           row.DisplayName,
 		Locale:                row.Locale,
+		SearchName:            row.SearchName,
+		SearchLastWord:        row.SearchLastWord,
 		Groups:                row.Groups,
 		DisabledAt:            row.DisabledAt,
 		ID:                    row.ID,
@@ -73,6 +110,7 @@ func (u users) Remove(ctx context.Context, id domain.UserID) error {
 
 func userRow(user *domain.User) sqlitedb.User {
 	s := user.State()
+	name := searchKey(string(s.DisplayName))
 	return sqlitedb.User{
 		ID:                    s.ID.String(),
 		UserHandle:            s.Handle.Bytes(),
@@ -84,6 +122,8 @@ func userRow(user *domain.User) sqlitedb.User {
 		PendingEmailExpiresAt: column.Time{Time: s.PendingEmail.ExpiresAt},
 		DisplayName:           string(s.DisplayName),
 		Locale:                column.Text(s.Locale),
+		SearchName:            name,
+		SearchLastWord:        lastWord(name),
 		Groups:                stringsOf(s.Groups),
 		DisabledAt:            column.Time{Time: s.DisabledAt},
 		CreatedAt:             column.Time{Time: s.CreatedAt},

@@ -485,6 +485,8 @@ func TestAdmin_RequiresScope(t *testing.T) {
 			return err
 		}},
 		"keys":   {domain.ScopeSigningKeysRead, func(s *admin.Service) error { _, err := s.ListSigningKeys(t.Context()); return err }},
+		"create": {domain.ScopeUsersWrite, func(s *admin.Service) error { _, err := s.CreateUser(t.Context(), admin.UserInput{}); return err }},
+		"search": {domain.ScopeUsersRead, func(s *admin.Service) error { _, err := s.SearchUsers(t.Context(), "a", 1); return err }},
 		"rotate": {domain.ScopeSigningKeysWrite, func(s *admin.Service) error { _, err := s.RotateSigningKeys(t.Context()); return err }},
 		"events": {domain.ScopeEventsRead, func(s *admin.Service) error {
 			_, err := s.ListEvents(t.Context(), admin.EventFilter{}, domain.EventID{}, 1)

@@ -219,6 +219,8 @@ type User struct {
 	PendingEmailExpiresAt column.Time
 	DisplayName           string
 	Locale                column.Text
+	SearchName            string
+	SearchLastWord        string
 	Groups                column.Strings
 	DisabledAt            column.Time
 	CreatedAt             column.Time

@@ -172,7 +172,7 @@ func (q *Queries) ListPasskeysByUser(ctx context.Context, userID string) ([]Pass
 
 const listPasskeysWithOwner = `-- name: ListPasskeysWithOwner :many
 SELECT
-    passkeys.credential_id, passkeys.user_id, passkeys.name, passkeys.status, passkeys.rp_id, passkeys.public_key, passkeys.algorithm, passkeys.aaguid, passkeys.attachment, passkeys.transports, passkeys.flags, passkeys.sign_count, passkeys.clone_warning, passkeys.extensions, passkeys.created_at, passkeys.last_used_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.locale, users."groups", users.disabled_at, users.created_at,
+    passkeys.credential_id, passkeys.user_id, passkeys.name, passkeys.status, passkeys.rp_id, passkeys.public_key, passkeys.algorithm, passkeys.aaguid, passkeys.attachment, passkeys.transports, passkeys.flags, passkeys.sign_count, passkeys.clone_warning, passkeys.extensions, passkeys.created_at, passkeys.last_used_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.locale, users.search_name, users.search_last_word, users."groups", users.disabled_at, users.created_at,
     EXISTS (SELECT 1 FROM recovery_lockouts WHERE recovery_lockouts.subject = ?1) AS has_lockout
 FROM passkeys JOIN users ON users.id = passkeys.user_id
 WHERE passkeys.user_id = ?2 ORDER BY passkeys.created_at, passkeys.credential_id
@@ -220,6 +220,8 @@ func (q *Queries) ListPasskeysWithOwner(ctx context.Context, subject []byte, use
 			&i.User.PendingEmailExpiresAt,
 			&i.User.DisplayName,
 			&i.User.Locale,
+			&i.User.SearchName,
+			&i.User.SearchLastWord,
 			&i.User.Groups,
 			&i.User.DisabledAt,
 			&i.User.CreatedAt,
@@ -286,7 +288,7 @@ func (q *Queries) PasskeyByID(ctx context.Context, credentialID []byte) (Passkey
 
 const passkeyWithOwner = `-- name: PasskeyWithOwner :one
 SELECT
-    passkeys.credential_id, passkeys.user_id, passkeys.name, passkeys.status, passkeys.rp_id, passkeys.public_key, passkeys.algorithm, passkeys.aaguid, passkeys.attachment, passkeys.transports, passkeys.flags, passkeys.sign_count, passkeys.clone_warning, passkeys.extensions, passkeys.created_at, passkeys.last_used_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.locale, users."groups", users.disabled_at, users.created_at,
+    passkeys.credential_id, passkeys.user_id, passkeys.name, passkeys.status, passkeys.rp_id, passkeys.public_key, passkeys.algorithm, passkeys.aaguid, passkeys.attachment, passkeys.transports, passkeys.flags, passkeys.sign_count, passkeys.clone_warning, passkeys.extensions, passkeys.created_at, passkeys.last_used_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.locale, users.search_name, users.search_last_word, users."groups", users.disabled_at, users.created_at,
     (SELECT count(*) FROM (
         SELECT 1 FROM sessions AS s WHERE s.user_id = passkeys.user_id AND s.revoked_at IS NULL LIMIT ?1
     ) AS counted) AS sessions
@@ -331,6 +333,8 @@ func (q *Queries) PasskeyWithOwner(ctx context.Context, upTo int64, credentialID
 		&i.User.PendingEmailExpiresAt,
 		&i.User.DisplayName,
 		&i.User.Locale,
+		&i.User.SearchName,
+		&i.User.SearchLastWord,
 		&i.User.Groups,
 		&i.User.DisabledAt,
 		&i.User.CreatedAt,

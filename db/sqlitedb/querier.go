@@ -107,6 +107,10 @@ type Querier interface {
 	// SaveUser changes no row if another user has the e-mail address: in PostgreSQL the error of the unique index would end the
 	// transaction. The id and the user handle of a user never change.
 	SaveUser(ctx context.Context, arg SaveUserParams) (int64, error)
+	// The three searches read what begins with low and is below high: a range of an index.
+	SearchUsersByEmail(ctx context.Context, arg SearchUsersByEmailParams) ([]User, error)
+	SearchUsersByLastWord(ctx context.Context, arg SearchUsersByLastWordParams) ([]User, error)
+	SearchUsersByName(ctx context.Context, arg SearchUsersByNameParams) ([]User, error)
 	SessionByID(ctx context.Context, id string) (Session, error)
 	SessionByToken(ctx context.Context, tokenDigest []byte) (Session, error)
 	SessionWithUserByID(ctx context.Context, id string) (SessionWithUserByIDRow, error)

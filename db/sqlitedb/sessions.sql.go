@@ -310,7 +310,7 @@ func (q *Queries) SessionByToken(ctx context.Context, tokenDigest []byte) (Sessi
 }
 
 const sessionWithUserByID = `-- name: SessionWithUserByID :one
-SELECT sessions.id, sessions.user_id, sessions.credential_id, sessions.transport, sessions.token_digest, sessions.previous_token_digest, sessions.rotated_at, sessions.assurance, sessions.amr, sessions.device_name, sessions.device_user_agent, sessions.device_ip, sessions.created_at, sessions.auth_time, sessions.last_seen_at, sessions.idle_ends_at, sessions.expires_at, sessions.revoked_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.locale, users."groups", users.disabled_at, users.created_at
+SELECT sessions.id, sessions.user_id, sessions.credential_id, sessions.transport, sessions.token_digest, sessions.previous_token_digest, sessions.rotated_at, sessions.assurance, sessions.amr, sessions.device_name, sessions.device_user_agent, sessions.device_ip, sessions.created_at, sessions.auth_time, sessions.last_seen_at, sessions.idle_ends_at, sessions.expires_at, sessions.revoked_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.locale, users.search_name, users.search_last_word, users."groups", users.disabled_at, users.created_at
 FROM sessions JOIN users ON users.id = sessions.user_id
 WHERE sessions.id = ?1
 `
@@ -352,6 +352,8 @@ func (q *Queries) SessionWithUserByID(ctx context.Context, id string) (SessionWi
 		&i.User.PendingEmailExpiresAt,
 		&i.User.DisplayName,
 		&i.User.Locale,
+		&i.User.SearchName,
+		&i.User.SearchLastWord,
 		&i.User.Groups,
 		&i.User.DisabledAt,
 		&i.User.CreatedAt,
@@ -360,7 +362,7 @@ func (q *Queries) SessionWithUserByID(ctx context.Context, id string) (SessionWi
 }
 
 const sessionWithUserByToken = `-- name: SessionWithUserByToken :one
-SELECT sessions.id, sessions.user_id, sessions.credential_id, sessions.transport, sessions.token_digest, sessions.previous_token_digest, sessions.rotated_at, sessions.assurance, sessions.amr, sessions.device_name, sessions.device_user_agent, sessions.device_ip, sessions.created_at, sessions.auth_time, sessions.last_seen_at, sessions.idle_ends_at, sessions.expires_at, sessions.revoked_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.locale, users."groups", users.disabled_at, users.created_at
+SELECT sessions.id, sessions.user_id, sessions.credential_id, sessions.transport, sessions.token_digest, sessions.previous_token_digest, sessions.rotated_at, sessions.assurance, sessions.amr, sessions.device_name, sessions.device_user_agent, sessions.device_ip, sessions.created_at, sessions.auth_time, sessions.last_seen_at, sessions.idle_ends_at, sessions.expires_at, sessions.revoked_at, users.id, users.user_handle, users.email, users.email_verified_at, users.pending_email, users.pending_email_code, users.pending_email_failures, users.pending_email_expires_at, users.display_name, users.locale, users.search_name, users.search_last_word, users."groups", users.disabled_at, users.created_at
 FROM sessions JOIN users ON users.id = sessions.user_id
 WHERE sessions.token_digest = ?1
 `
@@ -402,6 +404,8 @@ func (q *Queries) SessionWithUserByToken(ctx context.Context, tokenDigest []byte
 		&i.User.PendingEmailExpiresAt,
 		&i.User.DisplayName,
 		&i.User.Locale,
+		&i.User.SearchName,
+		&i.User.SearchLastWord,
 		&i.User.Groups,
 		&i.User.DisabledAt,
 		&i.User.CreatedAt,

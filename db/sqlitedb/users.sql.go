@@ -14,8 +14,8 @@ import (
 const addUser = `-- name: AddUser :execrows
 INSERT INTO users (
     id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures,
-    pending_email_expires_at, display_name, locale, groups, disabled_at, created_at
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    pending_email_expires_at, display_name, locale, search_name, search_last_word, groups, disabled_at, created_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (email) DO NOTHING
 `
 
@@ -30,6 +30,8 @@ type AddUserParams struct {
 	PendingEmailExpiresAt column.Time
 	DisplayName           string
 	Locale                column.Text
+	SearchName            string
+	SearchLastWord        string
 	Groups                column.Strings
 	DisabledAt            column.Time
 	CreatedAt             column.Time
@@ -47,6 +49,8 @@ func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (int64, error)
 		arg.PendingEmailExpiresAt,
 		arg.DisplayName,
 		arg.Locale,
+		arg.SearchName,
+		arg.SearchLastWord,
 		arg.Groups,
 		arg.DisabledAt,
 		arg.CreatedAt,
@@ -58,7 +62,7 @@ func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (int64, error)
 }
 
 const listUsers = `-- name: ListUsers :many
-SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, "groups", disabled_at, created_at FROM users WHERE id > ?1 ORDER BY id LIMIT ?2
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, search_name, search_last_word, "groups", disabled_at, created_at FROM users WHERE id > ?1 ORDER BY id LIMIT ?2
 `
 
 func (q *Queries) ListUsers(ctx context.Context, after string, upTo int64) ([]User, error) {
@@ -81,6 +85,8 @@ func (q *Queries) ListUsers(ctx context.Context, after string, upTo int64) ([]Us
 			&i.PendingEmailExpiresAt,
 			&i.DisplayName,
 			&i.Locale,
+			&i.SearchName,
+			&i.SearchLastWord,
 			&i.Groups,
 			&i.DisabledAt,
 			&i.CreatedAt,
@@ -117,8 +123,8 @@ UPDATE users
 SET email = ?1, email_verified_at = ?2, pending_email = ?3,
     pending_email_code = ?4, pending_email_failures = ?5,
     pending_email_expires_at = ?6, display_name = ?7, locale = ?8,
-    groups = ?9, disabled_at = ?10
-WHERE users.id = ?11 AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email = ?1 AND other.id <> ?11)
+    search_name = ?9, search_last_word = ?10, groups = ?11, disabled_at = ?12
+WHERE users.id = ?13 AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email = ?1 AND other.id <> ?13)
 `
 
 type SaveUserParams struct {
@@ -130,6 +136,8 @@ type SaveUserParams struct {
 	PendingEmailExpiresAt column.Time
 	DisplayName           string
 	Locale                column.Text
+	SearchName            string
+	SearchLastWord        string
 	Groups                column.Strings
 	DisabledAt            column.Time
 	ID                    string
@@ -147,6 +155,8 @@ func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) (int64, erro
 		arg.PendingEmailExpiresAt,
 		arg.DisplayName,
 		arg.Locale,
+		arg.SearchName,
+		arg.SearchLastWord,
 		arg.Groups,
 		arg.DisabledAt,
 		arg.ID,
@@ -157,8 +167,156 @@ func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) (int64, erro
 	return result.RowsAffected()
 }
 
+const searchUsersByEmail = `-- name: SearchUsersByEmail :many
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, search_name, search_last_word, "groups", disabled_at, created_at FROM users WHERE email >= CAST(?1 AS TEXT) AND email < CAST(?2 AS TEXT) ORDER BY email LIMIT ?3
+`
+
+type SearchUsersByEmailParams struct {
+	Low  string
+	High string
+	UpTo int64
+}
+
+// The three searches read what begins with low and is below high: a range of an index.
+func (q *Queries) SearchUsersByEmail(ctx context.Context, arg SearchUsersByEmailParams) ([]User, error) {
+	rows, err := q.db.QueryContext(ctx, searchUsersByEmail, arg.Low, arg.High, arg.UpTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []User{}
+	for rows.Next() {
+		var i User
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserHandle,
+			&i.Email,
+			&i.EmailVerifiedAt,
+			&i.PendingEmail,
+			&i.PendingEmailCode,
+			&i.PendingEmailFailures,
+			&i.PendingEmailExpiresAt,
+			&i.DisplayName,
+			&i.Locale,
+			&i.SearchName,
+			&i.SearchLastWord,
+			&i.Groups,
+			&i.DisabledAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const searchUsersByLastWord = `-- name: SearchUsersByLastWord :many
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, search_name, search_last_word, "groups", disabled_at, created_at FROM users WHERE search_last_word >= CAST(?1 AS TEXT) AND search_last_word < CAST(?2 AS TEXT) AND search_last_word <> '' ORDER BY search_last_word LIMIT ?3
+`
+
+type SearchUsersByLastWordParams struct {
+	Low  string
+	High string
+	UpTo int64
+}
+
+func (q *Queries) SearchUsersByLastWord(ctx context.Context, arg SearchUsersByLastWordParams) ([]User, error) {
+	rows, err := q.db.QueryContext(ctx, searchUsersByLastWord, arg.Low, arg.High, arg.UpTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []User{}
+	for rows.Next() {
+		var i User
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserHandle,
+			&i.Email,
+			&i.EmailVerifiedAt,
+			&i.PendingEmail,
+			&i.PendingEmailCode,
+			&i.PendingEmailFailures,
+			&i.PendingEmailExpiresAt,
+			&i.DisplayName,
+			&i.Locale,
+			&i.SearchName,
+			&i.SearchLastWord,
+			&i.Groups,
+			&i.DisabledAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const searchUsersByName = `-- name: SearchUsersByName :many
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, search_name, search_last_word, "groups", disabled_at, created_at FROM users WHERE search_name >= CAST(?1 AS TEXT) AND search_name < CAST(?2 AS TEXT) AND search_name <> '' ORDER BY search_name LIMIT ?3
+`
+
+type SearchUsersByNameParams struct {
+	Low  string
+	High string
+	UpTo int64
+}
+
+func (q *Queries) SearchUsersByName(ctx context.Context, arg SearchUsersByNameParams) ([]User, error) {
+	rows, err := q.db.QueryContext(ctx, searchUsersByName, arg.Low, arg.High, arg.UpTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []User{}
+	for rows.Next() {
+		var i User
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserHandle,
+			&i.Email,
+			&i.EmailVerifiedAt,
+			&i.PendingEmail,
+			&i.PendingEmailCode,
+			&i.PendingEmailFailures,
+			&i.PendingEmailExpiresAt,
+			&i.DisplayName,
+			&i.Locale,
+			&i.SearchName,
+			&i.SearchLastWord,
+			&i.Groups,
+			&i.DisabledAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const userByEmail = `-- name: UserByEmail :one
-SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, "groups", disabled_at, created_at FROM users WHERE email = CAST(?1 AS TEXT)
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, search_name, search_last_word, "groups", disabled_at, created_at FROM users WHERE email = CAST(?1 AS TEXT)
 `
 
 func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
@@ -175,6 +333,8 @@ func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
 		&i.PendingEmailExpiresAt,
 		&i.DisplayName,
 		&i.Locale,
+		&i.SearchName,
+		&i.SearchLastWord,
 		&i.Groups,
 		&i.DisabledAt,
 		&i.CreatedAt,
@@ -183,7 +343,7 @@ func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
 }
 
 const userByID = `-- name: UserByID :one
-SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, "groups", disabled_at, created_at FROM users WHERE id = ?1
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, locale, search_name, search_last_word, "groups", disabled_at, created_at FROM users WHERE id = ?1
 `
 
 func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
@@ -200,6 +360,8 @@ func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
 		&i.PendingEmailExpiresAt,
 		&i.DisplayName,
 		&i.Locale,
+		&i.SearchName,
+		&i.SearchLastWord,
 		&i.Groups,
 		&i.DisabledAt,
 		&i.CreatedAt,

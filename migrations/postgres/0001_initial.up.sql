@@ -6,7 +6,7 @@
 CREATE TABLE users (
     id                       uuid        NOT NULL PRIMARY KEY,
     user_handle              bytea       NOT NULL UNIQUE CONSTRAINT users_user_handle_check CHECK (length(user_handle) BETWEEN 1 AND 64),
-    email                    text        UNIQUE CONSTRAINT users_email_check CHECK (email <> '' AND email = lower(email)),
+    email                    text        COLLATE "C" UNIQUE CONSTRAINT users_email_check CHECK (email <> '' AND email = lower(email)),
     email_verified_at        timestamptz CONSTRAINT users_email_verified_at_check CHECK (email_verified_at IS NULL OR email IS NOT NULL),
     -- A requested e-mail address that is not verified yet. Several users may request the same one.
     pending_email            text        CONSTRAINT users_pending_email_check CHECK (pending_email <> '' AND pending_email = lower(pending_email)),
@@ -18,10 +18,16 @@ CREATE TABLE users (
         CHECK ((pending_email_expires_at IS NULL) = (pending_email IS NULL)),
     display_name             text        NOT NULL, -- '' if not set
     locale                   text        CONSTRAINT users_locale_check CHECK (locale <> ''), -- BCP 47; NULL if not set
+    -- For a search by prefix: the display name and its last word, in lower case and without accents; '' if not set.
+    search_name              text        COLLATE "C" NOT NULL DEFAULT '',
+    search_last_word         text        COLLATE "C" NOT NULL DEFAULT '',
     groups                   jsonb       NOT NULL DEFAULT '[]' CONSTRAINT users_groups_check CHECK (jsonb_typeof(groups) = 'array'), -- in alphabetical order
     disabled_at              timestamptz,
     created_at               timestamptz NOT NULL
 );
+
+CREATE INDEX users_search_name_idx ON users (search_name) WHERE search_name <> '';
+CREATE INDEX users_search_last_word_idx ON users (search_last_word) WHERE search_last_word <> '';
 
 -- passkeys: credential records (WebAuthn Level 3, section 4).
 CREATE TABLE passkeys (

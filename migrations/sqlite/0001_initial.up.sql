@@ -18,10 +18,16 @@ CREATE TABLE users (
         CHECK ((pending_email_expires_at IS NULL) = (pending_email IS NULL)),
     display_name             TEXT    NOT NULL, -- '' if not set
     locale                   TEXT    CONSTRAINT users_locale_check CHECK (locale <> ''), -- BCP 47; NULL if not set
+    -- For a search by prefix: the display name and its last word, in lower case and without accents; '' if not set.
+    search_name              TEXT    NOT NULL DEFAULT '',
+    search_last_word         TEXT    NOT NULL DEFAULT '',
     groups                   TEXT    NOT NULL DEFAULT '[]' CONSTRAINT users_groups_check CHECK (json_type(groups) = 'array'), -- in alphabetical order
     disabled_at              INTEGER,
     created_at               INTEGER NOT NULL
 ) STRICT;
+
+CREATE INDEX users_search_name_idx ON users (search_name) WHERE search_name <> '';
+CREATE INDEX users_search_last_word_idx ON users (search_last_word) WHERE search_last_word <> '';
 
 -- passkeys: credential records (WebAuthn Level 3, section 4).
 CREATE TABLE passkeys (

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,53 @@ import (
 )
 
 var users = rules{
+	"Search finds the beginning of an address, a name or its last word": func(t *testing.T, store ports.Store) {
+		named := func(id, email, name string) domain.UserState {
+			u := user(id)
+			u.Email, u.DisplayName = domain.Email(email), domain.DisplayName(name)
+			return u
+		}
+		ada, ben := named("ada", "lovelace@example.org", "Ada Lovelace"), named("ben", "ben@example.org", "Zoë Müller-Lüdenscheidt")
+		cem, dan := named("cem", "cem@example.org", "ÉMILE  Du Châtelet"), named("dan", "dan@example.org", "Ǆ 50%_off")
+		nameless := named("eva", "eva@example.org", "")
+		addUsers(t, store, ada, ben, cem, dan, nameless)
+		search := func(text string, limit int) string {
+			found, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.User, error) {
+				return tx.Users.Search(ctx, text, limit)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			names := ""
+			for _, u := range found {
+				local, _, _ := strings.Cut(string(u.Email()), "@")
+				names += local + " "
+			}
+			return strings.TrimSpace(names)
+		}
+		for text, want := range map[string]string{
+			"LOVE": "lovelace", "ada": "lovelace", "ada love": "lovelace", "velace": "", "ben@": "ben", "Ben@Example.org": "ben",
+			"zoe": "ben", "ZOË": "ben", "zoe\u0308": "ben", "müller": "ben", "muller-lud": "ben", "emile du": "cem", "émile  du": "cem", "chatelet": "cem", "Du": "",
+			"dž 50%": "dan", "50%_": "dan", "50": "dan", "%": "", "_": "", "e": "eva cem", "": "", " ": "", "\x00": "", "\xff": "",
+		} {
+			if got := search(text, 9); got != want {
+				t.Errorf("%q: found %q, want %q", text, got, want)
+			}
+		}
+		if got := search("e", 1); got != "eva" {
+			t.Errorf("at most one: %q", got)
+		}
+		ada.DisplayName, ada.Email, ada.EmailVerifiedAt = "Countess", "", time.Time{}
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Save(ctx, domain.RestoreUser(ada)) })
+		if got := search("lovelace", 9) + search("ada", 9); got != "" {
+			t.Errorf("under the former name: %q", got)
+		}
+		found, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.User, error) {
+			return tx.Users.Search(ctx, "count", 9)
+		})
+		wantList(t, found, err, ada)
+	},
+
 	"every field is stored": func(t *testing.T, store ports.Store) {
 		ada := user("ada")
 		wantComplete(t, ada)

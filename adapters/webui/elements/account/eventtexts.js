@@ -3,7 +3,7 @@
 /** The event kinds of each option of the filter. */
 export const groups = {
   changes: 'signed_up,invite_used,passkey_added,passkey_renamed,passkey_removed,passkey_suspended,account_changed,totp_added,totp_removed,'
-    + 'backup_codes_generated,recovery_granted,recovered,account_disabled,account_enabled',
+    + 'backup_codes_generated,recovery_granted,recovered,account_created,account_disabled,account_enabled',
   sign_ins: 'signed_up,signed_in,stepped_up,signed_out,session_revoked,refresh_token_reused,application_signed_in,authorization_code_reused,recovered',
   refused: 'sign_in_refused,step_up_refused,passkey_add_refused,passkey_flagged,passkey_suspended,recovery_refused,recovery_locked',
 };
