@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/keylodge/keylodge/acceptance/testkit/postgresserver"
 	"github.com/keylodge/keylodge/domain"
@@ -82,6 +83,12 @@ func TestUpdate_FailureInGroup(t *testing.T) {
 				return errors.Join(addAfterRead(tx, i), readNothing(tx), failed)
 			}, failed, 2,
 		},
+		"after a write that returns the deleted row": {
+			func(ctx context.Context, _ context.CancelFunc, _ int, tx ports.Tx) error {
+				_, err := tx.RecoveryGrants.Take(ctx, domain.TokenDigest{})
+				return errors.Join(err, failed)
+			}, failed, 2,
+		},
 		"canceled after a write": {
 			func(_ context.Context, cancel context.CancelFunc, i int, tx ports.Tx) error {
 				cancel()
@@ -106,6 +113,7 @@ func TestUpdate_FailureInGroup(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := openNew(t)
+			addRecoveryGrant(t, s)
 			var order atomic.Int32
 			failing, first := -1, -1
 			var runs [callers]atomic.Int32
@@ -145,7 +153,26 @@ func TestUpdate_FailureInGroup(t *testing.T) {
 				t.Errorf("the first caller ran %d times, want %d", n, c.runs)
 			}
 			wantChallenges(t, s, callers-1)
+			if err := s.View(t.Context(), func(tx ports.Tx) error {
+				_, err := tx.RecoveryGrants.ByToken(t.Context(), domain.TokenDigest{})
+				return err
+			}); err != nil {
+				t.Errorf("the grant that was taken by an Update that failed: %v", err)
+			}
 		})
+	}
+}
+
+// addRecoveryGrant adds a grant whose token has the zero digest.
+func addRecoveryGrant(t *testing.T, s *Store) {
+	t.Helper()
+	if err := s.pool.AcquireFunc(t.Context(), func(conn *pgxpool.Conn) error {
+		_, err := conn.Conn().PgConn().Exec(t.Context(), `BEGIN; SET LOCAL session_replication_role = replica;
+			INSERT INTO recovery_grants (user_id, token_digest, nonce, factors, created_at, expires_at)
+			VALUES ('019a0000-0000-7000-0000-000000000001', decode(repeat('00', 32), 'hex'), '\x01', '["totp"]', '2026-03-01', '2026-03-02'); COMMIT`).ReadAll()
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -114,6 +114,7 @@ func (a *attempt) Query(ctx context.Context, statement string, arguments ...any)
 	if err := a.usable(statement); err != nil {
 		return nil, err
 	}
+	a.wrote = a.wrote || !reads(statement)
 	results, err := a.send(ctx, statement, arguments...)
 	if err != nil {
 		return nil, a.recordError(ctx, err)
@@ -127,6 +128,7 @@ func (a *attempt) QueryRow(ctx context.Context, statement string, arguments ...a
 	if err := a.usable(statement); err != nil {
 		return failedRow{err}
 	}
+	a.wrote = a.wrote || !reads(statement) // such as DELETE … RETURNING
 	results, err := a.send(ctx, statement, arguments...)
 	if err != nil {
 		return failedRow{a.recordError(ctx, err)}
@@ -137,16 +139,21 @@ func (a *attempt) QueryRow(ctx context.Context, statement string, arguments ...a
 // usable returns an error if the transaction has ended or failed, or if a View is to write: without a snapshot, the server does not
 // know that its statements only read.
 func (a *attempt) usable(statement string) error {
-	_, text, _ := strings.Cut(statement, "\n") // after the comment that names it
 	switch {
 	case a.ended:
 		return pgx.ErrTxClosed
-	case a.readOnly && !strings.HasPrefix(text, "SELECT"):
+	case a.readOnly && !reads(statement):
 		return errViewWrites
 	case a.failure != nil:
 		return a.failure
 	}
 	return a.unmet
+}
+
+// reads reports whether a statement can only read.
+func reads(statement string) bool {
+	_, text, _ := strings.Cut(statement, "\n") // after the comment that names it
+	return strings.HasPrefix(text, "SELECT")
 }
 
 var errViewWrites = errors.New("a View must not write")
