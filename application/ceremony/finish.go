@@ -47,7 +47,7 @@ func (s *Service) finish(ctx context.Context, a Answer, now time.Time) error {
 	var challenge *domain.Challenge
 	var state []byte
 	err := s.Store.View(ports.WithoutSnapshot(ctx), func(tx ports.Tx) (err error) {
-		if challenge, err = s.issued.find(ctx, tx, a.ChallengeID); err != nil {
+		if challenge, err = s.issued.find(ctx, tx, a.ChallengeID, now); err != nil {
 			return err
 		}
 		if state, err = challenge.Redeem(a.Purpose, a.By, now); err != nil || a.Load == nil {

@@ -3,6 +3,7 @@ package ceremony
 import (
 	"context"
 	"crypto/sha256"
+	"time"
 
 	"github.com/keylodge/keylodge/application/digestmap"
 	"github.com/keylodge/keylodge/domain"
@@ -15,11 +16,17 @@ type issuedChallenges struct {
 	byKey digestmap.Map[*domain.Challenge]
 }
 
-func (i *issuedChallenges) put(c *domain.Challenge) { i.byKey.Put(keyOf(c.ID()), c) }
+// put keeps the challenge, unless it is deleted with its session or recovery grant: a response then has to find none.
+func (i *issuedChallenges) put(c *domain.Challenge, by domain.ChallengeContext) {
+	if by.SessionID.IsZero() && by.RecoveryGrant == (domain.TokenDigest{}) {
+		i.byKey.Put(keyOf(c.ID()), c)
+	}
+}
 
-// find is ports.Challenges.ByID. It returns a challenge from memory once only: a later response finds what the database has.
-func (i *issuedChallenges) find(ctx context.Context, tx ports.Tx, id domain.ChallengeID) (*domain.Challenge, error) {
-	if c, found := i.byKey.Take(keyOf(id)); found {
+// find is ports.Challenges.ByID. It returns a challenge from memory once only, and none that has expired: the database has what a later
+// response finds.
+func (i *issuedChallenges) find(ctx context.Context, tx ports.Tx, id domain.ChallengeID, now time.Time) (*domain.Challenge, error) {
+	if c, found := i.byKey.Take(keyOf(id)); found && now.Before(c.ExpiresAt()) {
 		return c, nil
 	}
 	return tx.Challenges.ByID(ctx, id)

@@ -46,7 +46,7 @@ func (s *Service) Begin(ctx context.Context, purpose domain.Purpose, by domain.C
 	if err != nil {
 		return Begun{}, err
 	}
-	s.issued.put(challenge)
+	s.issued.put(challenge, by)
 	return Begun{ChallengeID: challenge.ID(), Options: c.Options, ExpiresAt: challenge.ExpiresAt()}, nil
 }
 
