@@ -16,8 +16,10 @@ const maxGroup = 64
 var errRepeat = fmt.Errorf("the transaction is repeated: %w", domain.ErrUnavailable)
 
 // lane runs Updates in groups, one group at a time. An Update that finds the lane free leads a group: it begins a transaction and
-// runs, then the Updates that wait run in the same transaction, one after the other, and then the leader commits. Transactions of
+// runs, then the Updates that waited when the transaction began run in it, one after the other, and then the leader commits. Transactions of
 // one lane cannot conflict with each other, and share the cost of BEGIN and COMMIT. The invariants:
+//   - A transaction sees what was committed before its first statement. So no Update may join it later: what its client has learnt from
+//     another node, such as a challenge, could be missing.
 //   - fn of an Update runs on the goroutine of its caller. The transaction belongs to that goroutine between started and finished, and
 //     to the leader's at all other times.
 //   - A follower gets its result after the end of the transaction, also if fn returned an error: fn may have read what others in the
@@ -32,7 +34,7 @@ type lane struct {
 
 // follower is an Update in the transaction of another one. Each channel carries one message, in this order.
 type follower struct {
-	started  chan *attempt // the transaction is the follower's
+	started  chan *attempt // the transaction is the follower's; closed: the group has ended without it, and it enters the lane again
 	finished chan bool     // the transaction is the leader's again; false: it must be rolled back
 	ended    chan error    // capacity 1: the result of the transaction
 }
@@ -59,24 +61,32 @@ func (l lane) enter(ctx context.Context) (*follower, error) {
 
 func (l lane) leave() { <-l.busy }
 
-// next returns an Update that waits, or nil.
-func (l lane) next() *follower {
-	select {
-	case f := <-l.waiting:
-		return f
-	default:
-		return nil
+// gather returns the Updates that wait.
+func (l lane) gather() (group []*follower) {
+	for len(group) < maxGroup-1 {
+		select {
+		case f := <-l.waiting:
+			group = append(group, f)
+		default:
+			return group
+		}
 	}
+	return group
 }
 
 // updateInGroup runs fn once in the transaction of a group. Its results are those of tryUpdate.
 func (s *Store) updateInGroup(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
-	f, err := s.lane.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if f != nil {
-		return f.run(ctx, fn)
+	for {
+		f, err := s.lane.enter(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if f == nil {
+			break
+		}
+		if a, runs := <-f.started; runs {
+			return f.run(ctx, a, fn)
+		}
 	}
 	defer s.lane.leave()
 	if err := s.writers.Acquire(ctx, 1); err != nil {
@@ -93,40 +103,44 @@ func (s *Store) lead(ctx context.Context, fn func(tx ports.Tx) error) (cause, er
 		return err, err
 	}
 	defer a.end(ctx)
+	waiting, ran := s.lane.gather(), 0 // before the first statement, which takes the snapshot
+	defer func() {
+		for _, f := range waiting[ran:] {
+			close(f.started)
+		}
+	}()
 	commit, result := a.run(ctx, fn)
 	if !commit {
 		return groupError(a.failure, 1), result
 	}
-	followers, err := s.runFollowers(a)
+	for err == nil && ran < len(waiting) {
+		err = waiting[ran].runIn(a)
+		ran++
+	}
 	if err == nil {
 		err = a.commit(ctx)
 	}
 	if err != nil {
 		s.resetOnFailover(err)
-		err = groupError(err, 1+len(followers))
+		err = groupError(err, 1+ran)
 		result = err
 	}
-	for _, f := range followers {
+	for _, f := range waiting[:ran] {
 		f.ended <- err
 	}
 	return err, result
 }
 
-// runFollowers runs the Updates that wait. It returns those that ran, and an error if the transaction must be rolled back.
-func (s *Store) runFollowers(a *attempt) (followers []*follower, err error) {
-	for f := s.lane.next(); f != nil; f = s.lane.next() {
-		followers = append(followers, f)
-		f.started <- a
-		switch intact := <-f.finished; {
-		case a.failure != nil:
-			return followers, a.failure
-		case !intact:
-			return followers, errRepeat
-		case len(followers) == maxGroup-1:
-			return followers, nil
-		}
+// runIn lets the follower run in the transaction of the leader. It returns an error if the transaction must be rolled back.
+func (f *follower) runIn(a *attempt) error {
+	f.started <- a
+	switch intact := <-f.finished; {
+	case a.failure != nil:
+		return a.failure
+	case !intact:
+		return errRepeat
 	}
-	return followers, nil
+	return nil
 }
 
 // groupError returns the error of each Update in a group of this size whose transaction ended with err. Unless another attempt of the
@@ -143,8 +157,8 @@ func groupError(err error, size int) error {
 }
 
 // run runs fn in the transaction of the leader. Its results are those of tryUpdate.
-func (f *follower) run(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
-	result := f.execute(ctx, <-f.started, fn)
+func (f *follower) run(ctx context.Context, a *attempt, fn func(tx ports.Tx) error) (cause, err error) {
+	result := f.execute(ctx, a, fn)
 	if err := <-f.ended; err != nil {
 		return err, err
 	}

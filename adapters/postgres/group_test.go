@@ -318,6 +318,59 @@ func TestUpdate_UncertainCommitOfGroup(t *testing.T) {
 	wantChallenges(t, s, callers)
 }
 
+// An Update that begins while a transaction runs sees what another node has committed before.
+// Requirement: Durability-concurrency
+func TestUpdate_SeesWhatOtherNodeCommittedBefore(t *testing.T) {
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
+	s, other := openAt(t, url), openAt(t, url)
+	result := make(chan error, 1)
+	var begin sync.Once
+	if err := s.Update(t.Context(), func(tx ports.Tx) error {
+		err := readNothing(tx) // the transaction has its snapshot now
+		begin.Do(func() {
+			add(t, other, 1)
+			go func() {
+				result <- s.Update(t.Context(), func(tx ports.Tx) error {
+					return errors.Join(tx.Challenges.Consume(t.Context(), numberedID(1)), readNothing(tx))
+				})
+			}()
+			storetest.AwaitBlocked(t, 1, "postgres.lane.enter")
+		})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-result; err != nil {
+		t.Errorf("consuming the challenge of another node: %v", err)
+	}
+	wantChallenges(t, s, 0)
+}
+
+// If the leader fails, those that wait run in another group.
+func TestUpdate_LeaderPanics(t *testing.T) {
+	s := openNew(t)
+	var order atomic.Int32
+	failed := errors.New("failed")
+	for _, err := range callTogether(t, s, 8, func(i int) (err error) {
+		defer func() {
+			if panicked := recover(); panicked != nil {
+				err = panicked.(error)
+			}
+		}()
+		return s.Update(t.Context(), func(tx ports.Tx) error {
+			if order.Add(1) == 1 {
+				panic(errors.Join(addAfterRead(tx, i), failed))
+			}
+			return addAfterRead(tx, i)
+		})
+	}) {
+		if err != nil && !errors.Is(err, failed) {
+			t.Error(err)
+		}
+	}
+	wantChallenges(t, s, 7)
+}
+
 // A caller that leaves while it waits does not run.
 func TestUpdate_LeavesLane(t *testing.T) {
 	s := openNew(t)
