@@ -40,7 +40,8 @@ func TestBuild_IsReproducible(t *testing.T) {
 	for _, folder := range []string{one, another} {
 		run(t, folder, "make", "release", "VERSION=v1.2.3", "PLATFORMS=linux/amd64")
 		release := filepath.Join(folder, "bin", "release")
-		if output := run(t, release, "sha256sum", "--check", "SHA256SUMS"); output != "keylodge-linux-amd64: OK\n" {
+		const files = "keylodge-deploy.tar.gz: OK\nkeylodge-linux-amd64: OK\nkeylodge-linux-amd64.cdx.json: OK\n"
+		if output := run(t, release, "sha256sum", "--check", "SHA256SUMS"); output != files {
 			t.Errorf("the checksums are wrong: %s", output)
 		}
 		text, err := os.ReadFile(filepath.Join(release, "SHA256SUMS"))
