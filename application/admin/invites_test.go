@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
 )
 
 func (h *fixture) inviteService() *admin.Service {
@@ -180,10 +182,13 @@ func TestFirstInvite_OneOfSeveralNodesCreatesIt(t *testing.T) {
 	h := newFixture(t)
 	const nodes = 8
 	created := make(chan *admin.InviteLink, nodes)
-	var starting sync.WaitGroup
+	var starting, looking sync.WaitGroup
+	looking.Add(nodes)
 	for range nodes {
 		starting.Go(func() {
-			first, err := h.inviteService().FirstInvite(t.Context())
+			s := h.inviteService()
+			s.Store = simultaneousViews{s.Store, &looking}
+			first, err := s.FirstInvite(t.Context())
 			if err != nil {
 				t.Error(err)
 			}
@@ -196,4 +201,17 @@ func TestFirstInvite_OneOfSeveralNodesCreatesIt(t *testing.T) {
 	if len(created) != 1 {
 		t.Errorf("%d nodes created an invite", len(created))
 	}
+}
+
+// simultaneousViews is a store on which each View ends when all callers have had one.
+type simultaneousViews struct {
+	ports.Store
+	looking *sync.WaitGroup
+}
+
+func (s simultaneousViews) View(ctx context.Context, fn func(tx ports.Tx) error) error {
+	err := s.Store.View(ctx, fn)
+	s.looking.Done()
+	s.looking.Wait()
+	return err
 }
