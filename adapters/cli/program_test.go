@@ -93,7 +93,7 @@ func TestRun_UsageErrors(t *testing.T) {
 		"users lst":                        `"lst" (did you mean list?); see: keylodge users --help`,
 		"users lst --limit 3":              `"lst" (did you mean list?)`,
 		"help users lst":                   `"lst" (did you mean list?)`,
-		"users":                            "missing command: one of delete, disable, enable, groups, list, recover, show",
+		"users":                            "missing command: one of create, delete, disable, enable, groups, list, recover, show",
 		"completion":                       "missing command: one of bash",
 		"completion ksh":                   `"ksh"`,
 		"completion bash now":              "now",

@@ -271,14 +271,14 @@ func TestUpdate_LockInGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	const callers = 4
-	var others sync.WaitGroup
+	var others, holding sync.WaitGroup
 	others.Add(callers - 1)
-	go func() {
+	holding.Go(func() {
 		others.Wait()
 		if err := exec(context.Background(), holder, "COMMIT"); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
 	for i, err := range callTogether(t, s, callers, func(i int) error {
 		if i == 0 {
 			return s.Update(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Consume(t.Context(), numberedID(1000)) })
@@ -290,6 +290,7 @@ func TestUpdate_LockInGroup(t *testing.T) {
 			t.Errorf("caller %d: %v", i, err)
 		}
 	}
+	holding.Wait()
 	wantChallenges(t, s, callers-1)
 }
 

@@ -100,11 +100,13 @@ func (l *fixture) beginIn(browser domain.Binding, email domain.Email, variations
 }
 
 func (l *fixture) finish(a attempt) (sessions.SignIn, error) {
-	l.auditLog.Notifier = notify.Notifier{Random: rand.Reader, Devices: deviceNames{}, Policy: l.verification.Policy}
+	auditLog := &audit.Log{
+		Random: rand.Reader, Devices: deviceNames{}, Notifier: notify.Notifier{Random: rand.Reader, Devices: deviceNames{}, Policy: l.verification.Policy},
+	}
 	finish := &signup.Service{
-		Policy: l.policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Challenges: l.challenges(), EmailVerification: l.verification, Audit: l.auditLog,
+		Policy: l.policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Challenges: l.challenges(), EmailVerification: l.verification, Audit: auditLog,
 		SessionIssuer: &sessions.SessionIssuer{
-			Random: rand.Reader, Devices: deviceNames{}, Audit: l.auditLog,
+			Random: rand.Reader, Devices: deviceNames{}, Audit: auditLog,
 			Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
 		},
 	}
